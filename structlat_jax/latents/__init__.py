@@ -1,0 +1,15 @@
+"""Latent spaces: Dirichlet, categorical and Gaussian blocks behind one interface."""
+
+from structlat_jax.latents import laplace_bridge
+from structlat_jax.latents.block import Block, LatentOptions
+from structlat_jax.latents.space import FAMILIES, LatentSpace, LatentSpecError, latent_space
+
+__all__ = [
+    "FAMILIES",
+    "Block",
+    "LatentOptions",
+    "LatentSpace",
+    "LatentSpecError",
+    "laplace_bridge",
+    "latent_space",
+]

@@ -1,0 +1,83 @@
+"""Categorical blocks: ``cat:VxK``, V variables of K classes with a uniform prior.
+
+Training sees a relaxed one-hot vector, the Gumbel-softmax of Jang et al. (2017) and Maddison et
+al. (2017) at `LatentOptions.temperature`; acting and the prior use exact one-hot vectors.
+"""
+
+from typing import NamedTuple
+
+import distrax
+import jax
+import jax.numpy as jnp
+
+from structlat_jax.latents.block import Block, LatentOptions
+from structlat_jax.types import Array
+
+_LOG_PROBABILITY_FLOOR = -30.0  # one transition cannot veto a class for ever
+
+
+class CategoricalPosterior(NamedTuple):
+    """Independent categoricals: ``logits [..., V, K]`` normalised, ``empty [...]``."""
+
+    logits: Array
+    empty: Array
+
+
+def make(sizes: tuple[int, ...], options: LatentOptions) -> Block:
+    """A block of ``sizes = (V, K)``, K >= 2; raises `ValueError` on other sizes."""
+    if len(sizes) != 2 or sizes[1] < 2:
+        raise ValueError(
+            "a categorical block is written cat:VxK, with V of at least 1 and K of at least 2"
+        )
+    variables, classes = sizes
+    dim = variables * classes
+
+    def split(x):
+        return x.reshape(*x.shape[:-1], variables, classes)
+
+    def flat(x):
+        return x.reshape(*x.shape[:-2], dim)
+
+    def evidence(raw):
+        log_probabilities = jax.nn.log_softmax(split(raw), axis=-1)
+        return flat(jnp.maximum(log_probabilities, _LOG_PROBABILITY_FLOOR))
+
+    def posterior(total):
+        # The prior is uniform: as a factor it adds a constant, so `prior_factor` changes nothing.
+        logits = jax.nn.log_softmax(split(total), axis=-1)
+        return CategoricalPosterior(logits, jnp.all(total == 0, axis=-1))
+
+    def noise(key, shape):
+        return jax.random.gumbel(key, (*shape, dim))
+
+    def transform(q, gumbel):
+        return flat(jax.nn.softmax((q.logits + split(gumbel)) / options.temperature, axis=-1))
+
+    def transform_hard(q, gumbel):
+        winner = jnp.argmax(q.logits + split(gumbel), axis=-1)
+        return flat(jax.nn.one_hot(winner, classes))
+
+    def sample_prior(key, shape):
+        winner = jax.random.randint(key, (*shape, variables), 0, classes)
+        return flat(jax.nn.one_hot(winner, classes))
+
+    def kl(q, key):
+        del key  # closed form
+        uniform = distrax.Categorical(logits=jnp.zeros_like(q.logits))
+        return jnp.sum(distrax.Categorical(logits=q.logits).kl_divergence(uniform), axis=-1)
+
+    return Block(
+        spec=f"cat:{variables}x{classes}",
+        family="cat",
+        groups=(variables, classes),
+        stat_dim=dim,
+        evidence=evidence,
+        posterior=posterior,
+        noise=noise,
+        transform=transform,
+        transform_hard=transform_hard,
+        sample_prior=sample_prior,
+        empty=lambda q: q.empty,
+        kl=kl,
+        mean=lambda q: flat(jnp.exp(q.logits)),
+    )

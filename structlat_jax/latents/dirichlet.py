@@ -1,0 +1,94 @@
+"""Dirichlet blocks: ``dir:VxK``, V points on the simplex with prior Dir(alpha, ..., alpha).
+
+The posterior is logit-normal: z = softmax(x), x ~ N(mean, diag variance), because products of
+normals are normal while products of Dirichlets need not be Dirichlets (paper, section 3.1).
+"""
+
+from typing import NamedTuple
+
+import distrax
+import jax
+import jax.numpy as jnp
+
+from structlat_jax.latents import divergence, laplace_bridge, natural
+from structlat_jax.latents.block import Block, LatentOptions
+from structlat_jax.types import Array
+
+
+class DirichletPosterior(NamedTuple):
+    """Independent logit-normals: ``mean``, ``variance`` of the logits ``[..., V, K]``;
+    ``empty [...]`` marks posteriors that have seen nothing and are the Dirichlet prior."""
+
+    mean: Array
+    variance: Array
+    empty: Array
+
+
+def make(sizes: tuple[int, ...], options: LatentOptions) -> Block:
+    """A block of ``sizes = (V, K)``, K >= 2; raises `ValueError` on other sizes."""
+    if len(sizes) != 2 or sizes[1] < 2:
+        raise ValueError(
+            "a Dirichlet block is written dir:VxK, with V of at least 1 and K of at least 2"
+        )
+    variables, classes = sizes
+    dim = variables * classes
+    # The prior as one Gaussian factor on the logits: the forward bridge of Dir(alpha), its
+    # variance freed from the sum-to-zero plane, so that the projected bridge gives alpha back.
+    prior_variance = 1.0 / options.alpha
+
+    def split(x):
+        return x.reshape(*x.shape[:-1], variables, classes)
+
+    def flat(x):
+        return x.reshape(*x.shape[:-2], dim)
+
+    def evidence(raw):
+        return natural.evidence_from_raw(raw, options.precision)
+
+    def posterior(total):
+        mean, variance, empty = natural.moments_from_total(
+            total, prior_variance, options.prior_factor
+        )
+        return DirichletPosterior(split(mean), split(variance), empty)
+
+    def noise(key, shape):
+        return jax.random.normal(key, (*shape, dim))
+
+    def transform(q, eps):
+        return flat(jax.nn.softmax(q.mean + jnp.sqrt(q.variance) * split(eps), axis=-1))
+
+    def sample_prior(key, shape):
+        prior = distrax.Dirichlet(jnp.full((classes,), options.alpha))
+        return flat(prior.sample(seed=key, sample_shape=(*shape, variables)))
+
+    def concentration(q):
+        return laplace_bridge.logit_normal_to_dirichlet(q.mean, q.variance, options.bridge)
+
+    def kl(q, key):
+        if options.kl == "exact":
+            per_variable = divergence.logit_normal_kl(
+                q.mean, q.variance, options.alpha, key, options.kl_samples
+            )
+        else:
+            per_variable = divergence.dirichlet_kl(concentration(q), options.alpha)
+        return jnp.where(q.empty, 0.0, jnp.sum(per_variable, axis=-1))
+
+    def mean(q):
+        alpha = laplace_bridge.logit_normal_to_dirichlet(q.mean, q.variance)
+        return flat(alpha / jnp.sum(alpha, axis=-1, keepdims=True))
+
+    return Block(
+        spec=f"dir:{variables}x{classes}",
+        family="dir",
+        groups=(variables, classes),
+        stat_dim=2 * dim,
+        evidence=evidence,
+        posterior=posterior,
+        noise=noise,
+        transform=transform,
+        transform_hard=transform,
+        sample_prior=sample_prior,
+        empty=lambda q: q.empty,
+        kl=kl,
+        mean=mean,
+    )

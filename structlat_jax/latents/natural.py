@@ -1,0 +1,56 @@
+"""Diagonal Gaussians in natural parameters, shared by the Gaussian and the Dirichlet family.
+
+A factor N(mu, v) contributes (1/v, mu/v); a product of factors is the sum of these
+(Rakelly et al. 2019, section 4.1).
+"""
+
+import jax
+import jax.numpy as jnp
+
+from structlat_jax.types import Array
+
+VARIANCE_FLOOR = 1e-7
+_LOG_PRECISION_SHIFT = 2.0
+_LOG_PRECISION_RANGE = (-13.8, 16.1)  # variances from 1e-7 to 1e6, in which the bridge is tested
+
+
+def evidence_from_raw(raw: Array, precision: str) -> Array:
+    """Encoder output to natural parameters.
+
+    Args:
+      raw: ``[..., 2 n]``: ``n`` means, then ``n`` unconstrained scales.
+      precision: ``softplus`` (variance = softplus(raw), at least 1e-7, as in PEARL) or ``exp``
+        (precision = exp(raw - 2), so that one transition starts with little to say).
+
+    Returns:
+      ``[..., 2 n]``: precisions, then precisions times means.
+    """
+    mean, scale = jnp.split(raw, 2, axis=-1)
+    if precision == "softplus":
+        tau = 1.0 / jnp.maximum(jax.nn.softplus(scale), VARIANCE_FLOOR)
+    else:
+        tau = jnp.exp(jnp.clip(scale - _LOG_PRECISION_SHIFT, *_LOG_PRECISION_RANGE))
+    return jnp.concatenate([tau, tau * mean], axis=-1)
+
+
+def moments_from_total(
+    total: Array, prior_variance: float, prior_factor: bool
+) -> tuple[Array, Array, Array]:
+    """Total natural parameters to mean and variance.
+
+    Args:
+      total: ``[..., 2 n]``, summed over transitions.
+      prior_variance: Variance of the zero-mean prior, used where nothing was seen.
+      prior_factor: Whether the prior counts as one more factor.
+
+    Returns:
+      ``mean [..., n]``, ``variance [..., n]`` and ``empty [...]`` (nothing was seen).
+    """
+    tau, weighted = jnp.split(total, 2, axis=-1)
+    unseen = tau <= 0
+    if prior_factor:
+        tau = tau + 1.0 / prior_variance
+    safe = jnp.where(unseen, 1.0, tau)  # keeps the gradient of the branch not taken finite
+    variance = jnp.where(unseen, prior_variance, 1.0 / safe)
+    mean = jnp.where(unseen, 0.0, weighted / safe)
+    return mean, variance, jnp.all(unseen, axis=-1)

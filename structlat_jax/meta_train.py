@@ -1,0 +1,260 @@
+"""Meta-training: one meta-step is collect, write, update, as one pure function of its state."""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from structlat_jax import inference, replay, rollout, sac
+from structlat_jax.config import Config, Hyper
+from structlat_jax.envs import Env, point_robot
+from structlat_jax.latents import LatentSpace
+from structlat_jax.networks import AgentParams, Networks, make_networks, squash
+from structlat_jax.types import Array, Key, Task, Transition
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """The static half of a run: what a compiled program closes over.
+
+    Attributes:
+      config: The configuration.
+      env: The environment.
+      space: The latent space.
+      networks: The networks.
+      layout: Of a packed transition.
+    """
+
+    config: Config
+    env: Env
+    space: LatentSpace
+    networks: Networks
+    layout: replay.RowLayout
+
+    @property
+    def blocks(self) -> int:
+        """Blocks that the replay keeps per task."""
+        s = self.config.structure
+        steps_per_block = self.episodes_per_step * self.env.horizon
+        return max(1, s.context_window, s.replay_steps // steps_per_block)
+
+    @property
+    def episodes_per_step(self) -> int:
+        """Episodes that a meta-step collects from each training task."""
+        s = self.config.structure
+        return s.prior_episodes + s.explore_episodes + s.posterior_episodes
+
+    @property
+    def env_steps_per_step(self) -> int:
+        """Environment steps that a meta-step takes, over all training tasks."""
+        return self.config.structure.train_tasks * self.episodes_per_step * self.env.horizon
+
+
+class TrainState(NamedTuple):
+    """Everything that training changes, for one seed.
+
+    Attributes:
+      params: Of all networks.
+      optimisers: Adam's moments.
+      replay: Experience.
+      key: The key that the next meta-step will split.
+      updates: Gradient updates done, an int32 scalar.
+      train_tasks, test_tasks: The seed's tasks, ``[T]`` each.
+    """
+
+    params: AgentParams
+    optimisers: sac.Optimisers
+    replay: replay.Replay
+    key: Key
+    updates: Array
+    train_tasks: Task
+    test_tasks: Task
+
+
+class Metrics(NamedTuple):
+    """What a meta-step reports, as means over it.
+
+    Attributes:
+      losses: Of its updates.
+      prior_return, explore_return, posterior_return: Return per episode (the task's own reward)
+        of each kind of collected episode; NaN for kinds that are not collected.
+      kl_weight: At the last update.
+    """
+
+    losses: sac.Losses
+    prior_return: Array
+    explore_return: Array
+    posterior_return: Array
+    kl_weight: Array
+
+
+def make_setup(config: Config, env: Env | None = None) -> Setup:
+    """The static half of a run; the point robot of the configuration unless ``env`` is given."""
+    s = config.structure
+    if env is None:
+        env = point_robot.make(anchors=(s.anchor_start, s.anchor_end))
+    space = config.latent_space()
+    networks = make_networks(s, env.obs_dim, env.action_dim, space.dim, space.stat_dim)
+    return Setup(config, env, space, networks, replay.RowLayout(env.obs_dim, env.action_dim))
+
+
+def init(setup: Setup, key: Key) -> TrainState:
+    """The state of one seed before any experience: its tasks, its networks, an empty replay."""
+    s = setup.config.structure
+    key_tasks, key_split, key_networks, key_train = jax.random.split(key, 4)
+    count = s.train_tasks + s.test_tasks
+    tasks = setup.env.sample_tasks(key_tasks, count)
+    order = jax.random.permutation(key_split, count)
+    params = setup.networks.init(key_networks)
+    rings = replay.empty(
+        s.train_tasks, setup.blocks, setup.episodes_per_step, setup.env.horizon, setup.layout
+    )
+    return TrainState(
+        params=params,
+        optimisers=sac.init_optimisers(params),
+        replay=rings,
+        key=key_train,
+        updates=jnp.zeros((), jnp.int32),
+        train_tasks=jax.tree.map(lambda x: x[order[: s.train_tasks]], tasks),
+        test_tasks=jax.tree.map(lambda x: x[order[s.train_tasks :]], tasks),
+    )
+
+
+def meta_step(setup: Setup, hyper: Hyper, state: TrainState) -> tuple[TrainState, Metrics]:
+    """Collect from every training task, write the replay, run U updates.
+
+    Args:
+      setup: Static.
+      hyper: Traced hyper-parameters, each a scalar.
+      state: Of one seed.
+
+    Returns:
+      The next state and the metrics.
+    """
+    s = setup.config.structure
+    key_next, key_collect, key_update = jax.random.split(state.key, 3)
+    block, returns = collect(setup, hyper, state, key_collect)
+    rings = replay.write(state.replay, setup.layout, block)
+
+    def body(carry, step_key):
+        params, optimisers, updates = carry
+        weight = kl_weight(hyper, updates)
+        batch = draw_batch(setup, hyper, rings, step_key)
+        coefficients = sac.Coefficients(
+            **{f: weight if f == "kl_weight" else getattr(hyper, f) for f in sac.Coefficients._fields}
+        )
+        params, optimisers, losses = sac.update(
+            setup.networks, setup.space, params, optimisers, batch, coefficients
+        )
+        return (params, optimisers, updates + 1), losses
+
+    start = (state.params, state.optimisers, state.updates)
+    keys = jax.random.split(key_update, s.updates_per_step)
+    (params, optimisers, updates), losses = jax.lax.scan(body, start, keys)
+    state = state._replace(
+        params=params, optimisers=optimisers, replay=rings, key=key_next, updates=updates
+    )
+    means = jax.tree.map(lambda x: jnp.mean(x, axis=0), losses)
+    return state, Metrics(means, *returns, kl_weight(hyper, updates))
+
+
+def kl_weight(hyper: Hyper, updates: Array) -> Array:
+    """The KL weight after ``updates``: a linear ramp from ``kl_weight_start``."""
+    progress = jnp.clip(updates / jnp.maximum(hyper.kl_ramp_updates, 1.0), 0.0, 1.0)
+    return hyper.kl_weight_start + (hyper.kl_weight - hyper.kl_weight_start) * progress
+
+
+def draw_batch(setup: Setup, hyper: Hyper, rings: replay.Replay, key: Key) -> sac.Batch:
+    """Draws the tasks, transitions, contexts and noise of one update."""
+    s = setup.config.structure
+    names = ("tasks", "batch", "context", "latent", "action", "kl")
+    keys = dict(zip(names, jax.random.split(key, len(names)), strict=True))
+    tasks = jax.random.choice(keys["tasks"], s.train_tasks, (s.meta_batch,), replace=False)
+    context, mask = draw_context(setup, hyper, rings, keys["context"], tasks)
+    noise_shape = (s.meta_batch, s.batch_size, setup.env.action_dim)
+    return sac.Batch(
+        transitions=replay.sample_batch(
+            rings, setup.layout, keys["batch"], tasks, s.batch_size
+        ),
+        features=context,
+        mask=mask,
+        latent_noise=setup.space.noise(keys["latent"], (s.meta_batch,)),
+        action_noise=jax.random.normal(keys["action"], noise_shape),
+        kl_key=keys["kl"],
+    )
+
+
+def draw_context(
+    setup: Setup, hyper: Hyper, rings: replay.Replay, key: Key, tasks: Array
+) -> tuple[Array, Array]:
+    """Features ``[M, N, features]`` and mask ``[M, N]`` of one context per task index."""
+    s = setup.config.structure
+    context, mask = replay.sample_context(
+        rings,
+        setup.layout,
+        key,
+        tasks,
+        (s.context_episodes_min, s.context_episodes),
+        s.context_window,
+        s.prior_episodes + s.explore_episodes,
+        hyper.explore_context,
+    )
+    scale = hyper.context_reward_scale
+    return inference.context_features(context, scale, s.next_obs_in_context), mask
+
+
+def collect(
+    setup: Setup, hyper: Hyper, state: TrainState, key: Key
+) -> tuple[Transition, tuple[Array, Array, Array]]:
+    """Collects one block per training task: prior, exploring and posterior episodes.
+
+    Each posterior episode has its own z, from a context drawn as in training; before the first
+    block is written there is none, and z comes from the prior.
+
+    Returns:
+      Transitions ``[T, E, H]`` and the mean return of each kind of episode.
+    """
+    s = setup.config.structure
+    tasks = s.train_tasks
+    key_prior, key_headings, key_posterior, key_act, key_reset = jax.random.split(key, 5)
+    parts = [setup.space.sample_prior(key_prior, (tasks, s.prior_episodes))]
+    # Exploring episodes run beside the others; their latent is a placeholder that is not used.
+    parts.append(jnp.zeros((tasks, s.explore_episodes, setup.space.dim)))
+    if s.posterior_episodes:
+        parts.append(_posterior_latents(setup, hyper, state, key_posterior))
+    z = jnp.concatenate(parts, axis=1)
+    shape = z.shape[:2]
+    headings = rollout.random_headings(setup.env, key_headings, shape)
+    explores = (jnp.arange(shape[1]) >= s.prior_episodes) & (
+        jnp.arange(shape[1]) < s.prior_episodes + s.explore_episodes
+    )
+    noise = jax.random.normal(key_act, (*shape, setup.env.horizon, setup.env.action_dim))
+
+    def one(task, latent, heading, explore, reset_key, eps):
+        def act(obs, step_eps):
+            action, _ = squash(*setup.networks.policy(state.params.policy, obs, latent), step_eps)
+            return jnp.where(explore, heading, action)
+
+        return rollout.episode(setup.env, act, task, reset_key, eps)
+
+    per_task = jax.vmap(one, in_axes=(None, 0, 0, 0, 0, 0))
+    over_tasks = jax.vmap(per_task, in_axes=(0, 0, 0, None, 0, 0))
+    reset_keys = jax.random.split(key_reset, shape)
+    block = over_tasks(state.train_tasks, z, headings, explores, reset_keys, noise)
+    returns = jnp.sum(block.reward, axis=-1)
+    ends = (s.prior_episodes, s.prior_episodes + s.explore_episodes)
+    kinds = jnp.split(returns, ends, axis=1)
+    return block, tuple(jnp.mean(r) if r.size else jnp.full((), jnp.nan) for r in kinds)
+
+
+def _posterior_latents(setup: Setup, hyper: Hyper, state: TrainState, key: Key) -> Array:
+    """z for the posterior episodes, ``[T, episodes, D]``."""
+    s = setup.config.structure
+    key_context, key_sample = jax.random.split(key)
+    index = jnp.repeat(jnp.arange(s.train_tasks), s.posterior_episodes)
+    features, mask = draw_context(setup, hyper, state.replay, key_context, index)
+    mask = mask * (state.replay.written > 0)  # nothing was seen yet: the posterior is the prior
+    posterior = inference.infer(setup.networks, setup.space, state.params.encoder, features, mask)
+    z = setup.space.sample(posterior, key_sample, hard=True)
+    return z.reshape(s.train_tasks, s.posterior_episodes, setup.space.dim)

@@ -1,0 +1,221 @@
+"""PEARL's update (Rakelly et al. 2019, algorithm 1, in the order of their public code).
+
+Soft actor-critic with a value network (Haarnoja et al. 2018), conditioned on a latent that is
+inferred from context. One equation per loss; one update is `update`.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from structlat_jax.inference import infer
+from structlat_jax.latents import LatentSpace
+from structlat_jax.networks import AgentParams, Networks, squash
+from structlat_jax.types import Array, Params, Transition
+
+
+class Batch(NamedTuple):
+    """All that one update consumes, randomness included.
+
+    Attributes:
+      transitions: For the actor-critic, ``[T, B]``.
+      features: Of the context, from `inference.context_features`, ``[T, N, features]``.
+      mask: Which of them count, ``[T, N]``.
+      latent_noise: From `LatentSpace.noise`, ``[T, D]``.
+      action_noise: Standard normal, ``[T, B, action_dim]``.
+      kl_key: For ``kl="exact"`` (otherwise unused).
+    """
+
+    transitions: Transition
+    features: Array
+    mask: Array
+    latent_noise: Array
+    action_noise: Array
+    kl_key: Array
+
+
+class Coefficients(NamedTuple):
+    """The traced scalars of one update; see `config.Hyper` for what each means."""
+
+    lr: Array
+    encoder_lr: Array
+    discount: Array
+    tau: Array
+    reward_scale: Array
+    entropy_weight: Array
+    kl_weight: Array
+    mean_reg: Array
+    std_reg: Array
+
+
+class Optimisers(NamedTuple):
+    """Adam's moments, one state per loss."""
+
+    encoder: optax.OptState
+    q: optax.OptState
+    v: optax.OptState
+    policy: optax.OptState
+
+
+class Losses(NamedTuple):
+    """What an update reports.
+
+    Attributes:
+      q, v, policy: The three losses, scalars.
+      kl: Mean over tasks of the KL per block in nats, ``[blocks]``.
+      q_mean: Mean predicted Q in scaled reward units, a scalar.
+      entropy: Mean of minus the log-density of the policy's actions in nats, a scalar.
+    """
+
+    q: Array
+    v: Array
+    policy: Array
+    kl: Array
+    q_mean: Array
+    entropy: Array
+
+
+class CriticAux(NamedTuple):
+    """What the critic's loss hands on: ``posterior``, ``z [T, D]``, ``kl [T, blocks]``."""
+
+    posterior: Any
+    z: Array
+    kl: Array
+    q_mean: Array
+
+
+_ADAM = optax.scale_by_adam()
+
+
+def init_optimisers(params: AgentParams) -> Optimisers:
+    """Fresh Adam states."""
+    parts = (params.encoder, params.q, params.v, params.policy)
+    return Optimisers(*(_ADAM.init(part) for part in parts))
+
+
+def critic_loss(
+    trained: tuple[Params, Params],
+    target_v: Params,
+    networks: Networks,
+    space: LatentSpace,
+    batch: Batch,
+    c: Coefficients,
+) -> tuple[Array, CriticAux]:
+    """Bellman error of both critics plus the weighted KL; the encoder's only loss.
+
+    ``sum_i mean[(Q_i(s, a, z) - y)^2] + kl_weight * sum_tasks KL``, with
+    ``y = reward_scale * r + (1 - d) * discount * V_target(s', z)`` held fixed.
+
+    Args:
+      trained: The encoder's and the critics' parameters.
+      target_v: Parameters of the target value network.
+      networks, space: Static.
+      batch: One batch.
+      c: Coefficients.
+
+    Returns:
+      The loss and what later steps need.
+    """
+    encoder, q = trained
+    t = batch.transitions
+    posterior = infer(networks, space, encoder, batch.features, batch.mask)
+    z = space.transform(posterior, batch.latent_noise)
+    kl = space.kl(posterior, batch.kl_key)
+    v_t = networks.v(target_v, t.next_obs, jax.lax.stop_gradient(z)[:, None])
+    target = c.reward_scale * t.train_reward + (1.0 - t.done) * c.discount * v_t
+    q_tm1 = networks.q(q, t.obs, t.action, z[:, None])
+    error = q_tm1 - jax.lax.stop_gradient(target)
+    bellman = jnp.sum(jnp.mean(error**2, axis=(1, 2)))
+    return bellman + c.kl_weight * jnp.sum(kl), CriticAux(posterior, z, kl, jnp.mean(q_tm1))
+
+
+def policy_loss(
+    policy: Params,
+    q: Params,
+    networks: Networks,
+    batch: Batch,
+    z: Array,
+    c: Coefficients,
+) -> tuple[Array, tuple[Array, Array]]:
+    """``mean[entropy_weight * log pi - min_i Q_i] + regularisers`` at actions drawn from pi.
+
+    Args:
+      policy, q: Parameters; the critics are held fixed.
+      networks: Static.
+      batch: One batch.
+      z: The latent of each task, without gradient, ``[T, D]``.
+      c: Coefficients.
+
+    Returns:
+      The loss, and ``(log pi, min Q)`` of those actions, each ``[T, B]``.
+    """
+    obs = batch.transitions.obs
+    mean, log_std = networks.policy(policy, obs, z[:, None])
+    action, log_pi = squash(mean, log_std, batch.action_noise)
+    min_q = jnp.min(networks.q(q, obs, action, z[:, None]), axis=0)
+    regulariser = c.mean_reg * jnp.mean(mean**2) + c.std_reg * jnp.mean(log_std**2)
+    return jnp.mean(c.entropy_weight * log_pi - min_q) + regulariser, (log_pi, min_q)
+
+
+def value_loss(v: Params, networks: Networks, obs: Array, z: Array, target: Array) -> Array:
+    """``mean[(V(s, z) - target)^2]`` with ``target = min Q - entropy_weight * log pi``."""
+    return jnp.mean((networks.v(v, obs, z[:, None]) - target) ** 2)
+
+
+def update(
+    networks: Networks,
+    space: LatentSpace,
+    params: AgentParams,
+    optimisers: Optimisers,
+    batch: Batch,
+    c: Coefficients,
+) -> tuple[AgentParams, Optimisers, Losses]:
+    """One PEARL update: critics with encoder, value, target, policy, in that order.
+
+    Args:
+      networks, space: Static.
+      params: All parameters.
+      optimisers: Adam's moments.
+      batch: One batch.
+      c: Coefficients.
+
+    Returns:
+      New parameters, new moments, and the losses.
+    """
+    (loss_q, aux), (grad_encoder, grad_q) = jax.value_and_grad(critic_loss, has_aux=True)(
+        (params.encoder, params.q), params.target_v, networks, space, batch, c
+    )
+    encoder, opt_encoder = _adam(params.encoder, grad_encoder, optimisers.encoder, c.encoder_lr)
+    q, opt_q = _adam(params.q, grad_q, optimisers.q, c.lr)
+
+    z = jax.lax.stop_gradient(aux.z)
+    (loss_policy, (log_pi, min_q)), grad_policy = jax.value_and_grad(policy_loss, has_aux=True)(
+        params.policy, q, networks, batch, z, c
+    )
+    v_target = jax.lax.stop_gradient(min_q - c.entropy_weight * log_pi)
+    loss_v, grad_v = jax.value_and_grad(value_loss)(
+        params.v, networks, batch.transitions.obs, z, v_target
+    )
+    v, opt_v = _adam(params.v, grad_v, optimisers.v, c.lr)
+    target_v = optax.incremental_update(v, params.target_v, c.tau)
+    policy, opt_policy = _adam(params.policy, grad_policy, optimisers.policy, c.lr)
+
+    losses = Losses(
+        q=loss_q - c.kl_weight * jnp.sum(aux.kl),
+        v=loss_v,
+        policy=loss_policy,
+        kl=jnp.mean(aux.kl, axis=0),
+        q_mean=aux.q_mean,
+        entropy=-jnp.mean(log_pi),
+    )
+    new_params = AgentParams(encoder, q, v, target_v, policy)
+    return new_params, Optimisers(opt_encoder, opt_q, opt_v, opt_policy), losses
+
+
+def _adam(
+    params: Params, grads: Params, state: optax.OptState, lr: Array
+) -> tuple[Params, optax.OptState]:
+    direction, state = _ADAM.update(grads, state)
+    return jax.tree.map(lambda p, d: p - lr * d, params, direction), state

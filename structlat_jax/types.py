@@ -1,0 +1,46 @@
+"""Shared types and the shape letters that every docstring uses.
+
+Shape letters: ``S`` seeds, ``T`` tasks, ``N`` context transitions, ``B`` batch, ``E`` episodes,
+``H`` horizon (steps in an episode), ``D`` the width of the latent ``z``, ``U`` updates per
+meta-step. ``...`` stands for any leading axes, none included.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+
+Array = jax.Array
+Key = jax.Array
+"""A typed key from `jax.random.key`."""
+
+Params = Any
+"""A pytree of network parameters."""
+
+Task = Any
+"""A pytree that describes one task (or, with a leading axis, many)."""
+
+
+class Transition(NamedTuple):
+    """One step of experience, or many along leading axes.
+
+    Attributes:
+      obs: Observation before the action, ``[..., obs_dim]``.
+      action: Action in ``[-1, 1]``, ``[..., action_dim]``.
+      reward: The task's own reward, ``[...]``: what the encoder and the evaluation see.
+      train_reward: The shaped reward of the actor-critic, ``[...]``; training only.
+      next_obs: Observation after the action, ``[..., obs_dim]``.
+      done: 1.0 where the episode ended for good (not by its time limit), ``[...]``.
+    """
+
+    obs: Array
+    action: Array
+    reward: Array
+    train_reward: Array
+    next_obs: Array
+    done: Array
+
+
+def require_last_axis(name: str, x: Array, size: int) -> None:
+    """Raises `ValueError` with one plain sentence unless ``x`` is ``[..., size]``."""
+    if x.ndim < 1 or x.shape[-1] != size:
+        raise ValueError(f"{name} must have shape [..., {size}], but it has shape {x.shape}.")
