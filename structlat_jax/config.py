@@ -8,6 +8,8 @@ range, which validation, the command line and the documentation share.
 import dataclasses
 from typing import Any
 
+import jax
+
 from structlat_jax.latents import LatentOptions, latent_space
 from structlat_jax.latents.block import BRIDGES, KLS, PRECISIONS
 
@@ -50,6 +52,9 @@ class Structure:
     batch_size: int = _field(64, "transitions per task and update", low=1)
     context_episodes: int = _field(8, "most episodes in a training context", low=1)
     context_episodes_min: int = _field(1, "fewest episodes in a training context", low=1)
+    context_best_of: int = _field(
+        1, "the first context episode is the best of this many drawn (1: a plain draw)", low=1
+    )
     context_window: int = _field(10, "meta-steps whose episodes contexts are drawn from", low=1)
     updates_per_step: int = _field(300, "gradient updates per meta-step", low=1)
     prior_episodes: int = _field(5, "episodes per task and meta-step with z from the prior", low=1)
@@ -61,9 +66,10 @@ class Structure:
     eval_repeats: int = _field(4, "repeats of the evaluation per task", low=1)
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Hyper:
-    """Traced hyper-parameters: what a sweep may vary within one program."""
+    """Traced hyper-parameters, a pytree: what a sweep may vary within one program."""
 
     lr: float = _field(1e-3, "Adam step size of critics, value and policy", above=0.0)
     encoder_lr: float = _field(1e-3, "Adam step size of the encoder", above=0.0)
@@ -73,6 +79,9 @@ class Hyper:
     entropy_weight: float = _field(0.02, "weight of the policy's entropy", low=0.0)
     kl_weight: float = _field(0.01, "weight of the KL, summed over the meta-batch", low=0.0)
     kl_weight_start: float = _field(2e-4, "the KL weight before the ramp", low=0.0)
+    consistency: float = _field(
+        0.0, "KL from a context's posterior to its uninformed part's, per KL weight", low=0.0
+    )
     kl_ramp_updates: float = _field(20_000.0, "updates over which the KL weight ramps", low=0.0)
     mean_reg: float = _field(1e-3, "penalty on the squared policy mean", low=0.0)
     std_reg: float = _field(1e-3, "penalty on the squared policy log-std", low=0.0)
@@ -224,3 +233,6 @@ PRESETS: dict[str, Config] = {
     ),
 }
 """``cpu`` learns in minutes on two cores; ``paper`` has PEARL's published sizes."""
+
+DEFAULT_UPDATES = {"cpu": 36_000, "paper": 500_000}
+"""Gradient updates per seed of each preset."""

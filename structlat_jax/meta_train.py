@@ -139,11 +139,8 @@ def meta_step(setup: Setup, hyper: Hyper, state: TrainState) -> tuple[TrainState
 
     def body(carry, step_key):
         params, optimisers, updates = carry
-        weight = kl_weight(hyper, updates)
         batch = draw_batch(setup, hyper, rings, step_key)
-        coefficients = sac.Coefficients(
-            **{f: weight if f == "kl_weight" else getattr(hyper, f) for f in sac.Coefficients._fields}
-        )
+        coefficients = coefficients_at(hyper, updates)
         params, optimisers, losses = sac.update(
             setup.networks, setup.space, params, optimisers, batch, coefficients
         )
@@ -165,20 +162,27 @@ def kl_weight(hyper: Hyper, updates: Array) -> Array:
     return hyper.kl_weight_start + (hyper.kl_weight - hyper.kl_weight_start) * progress
 
 
+def coefficients_at(hyper: Hyper, updates: Array) -> sac.Coefficients:
+    """The scalars of one update; the consistency term follows the ramp of the KL weight."""
+    weight = kl_weight(hyper, updates)
+    ramped = {"kl_weight": weight, "consistency_weight": hyper.consistency * weight}
+    constant = set(sac.Coefficients._fields) - set(ramped)
+    return sac.Coefficients(**ramped, **{name: getattr(hyper, name) for name in constant})
+
+
 def draw_batch(setup: Setup, hyper: Hyper, rings: replay.Replay, key: Key) -> sac.Batch:
     """Draws the tasks, transitions, contexts and noise of one update."""
     s = setup.config.structure
     names = ("tasks", "batch", "context", "latent", "action", "kl")
     keys = dict(zip(names, jax.random.split(key, len(names)), strict=True))
     tasks = jax.random.choice(keys["tasks"], s.train_tasks, (s.meta_batch,), replace=False)
-    context, mask = draw_context(setup, hyper, rings, keys["context"], tasks)
+    features, mask, part_mask = draw_context(setup, hyper, rings, keys["context"], tasks)
     noise_shape = (s.meta_batch, s.batch_size, setup.env.action_dim)
     return sac.Batch(
-        transitions=replay.sample_batch(
-            rings, setup.layout, keys["batch"], tasks, s.batch_size
-        ),
-        features=context,
+        transitions=replay.sample_batch(rings, setup.layout, keys["batch"], tasks, s.batch_size),
+        features=features,
         mask=mask,
+        part_mask=part_mask,
         latent_noise=setup.space.noise(keys["latent"], (s.meta_batch,)),
         action_noise=jax.random.normal(keys["action"], noise_shape),
         kl_key=keys["kl"],
@@ -187,10 +191,11 @@ def draw_batch(setup: Setup, hyper: Hyper, rings: replay.Replay, key: Key) -> sa
 
 def draw_context(
     setup: Setup, hyper: Hyper, rings: replay.Replay, key: Key, tasks: Array
-) -> tuple[Array, Array]:
-    """Features ``[M, N, features]`` and mask ``[M, N]`` of one context per task index."""
+) -> tuple[Array, Array, Array]:
+    """One context per task index: features ``[M, N, features]``, mask ``[M, N]``, and the mask of
+    the context without its first (and most informative) episode."""
     s = setup.config.structure
-    context, mask = replay.sample_context(
+    context, mask, part_mask = replay.sample_context(
         rings,
         setup.layout,
         key,
@@ -199,9 +204,10 @@ def draw_context(
         s.context_window,
         s.prior_episodes + s.explore_episodes,
         hyper.explore_context,
+        s.context_best_of,
     )
     scale = hyper.context_reward_scale
-    return inference.context_features(context, scale, s.next_obs_in_context), mask
+    return inference.context_features(context, scale, s.next_obs_in_context), mask, part_mask
 
 
 def collect(
@@ -253,7 +259,7 @@ def _posterior_latents(setup: Setup, hyper: Hyper, state: TrainState, key: Key) 
     s = setup.config.structure
     key_context, key_sample = jax.random.split(key)
     index = jnp.repeat(jnp.arange(s.train_tasks), s.posterior_episodes)
-    features, mask = draw_context(setup, hyper, state.replay, key_context, index)
+    features, mask, _ = draw_context(setup, hyper, state.replay, key_context, index)
     mask = mask * (state.replay.written > 0)  # nothing was seen yet: the posterior is the prior
     posterior = inference.infer(setup.networks, setup.space, state.params.encoder, features, mask)
     z = setup.space.sample(posterior, key_sample, hard=True)

@@ -35,6 +35,11 @@ class RowLayout(NamedTuple):
         """Numbers in a row."""
         return 2 * self.obs_dim + self.action_dim + 3
 
+    @property
+    def reward_column(self) -> int:
+        """Where a row holds the task's own reward."""
+        return 2 * self.obs_dim + self.action_dim
+
     def pack(self, t: Transition) -> Array:
         """Transitions ``[...]`` to rows ``[..., width]``."""
         scalars = jnp.stack([t.reward, t.train_reward, t.done], axis=-1)
@@ -92,12 +97,13 @@ def sample_context(
     window: int,
     exploring: int,
     explore_share: Array,
-) -> tuple[Transition, Array]:
+    best_of: int = 1,
+) -> tuple[Transition, Array, Array]:
     """Recent whole episodes, a random number of them per task.
 
-    Contexts are like those of evaluation: a number of episodes between two limits, each drawn from the last
-    ``window`` blocks. A share of the contexts leaves the posterior's episodes out, as the first
-    posterior of an evaluation does.
+    Contexts are like those of evaluation: whole episodes, each drawn from the last ``window``
+    blocks. A share of the contexts leaves the posterior's episodes out, as the first posterior of
+    an evaluation does.
 
     Args:
       replay: With at least one block written.
@@ -107,23 +113,39 @@ def sample_context(
       counts: Fewest and most episodes per context, both included.
       window: Blocks to look back.
       exploring: Episodes at the start of a block that did not use a posterior.
-      explore_share: Probability that a context has only those.
+      explore_share: Probability that a context has only those (but for its first episode, if
+        ``best_of`` is above 1).
+      best_of: The first episode is the one with the highest return of this many draws, so that a
+        context is seldom silent once the task's reward has been found.
 
     Returns:
-      Transitions ``[M, N]`` and mask ``[M, N]``, N = most episodes * H.
+      Transitions ``[M, N]``, mask ``[M, N]`` with N = most episodes * H, and the mask of the same
+      context without its first episode.
     """
     _, blocks, episodes, horizon, _ = replay.rows.shape
     key_age, key_kind, key_episode, key_count = jax.random.split(key, 4)
     fewest, most = counts
-    shape = (tasks.shape[0], most)
+    shape = (tasks.shape[0], most + best_of - 1)
     reach = jnp.minimum(jnp.minimum(replay.written, blocks), window)
     age = jax.random.randint(key_age, shape, 0, reach)
     block = (replay.written - 1 - age) % blocks
     only_exploring = jax.random.uniform(key_kind, (shape[0], 1)) < explore_share
-    choices = jnp.where(only_exploring, exploring, episodes)
+    searched = (jnp.arange(shape[1]) < best_of) & (best_of > 1)
+    choices = jnp.where(only_exploring & ~searched, exploring, episodes)
     episode = jax.random.randint(key_episode, shape, 0, choices)
+    if best_of > 1:
+        where = (tasks[:, None], block[:, :best_of], episode[:, :best_of])
+        returns = jnp.sum(replay.rows[*where, :, layout.reward_column], axis=-1)
+        best = jnp.argmax(returns, axis=1, keepdims=True)
+        block, episode = (
+            jnp.concatenate([jnp.take_along_axis(x, best, axis=1), x[:, best_of:]], axis=1)
+            for x in (block, episode)
+        )
     count = jax.random.randint(key_count, (shape[0], 1), fewest, most + 1)
     rows = replay.rows[tasks[:, None], block, episode]  # [M, most, H, row]
-    mask = jnp.broadcast_to((jnp.arange(most) < count)[..., None], (*shape, horizon))
-    transitions = layout.unpack(rows.reshape(shape[0], most * horizon, -1))
-    return transitions, mask.reshape(shape[0], most * horizon).astype(jnp.float32)
+    taken = jnp.arange(most) < count
+    masks = (
+        jnp.repeat(m.astype(rows.dtype), horizon, axis=1)
+        for m in (taken, taken & (jnp.arange(most) > 0))
+    )
+    return layout.unpack(rows.reshape(tasks.shape[0], most * horizon, -1)), *masks

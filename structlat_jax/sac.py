@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from structlat_jax.inference import infer
+from structlat_jax.inference import evidence_of
 from structlat_jax.latents import LatentSpace
 from structlat_jax.networks import AgentParams, Networks, squash
 from structlat_jax.types import Array, Params, Transition
@@ -23,6 +23,7 @@ class Batch(NamedTuple):
       transitions: For the actor-critic, ``[T, B]``.
       features: Of the context, from `inference.context_features`, ``[T, N, features]``.
       mask: Which of them count, ``[T, N]``.
+      part_mask: Which of those belong to the less informed part, ``[T, N]``.
       latent_noise: From `LatentSpace.noise`, ``[T, D]``.
       action_noise: Standard normal, ``[T, B, action_dim]``.
       kl_key: For ``kl="exact"`` (otherwise unused).
@@ -31,6 +32,7 @@ class Batch(NamedTuple):
     transitions: Transition
     features: Array
     mask: Array
+    part_mask: Array
     latent_noise: Array
     action_noise: Array
     kl_key: Array
@@ -46,6 +48,7 @@ class Coefficients(NamedTuple):
     reward_scale: Array
     entropy_weight: Array
     kl_weight: Array
+    consistency_weight: Array
     mean_reg: Array
     std_reg: Array
 
@@ -65,6 +68,7 @@ class Losses(NamedTuple):
     Attributes:
       q, v, policy: The three losses, scalars.
       kl: Mean over tasks of the KL per block in nats, ``[blocks]``.
+      gap: Mean over tasks of the KL from a context's posterior to its part's in nats, a scalar.
       q_mean: Mean predicted Q in scaled reward units, a scalar.
       entropy: Mean of minus the log-density of the policy's actions in nats, a scalar.
     """
@@ -73,16 +77,19 @@ class Losses(NamedTuple):
     v: Array
     policy: Array
     kl: Array
+    gap: Array
     q_mean: Array
     entropy: Array
 
 
 class CriticAux(NamedTuple):
-    """What the critic's loss hands on: ``posterior``, ``z [T, D]``, ``kl [T, blocks]``."""
+    """What the critic's loss hands on: ``z [T, D]``, ``kl [T, blocks]``, its other terms."""
 
     posterior: Any
     z: Array
     kl: Array
+    bellman: Array
+    gap: Array
     q_mean: Array
 
 
@@ -105,8 +112,10 @@ def critic_loss(
 ) -> tuple[Array, CriticAux]:
     """Bellman error of both critics plus the weighted KL; the encoder's only loss.
 
-    ``sum_i mean[(Q_i(s, a, z) - y)^2] + kl_weight * sum_tasks KL``, with
-    ``y = reward_scale * r + (1 - d) * discount * V_target(s', z)`` held fixed.
+    ``sum_i mean[(Q_i(s, a, z) - y)^2] + kl_weight * sum_tasks KL(q(z|c) || p(z))``, with
+    ``y = reward_scale * r + (1 - d) * discount * V_target(s', z)`` held fixed. Beyond PEARL,
+    ``consistency_weight * sum_tasks KL(q(z|c) || q(z|part of c))``, with q(z|c) held fixed, teaches
+    the encoder what an uninformed context leaves possible; 0 switches it off.
 
     Args:
       trained: The encoder's and the critics' parameters.
@@ -120,7 +129,10 @@ def critic_loss(
     """
     encoder, q = trained
     t = batch.transitions
-    posterior = infer(networks, space, encoder, batch.features, batch.mask)
+    evidence = evidence_of(networks, space, encoder, batch.features)
+    posterior = space.posterior(space.combine(evidence, batch.mask))
+    part = space.posterior(space.combine(evidence, batch.part_mask))
+    gap = jnp.sum(space.divergence(jax.lax.stop_gradient(posterior), part))
     z = space.transform(posterior, batch.latent_noise)
     kl = space.kl(posterior, batch.kl_key)
     v_t = networks.v(target_v, t.next_obs, jax.lax.stop_gradient(z)[:, None])
@@ -128,7 +140,8 @@ def critic_loss(
     q_tm1 = networks.q(q, t.obs, t.action, z[:, None])
     error = q_tm1 - jax.lax.stop_gradient(target)
     bellman = jnp.sum(jnp.mean(error**2, axis=(1, 2)))
-    return bellman + c.kl_weight * jnp.sum(kl), CriticAux(posterior, z, kl, jnp.mean(q_tm1))
+    loss = bellman + c.kl_weight * jnp.sum(kl) + c.consistency_weight * gap
+    return loss, CriticAux(posterior, z, kl, bellman, gap, jnp.mean(q_tm1))
 
 
 def policy_loss(
@@ -184,7 +197,7 @@ def update(
     Returns:
       New parameters, new moments, and the losses.
     """
-    (loss_q, aux), (grad_encoder, grad_q) = jax.value_and_grad(critic_loss, has_aux=True)(
+    (_, aux), (grad_encoder, grad_q) = jax.value_and_grad(critic_loss, has_aux=True)(
         (params.encoder, params.q), params.target_v, networks, space, batch, c
     )
     encoder, opt_encoder = _adam(params.encoder, grad_encoder, optimisers.encoder, c.encoder_lr)
@@ -203,10 +216,11 @@ def update(
     policy, opt_policy = _adam(params.policy, grad_policy, optimisers.policy, c.lr)
 
     losses = Losses(
-        q=loss_q - c.kl_weight * jnp.sum(aux.kl),
+        q=aux.bellman,
         v=loss_v,
         policy=loss_policy,
         kl=jnp.mean(aux.kl, axis=0),
+        gap=aux.gap / aux.z.shape[0],
         q_mean=aux.q_mean,
         entropy=-jnp.mean(log_pi),
     )

@@ -43,7 +43,10 @@ class Env:
       observe: state to observation ``[obs_dim]``.
       step: ``(state, action, task)`` to a `Step`.
       oracle_return: task to the return of a controller that knows the task, a scalar.
-      goal: task to the place that a picture marks, ``[2]``, or None where there is none.
+      goal: task to the place that a picture marks, in the first two numbers of an observation's
+        units, ``[2]``; None where there is none, and pictures of paths are left out then.
+      goal_radius: Distance from it within which a reward is paid, in the same units.
+      label: task to the number that pictures sort tasks by, a scalar.
     """
 
     name: str
@@ -55,4 +58,6 @@ class Env:
     observe: Callable[[Any], Array]
     step: Callable[[Any, Array, Task], Step]
     oracle_return: Callable[[Task], Array]
+    label: Callable[[Task], Array]
     goal: Callable[[Task], Array] | None = None
+    goal_radius: float = 0.0

@@ -91,5 +91,7 @@ def make(
         observe=lambda state: state,
         step=step,
         oracle_return=oracle_return,
+        label=lambda task: task.weight,
         goal=lambda task: task.goal,
+        goal_radius=goal_radius,
     )

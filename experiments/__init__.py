@@ -1,0 +1,1 @@
+"""Programs that train, compare and draw; run each as ``python -m experiments.NAME``."""

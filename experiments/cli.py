@@ -1,0 +1,168 @@
+"""The command line of every program: options made from the configuration, errors in one sentence.
+
+Bad input ends with one sentence on standard error and exit code 2, before anything is written.
+"""
+
+import dataclasses
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from structlat_jax import config as configuration
+from structlat_jax.checkpoint import CONFIG_FILE, CheckpointError
+from structlat_jax.config import PRESETS, Config, ConfigError
+from structlat_jax.latents import LatentOptions
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+_LATENT_FIELDS = {"latent", *(field.name for field in dataclasses.fields(LatentOptions))}
+
+
+class SectionedCommand(click.Command):
+    """A command whose ``--help`` groups the options by what they are about."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {"Run": []}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                sections.setdefault(_section(param.name), []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def config_options(command: Callable) -> Callable:
+    """Adds ``--preset`` and one option per field of the configuration."""
+    for name, field in reversed(configuration.fields().items()):
+        command = _option(name, field)(command)
+    names = list(PRESETS)
+    return click.option(
+        "--preset",
+        type=click.Choice(names),
+        default=names[0],
+        show_default=True,
+        help="Where the values of all options below come from unless given.",
+    )(command)
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Those configuration options that the user gave."""
+    names = configuration.fields()
+    return {name: value for name, value in options.items() if name in names and value is not None}
+
+
+def build_config(preset: str, options: dict[str, Any]) -> Config:
+    """The preset with the user's changes.
+
+    Raises:
+      click.UsageError: naming the flag, what was given and what is allowed.
+    """
+    try:
+        return PRESETS[preset].replace(**given(options))
+    except ConfigError as error:
+        raise click.UsageError(_as_flag(str(error))) from None
+
+
+def prepare_folder(out: Path, overwrite: bool) -> None:
+    """Makes a run folder, empty.
+
+    Raises:
+      click.UsageError: if it cannot be written or is in use; nothing was changed then.
+    """
+    if out.exists() and not out.is_dir():
+        raise click.UsageError(f"--out must be a folder, but {out} is a file.")
+    parent = next(folder for folder in (out, *out.parents) if folder.exists())
+    _require_writable(parent, out)
+    if out.exists() and any(out.iterdir()):
+        if not overwrite:
+            raise click.UsageError(
+                f"--out must be a new or an empty folder, but {out} is not empty; "
+                "--overwrite replaces an earlier run, --resume continues it."
+            )
+        if not (out / CONFIG_FILE).is_file():
+            raise click.UsageError(
+                f"--overwrite replaces run folders only, and {out} has no {CONFIG_FILE}."
+            )
+        shutil.rmtree(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.UsageError(f"--out {out} cannot be made: {error.strerror}.") from None
+
+
+def main(command: click.Command) -> None:
+    """Runs a command; every expected failure is one sentence on standard error."""
+    try:
+        code = command.main(standalone_mode=False)
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except (CheckpointError, ConfigError, FileNotFoundError) as error:
+        _fail(str(error))
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(EXIT_INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str) -> None:
+    sentence = " ".join(message.split())
+    print(f"error: {sentence}", file=sys.stderr)
+    sys.exit(EXIT_BAD_INPUT)
+
+
+def _require_writable(folder: Path, out: Path) -> None:
+    try:
+        # Root may write where no permission bit allows it; a folder so marked is meant to be kept.
+        if not folder.is_dir() or not folder.stat().st_mode & (
+            stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+        ):
+            raise OSError
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError:
+        raise click.UsageError(
+            f"--out must lie in a folder that can be written, but {out} does not."
+        ) from None
+
+
+def _option(name: str, field: dataclasses.Field) -> Callable:
+    flag = "--" + name.replace("_", "-")
+    section = configuration.section_of(name)
+    values = [getattr(getattr(preset, section), name) for preset in PRESETS.values()]
+    shown = str(values[0])
+    if len(set(values)) > 1:
+        shown = "; ".join(f"{p}: {v}" for p, v in zip(PRESETS, values, strict=True))
+    limits = configuration.allowed(field)
+    text = f"{field.metadata['help'].capitalize()}"
+    text += f"; {limits}. [{shown}]" if limits else f". [{shown}]"
+    if field.type is bool:
+        return click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=text)
+    metavar = {int: "N", float: "X", str: "TEXT"}[field.type]
+    return click.option(flag, name, type=field.type, default=None, metavar=metavar, help=text)
+
+
+def _section(name: str) -> str:
+    if name not in configuration.fields():
+        return "Run"
+    if name in _LATENT_FIELDS:
+        return "Latent space"
+    if configuration.section_of(name) == "hyper":
+        return "Hyper-parameters (traced: no recompilation)"
+    return "Sizes and protocol (each value is its own program)"
+
+
+def _as_flag(message: str) -> str:
+    """A configuration error with its field names written as flags."""
+    words = message.split(" ")
+    names = configuration.fields()
+    dashed = [
+        "--" + w.rstrip(":").replace("_", "-") if w.rstrip(":") in names else w for w in words
+    ]
+    return " ".join(dashed)

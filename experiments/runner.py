@@ -1,0 +1,239 @@
+"""The host loop of one run: compile, meta-steps, evaluations, checkpoints, files."""
+
+import dataclasses
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from structlat_jax import checkpoint, sweep
+from structlat_jax.config import Config
+from structlat_jax.evaluate import Adaptation, oracle_returns
+from structlat_jax.meta_train import Metrics, make_setup
+from structlat_jax.report import progress, results
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a run is to do.
+
+    Attributes:
+      config: The configuration.
+      preset: The preset's name, for the records.
+      seeds: How many seeds.
+      seed: The first seed.
+      updates: Gradient updates per seed, rounded up to whole meta-steps.
+      evals: Points of the learning curve.
+      checkpoint_seconds: Least time between two checkpoints.
+    """
+
+    config: Config
+    preset: str
+    seeds: int
+    seed: int
+    updates: int
+    evals: int
+    checkpoint_seconds: float
+
+    @property
+    def steps(self) -> int:
+        """Meta-steps."""
+        return -(-self.updates // self.config.structure.updates_per_step)
+
+    def records(self) -> dict[str, Any]:
+        """The fields of ``config.json`` beside the configuration."""
+        own = dataclasses.asdict(self)
+        del own["config"]
+        return own
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What a run leaves in memory.
+
+    Attributes:
+      rows: Of ``metrics.csv``.
+      adaptation: The last evaluation on training tasks then test tasks, ``[S, T, R, E, ...]``.
+      train_tasks, test_tasks: The tasks, ``[S, T, ...]``.
+      results: The fields of ``results.json``.
+      interrupted: Whether a signal ended it early; nothing but a checkpoint was written then.
+    """
+
+    rows: list[dict[str, Any]]
+    adaptation: Adaptation | None
+    train_tasks: Any
+    test_tasks: Any
+    results: dict[str, Any]
+    interrupted: bool
+
+
+class _Stop:
+    """Turns SIGINT and SIGTERM into a flag that is read after each meta-step."""
+
+    def __init__(self):
+        self.asked = False
+
+    def __enter__(self) -> "_Stop":
+        self._before = {s: signal.signal(s, self._ask) for s in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, *_: object) -> None:
+        self.asked = True
+
+
+def run(plan: Plan, out: Path, resume: bool, meter: progress.Silent) -> Outcome:
+    """Trains, evaluates and checkpoints; the pictures and tables are the caller's.
+
+    Args:
+      plan: What to do.
+      out: An existing run folder.
+      resume: Continue from its last checkpoint.
+      meter: Live output.
+
+    Raises:
+      CheckpointError: if there is nothing to resume from.
+    """
+    start = time.perf_counter()
+    setup = make_setup(plan.config)
+    programs = sweep.make_programs(setup, plan.seeds)
+    hyper = sweep.spread(programs, plan.config.hyper)
+    programs, compile_seconds = sweep.compile_programs(programs, hyper)
+    meter.message(f"compiled in {compile_seconds:.1f} s for {len(programs.mesh.devices)} device(s)")
+    numbers = sweep.seed_numbers(programs, plan.seed)
+    state = programs.init(numbers)
+    oracle = np.asarray(jax.vmap(lambda t: oracle_returns(setup, t))(state.test_tasks))
+
+    with checkpoint.Checkpoints(out) as saved, _Stop() as stop:
+        rows, first = [], 0
+        if resume and saved.latest is not None:
+            state, rows = saved.restore(state)
+            state = sweep.place(programs, state)
+            first = saved.latest
+        loop = _Loop(plan, out, programs, hyper, numbers, oracle[: plan.seeds], meter, rows)
+        state, done = loop.go(state, first, saved, stop)
+        if done < plan.steps:
+            return Outcome(rows, None, None, None, {}, interrupted=True)
+
+    seeds = slice(plan.seeds)
+    adaptation, train_tasks, test_tasks = jax.tree.map(
+        lambda x: np.asarray(x)[seeds], (loop.adaptation, state.train_tasks, state.test_tasks)
+    )
+    returns = np.split(adaptation.returns, [plan.config.structure.train_tasks], axis=1)
+    summary = {
+        "latent": str(setup.space),
+        "preset": plan.preset,
+        "env": setup.env.name,
+        "seeds": plan.seeds,
+        "first_seed": plan.seed,
+        "updates": plan.steps * plan.config.structure.updates_per_step,
+        "env_steps": plan.steps * setup.env_steps_per_step,
+        **results.summarise(
+            returns[1], returns[0], oracle[seeds], plan.config.structure.eval_prior_episodes
+        ),
+        "kl_nats": loop.kl,
+        "compile_seconds": compile_seconds,
+        "wall_seconds": time.perf_counter() - start,
+        "updates_per_second": loop.rate,
+        "jax_version": jax.__version__,
+        "device": f"{len(programs.mesh.devices)} x {programs.mesh.devices.flat[0].device_kind}",
+    }
+    return Outcome(rows, adaptation, train_tasks, test_tasks, summary, interrupted=False)
+
+
+class _Loop:
+    """The loop itself, with the little state that its status line needs."""
+
+    def __init__(self, plan, out, programs, hyper, numbers, oracle, meter, rows):
+        self.out = out
+        self.plan, self.programs, self.hyper, self.numbers = plan, programs, hyper, numbers
+        self.oracle, self.meter, self.rows = oracle, meter, rows
+        self.blocks = progress.block_names([b.spec for b in programs.setup.space.blocks])
+        self.adaptation = None
+        self.status = {}
+        self.kl = {}
+        self.rate = 0.0
+
+    def go(self, state, first, saved, stop):
+        """Runs meta-steps ``first`` to the plan's last; returns the state and the steps done."""
+        plan = self.plan
+        per_step = plan.config.structure.updates_per_step
+        due = set(np.unique(np.linspace(0, plan.steps, plan.evals + 1).round().astype(int))[1:])
+        begin = last_save = time.perf_counter()
+        training = 0.0
+        for step in range(first + 1, plan.steps + 1):
+            tick = time.perf_counter()
+            state, metrics = self.programs.step(self.hyper, state)
+            metrics = jax.tree.map(lambda x: np.asarray(x)[: plan.seeds], metrics)
+            training += time.perf_counter() - tick
+            self.rate = per_step * (step - first) / training
+            rows = self._rows(step * per_step, metrics, time.perf_counter() - begin)
+            if step in due:
+                self._evaluate(state, step * per_step, rows)
+            self.rows.extend(rows)
+            elapsed = time.perf_counter() - begin
+            self.status.update(
+                updates_per_second=self.rate,
+                kl=self.kl,
+                seconds_left=elapsed / (step - first) * (plan.steps - step),
+            )
+            self.meter.advance(step * per_step, self.status)
+            waited = time.perf_counter() - last_save
+            if stop.asked or step == plan.steps or waited >= plan.checkpoint_seconds:
+                saved.save(step, state, self.rows)
+                results.write_metrics(self.out / "metrics.csv", self.rows)
+                last_save = time.perf_counter()
+            if stop.asked:
+                return state, step
+        if self.adaptation is None:  # resumed after the last step: only the files are missing
+            self._evaluate(state, plan.steps * per_step, [{} for _ in range(plan.seeds)])
+        return state, plan.steps
+
+    def _evaluate(self, state, updates, rows):
+        split = self.plan.config.structure.train_tasks
+        prior = self.plan.config.structure.eval_prior_episodes
+        eval_round = sweep.place(self.programs, jnp.full_like(self.numbers, updates))
+        self.adaptation = self.programs.evaluate(self.hyper, state, self.numbers, eval_round)
+        returns = np.asarray(self.adaptation.returns)[: self.plan.seeds]
+        test, train = returns[:, split:], returns[:, :split]
+        for seed, row in enumerate(rows):
+            row["test_return"] = float(test[seed, ..., -1].mean())
+            row["train_return"] = float(train[seed, ..., -1].mean())
+            row["test_prior_return"] = float(test[seed, ..., :prior].mean())
+            row["test_first_posterior_return"] = float(test[seed, ..., prior].mean())
+            row["oracle_return"] = float(self.oracle[seed].mean())
+        mean = float(test[..., -1].mean())
+        self.status.update(
+            evaluated_at=updates,
+            test_return=mean,
+            percent_of_oracle=100.0 * mean / float(self.oracle.mean()),
+        )
+
+    def _rows(self, updates: int, metrics: Metrics, seconds: float) -> list[dict[str, Any]]:
+        losses = metrics.losses
+        self.kl = dict(zip(self.blocks, losses.kl.mean(axis=0).tolist(), strict=True))
+        return [
+            {
+                "updates": updates,
+                "seed": self.plan.seed + seed,
+                "seconds": round(seconds, 3),
+                **{
+                    name: float(getattr(losses, name)[seed])
+                    for name in losses._fields
+                    if name != "kl"
+                },
+                **{f"kl {name}": float(losses.kl[seed, i]) for i, name in enumerate(self.blocks)},
+                "kl_weight": float(metrics.kl_weight[seed]),
+                "collected_prior_return": float(metrics.prior_return[seed]),
+                "collected_explore_return": float(metrics.explore_return[seed]),
+                "collected_posterior_return": float(metrics.posterior_return[seed]),
+            }
+            for seed in range(self.plan.seeds)
+        ]

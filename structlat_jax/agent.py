@@ -1,0 +1,134 @@
+"""A trained agent that adapts online, one transition at a time, without the training code."""
+
+import dataclasses
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from structlat_jax.config import Config
+from structlat_jax.inference import context_features, evidence_of
+from structlat_jax.latents import LatentSpace
+from structlat_jax.networks import AgentParams, Networks, squash
+from structlat_jax.types import Array, Key, Transition, require_last_axis
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Belief:
+    """What the agent knows of its task: the sum of the evidence, O(1) in the number of steps.
+
+    Attributes:
+      total: Summed natural parameters, ``[stat_dim]``.
+      steps: Transitions seen, an int32 scalar.
+    """
+
+    total: Array
+    steps: Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Agent:
+    """Acts on z, and infers z from transitions.
+
+    Attributes:
+      config: The configuration that it was trained with.
+      space: Its latent space.
+      networks: Its networks.
+      params: Their parameters.
+    """
+
+    config: Config
+    space: LatentSpace
+    networks: Networks
+    params: AgentParams
+
+    def prior(self) -> Belief:
+        """The belief before any transition."""
+        return Belief(jnp.zeros(self.space.stat_dim), jnp.zeros((), jnp.int32))
+
+    def update(self, posterior: Belief, transition: Transition) -> Belief:
+        """The belief after one more transition; adding two in any order gives the same.
+
+        Args:
+          posterior: The belief so far.
+          transition: A `Transition` of single steps; ``train_reward`` is not looked at, and
+            ``next_obs`` only if the agent was trained with it.
+
+        Raises:
+          ValueError: if an observation or an action has another width than in training.
+        """
+        _, obs_dim, action_dim, _ = self.networks.widths
+        require_last_axis("transition.obs", jnp.asarray(transition.obs), obs_dim)
+        require_last_axis("transition.action", jnp.asarray(transition.action), action_dim)
+        return _update(self.networks, self.space, self.config, self.params, posterior, transition)
+
+    def distribution(self, posterior: Belief) -> tuple[Any, ...]:
+        """The belief as one posterior per block of the latent space."""
+        return self.space.posterior(posterior.total)
+
+    def sample_z(self, posterior: Belief, key: Key) -> Array:
+        """A hypothesis about the task, ``[D]``; from the prior while nothing was seen."""
+        return _sample_z(self.space, posterior, key)
+
+    def act(self, obs: Array, z: Array, key: Key | None = None) -> Array:
+        """An action ``[..., action_dim]``: the policy's mode, or a draw if a key is given.
+
+        Args:
+          obs: ``[..., obs_dim]``.
+          z: ``[..., D]``, broadcast against ``obs``.
+          key: For a stochastic action.
+
+        Raises:
+          ValueError: if ``obs`` or ``z`` has another width than in training.
+        """
+        _, obs_dim, _, latent = self.networks.widths
+        obs, z = jnp.asarray(obs), jnp.asarray(z)
+        require_last_axis("obs", obs, obs_dim)
+        require_last_axis("z", z, latent)
+        return _act(self.networks, self.params, obs, z, key)
+
+
+def load(path: str | Path, seed: int = 0) -> Agent:
+    """Opens a finished or interrupted run.
+
+    Args:
+      path: A run folder.
+      seed: Which of the run's seeds, counted from 0.
+
+    Raises:
+      FileNotFoundError: if the folder is no run or has no checkpoint yet.
+      ValueError: if its configuration cannot be read or it has fewer seeds.
+    """
+    from structlat_jax import checkpoint  # needs orbax, which the library itself does not
+    from structlat_jax.meta_train import make_setup
+
+    config, params = checkpoint.load_params(Path(path), seed)
+    setup = make_setup(config)
+    return Agent(config, setup.space, setup.networks, params)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _update(networks, space, config, params, belief, transition):
+    features = context_features(
+        jax.tree.map(jnp.asarray, transition),
+        config.hyper.context_reward_scale,
+        config.structure.next_obs_in_context,
+    )
+    evidence = evidence_of(networks, space, params.encoder, features)
+    return Belief(belief.total + evidence, belief.steps + 1)
+
+
+@partial(jax.jit, static_argnums=0)
+def _sample_z(space, belief, key):
+    return space.sample(space.posterior(belief.total), key, hard=True)
+
+
+@partial(jax.jit, static_argnums=0)
+def _act(networks, params, obs, z, key):
+    mean, log_std = networks.policy(params.policy, obs, z)
+    if key is None:
+        return jnp.tanh(mean)
+    return squash(mean, log_std, jax.random.normal(key, mean.shape))[0]

@@ -1,0 +1,231 @@
+"""What the figures share: style, colours, shape checks, intervals over seeds, the map, saving.
+
+The figures are made from `matplotlib.figure.Figure` alone: no pyplot, no backend and no global
+state, so that they can be drawn in any process and thread that draws one figure at a time.
+Shape letters: S seeds, P points in time, T tasks, R repeats, E episodes, H horizon, D dim z.
+"""
+
+import functools
+import pathlib
+from collections.abc import Callable
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Circle
+from matplotlib.ticker import MultipleLocator
+from numpy.typing import ArrayLike
+from scipy import stats
+
+STYLE = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 12,
+    "axes.titlesize": 12,
+    "axes.labelsize": 12,
+    "figure.titlesize": 13,
+    "legend.fontsize": 11,
+    "legend.title_fontsize": 11,
+    "legend.frameon": False,
+    "legend.handlelength": 1.8,
+    "legend.borderaxespad": 0.1,  # more would push legends below a figure onto its labels
+    "legend.columnspacing": 1.4,
+    "xtick.labelsize": 11,
+    "ytick.labelsize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.unicode_minus": True,
+    "lines.linewidth": 2.0,
+    "lines.solid_capstyle": "round",
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+}
+"""Matplotlib settings of every figure, applied in a context and never globally."""
+
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#666666")
+"""Okabe and Ito's colours, which readers with any colour vision can tell apart."""
+
+GOAL = "#0B2A6F"
+FAINT = "#B8B8B8"
+INK = "#333333"
+CONFIDENCE = 0.95
+DPI = 150
+
+Figured = Callable[..., Figure]
+
+
+def styled(draw: Figured) -> Figured:
+    """Runs a plotting function under `STYLE`, whatever the caller's settings are."""
+
+    @functools.wraps(draw)
+    def wrapper(*args, **kwargs):
+        with matplotlib.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return wrapper
+
+
+def save(figure: Figure, path: str | pathlib.Path) -> pathlib.Path:
+    """Writes a figure; the suffix names the format, and PNG (150 dpi) is the default.
+
+    Args:
+      figure: Any of this package's figures.
+      path: Where to; folders that do not exist are made.
+
+    Returns:
+      The path written, with its suffix.
+    """
+    path = pathlib.Path(path)
+    path = path if path.suffix else path.with_suffix(".png")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(path, dpi=DPI, facecolor="white")
+    return path
+
+
+def arrays(**named: tuple[ArrayLike, str]) -> list[np.ndarray]:
+    """Turns arguments into float arrays and checks their shapes against each other.
+
+    Args:
+      **named: ``name=(values, axes)``; axes are names or numbers with spaces between, for instance
+        ``"T E 2"``. A name that occurs twice must have one size.
+
+    Raises:
+      ValueError: if a shape does not fit, or an axis is empty.
+    """
+    sizes: dict[str, int] = {}
+    out = []
+    for name, (values, axes) in named.items():
+        array = np.asarray(values, dtype=float)
+        letters = axes.split()
+        known = [int(a) if a.isdigit() else sizes.get(a) for a in letters]
+        fits = array.ndim == len(letters) and all(
+            size > 0 and wanted in (None, size)
+            for size, wanted in zip(array.shape, known, strict=True)
+        )
+        if not fits:
+            wanted = ", ".join(
+                a if k is None or a.isdigit() else f"{a}={k}"
+                for a, k in zip(letters, known, strict=True)
+            )
+            raise ValueError(f"{name} must be [{wanted}], not {list(array.shape)}.")
+        sizes.update(zip(letters, array.shape, strict=True))
+        out.append(array)
+    return out
+
+
+def colours(n: int) -> list:
+    """``n`` colours that differ: the palette, or steps of one colour map where it is too short."""
+    if n <= len(PALETTE):
+        return list(PALETTE[:n])
+    return list(matplotlib.colormaps["viridis"](np.linspace(0.0, 1.0, n)))
+
+
+def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over seeds and half the width of its 95 % t-interval.
+
+    Args:
+      values: ``[S, ...]``.
+
+    Returns:
+      Mean and half width, both ``[...]``; the half width is NaN for one seed.
+    """
+    seeds = values.shape[0]
+    mean = np.mean(values, axis=0)
+    if seeds == 1:
+        return mean, np.full_like(mean, np.nan)
+    with np.errstate(invalid="ignore"):  # a diverged seed leaves a gap, not a warning
+        error = np.std(values, axis=0, ddof=1) / np.sqrt(seeds)
+    return mean, error * stats.t.ppf(0.5 + CONFIDENCE / 2, seeds - 1)
+
+
+def seed_lines(ax: Axes, x: np.ndarray, values: np.ndarray, colour, label: str, style="-") -> None:
+    """Draws ``[S, P]``: the mean, its interval over seeds and one thin line per seed."""
+    mean, half = interval(values)
+    marker = "o" if x.size == 1 else None
+    if values.shape[0] > 1:
+        ax.plot(x, values.T, color=colour, linewidth=0.7, alpha=0.45, zorder=2)
+        ax.fill_between(x, mean - half, mean + half, color=colour, alpha=0.18, linewidth=0)
+    ax.plot(x, mean, color=colour, linestyle=style, marker=marker, label=label, zorder=3)
+
+
+def seeds_note(seeds: int) -> str:
+    """What the thick line and the band are, in words."""
+    if seeds == 1:
+        return "one seed"
+    return f"thick: mean of {seeds} seeds; band: its 95% t-interval; thin: each seed"
+
+
+def from_zero(ax: Axes, *values: np.ndarray) -> None:
+    """Starts the y axis at zero, unless a value is negative."""
+    if not any(np.any(v < 0) for v in values):
+        ax.set_ylim(bottom=0.0)
+
+
+def episode_ticks(episodes: int) -> list[int]:
+    """Round episode numbers, counted from 1, the first one included."""
+    step = max(1, 5 * round(episodes / 20)) if episodes >= 10 else 1
+    return sorted({1, *range(step, episodes + 1, step)})
+
+
+def percent_axis(ax: Axes, oracle: float) -> None:
+    """Adds the axis on the right that reads returns as a percentage of the oracle's."""
+    if not oracle > 0:
+        return
+    percent = ax.secondary_yaxis(
+        "right", functions=(lambda r: 100.0 * r / oracle, lambda p: p * oracle / 100.0)
+    )
+    percent.set_ylabel("% of oracle")
+
+
+def angles(points: np.ndarray) -> np.ndarray:
+    """Directions of ``[..., 2]`` in degrees, in [-90, 270): rounding cannot make 180 into -180."""
+    degrees = np.degrees(np.arctan2(points[..., 1], points[..., 0]))
+    return np.mod(np.round(degrees, 3) + 90.0, 360.0) - 90.0
+
+
+def limits(*points: np.ndarray, margin: float) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The x and y range that holds the half circle and all points ``[..., 2]``, in metres."""
+    corners = np.array([[-1.0, 0.0], [1.0, 1.0]])
+    every = np.concatenate([corners, *(p.reshape(-1, 2) for p in points)])
+    every = every[np.isfinite(every).all(axis=1)]
+    low, high = every.min(axis=0) - margin, every.max(axis=0) + margin
+    return (low[0], high[0]), (low[1], high[1])
+
+
+def half_circle(ax: Axes, box: tuple[tuple[float, float], tuple[float, float]]) -> None:
+    """Prepares a map in metres: equal aspect, the half circle of goals and the start."""
+    theta = np.linspace(0.0, np.pi, 181)
+    ax.plot(np.cos(theta), np.sin(theta), color=FAINT, linewidth=1.0, zorder=1)
+    ax.plot(0.0, 0.0, marker="+", color=INK, markersize=9, markeredgewidth=1.4, zorder=6)
+    ax.set(xlim=box[0], ylim=box[1], aspect="equal")
+    ax.xaxis.set_major_locator(MultipleLocator(1.0))
+    ax.yaxis.set_major_locator(MultipleLocator(1.0))
+
+
+def goal_discs(ax: Axes, goals: np.ndarray, radius: float, alpha: float) -> None:
+    """Draws the discs in which the sparse reward is paid; radius in metres."""
+    for goal in goals:
+        ax.add_patch(Circle(tuple(goal), radius, color=GOAL, alpha=alpha, linewidth=0, zorder=1))
+
+
+def marks(*labelled: tuple[str, dict]) -> list[Line2D]:
+    """Legend entries ``(label, line properties)`` for things that a map shows many times."""
+    return [Line2D([], [], **{"linestyle": "", **look}, label=text) for text, look in labelled]
+
+
+def map_legend(figure: Figure, radius: float) -> None:
+    """Says below the figure what the signs of its maps are; radius in metres."""
+    dot = {"marker": "o", "color": GOAL, "markeredgewidth": 0}
+    shown = marks(
+        ("goal", {**dot, "markersize": 8}),
+        (f"reward is paid ({radius:g} m)", {**dot, "markersize": 17, "alpha": 0.15}),
+        START,
+    )
+    figure.legend(handles=shown, loc="outside lower center", ncols=3)
+
+
+START = ("start", {"marker": "+", "color": INK, "markersize": 9, "markeredgewidth": 1.4})

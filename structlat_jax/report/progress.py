@@ -1,0 +1,116 @@
+"""Live output of a run, injected into the host loop; `Silent` is the neutral one."""
+
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+
+class Silent:
+    """Shows nothing."""
+
+    def __enter__(self) -> "Silent":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def message(self, text: str) -> None:
+        """Says one line."""
+
+    def advance(self, updates: int, status: dict[str, Any]) -> None:
+        """Reports that ``updates`` are done; ``status`` is what `describe` reads."""
+
+
+class Bar(Silent):
+    """A progress bar on a terminal; a line per evaluation elsewhere."""
+
+    def __init__(self, total: int, console: Console):
+        self._console = console
+        self._total = total
+        self._shown = None
+        self._progress = Progress(
+            TextColumn("{task.completed:>7,}/{task.total:,} updates"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[status]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("train", total=total, status="compiling")
+
+    def __enter__(self) -> "Bar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def message(self, text: str) -> None:
+        self._console.print(text, highlight=False)
+
+    def advance(self, updates: int, status: dict[str, Any]) -> None:
+        text = describe(status)
+        self._progress.update(self._task, completed=updates, status=text)
+        evaluated = status.get("evaluated_at")
+        if not self._console.is_terminal and evaluated != self._shown:
+            self._shown = evaluated
+            left = status["seconds_left"]
+            self.message(f"{updates:>7,}/{self._total:,} updates  {text}  {left:.0f} s left")
+
+
+def describe(status: dict[str, Any]) -> str:
+    """One line: rate, last test return, KL per block."""
+    parts = [f"{status['updates_per_second']:.0f} updates/s"]
+    if status.get("test_return") is not None:
+        parts.append(f"test {status['test_return']:.2f} ({status['percent_of_oracle']:.0f} %)")
+    kl = "  ".join(f"{name} {value:.2f}" for name, value in status["kl"].items())
+    return "  ".join([*parts, f"KL {kl} nats"])
+
+
+def results_table(results: dict[str, Any]) -> Table:
+    """The small table at the end of a run."""
+
+    def spread(entry):
+        if entry["std"] is None:
+            return f"{entry['mean']:.2f} (one seed)"
+        low, high = entry["ci95"]
+        return f"{entry['mean']:.2f} ± {entry['std']:.2f} (95 % {low:.2f} to {high:.2f})"
+
+    table = Table(
+        title=f"{results['latent']}, {results['updates']:,} updates, "
+        f"{results['seeds']} seed{'s' if results['seeds'] > 1 else ''}"
+    )
+    table.add_column("measure")
+    table.add_column("value", justify="right")
+    rows = [
+        ("test return, last episode", spread(results["test_return"])),
+        ("  % of oracle", f"{results['percent_of_oracle']:.1f} of {results['oracle_return']:.2f}"),
+        ("train return, last episode", spread(results["train_return"])),
+        ("prior episodes' return", f"{results['prior_return']:.2f}"),
+        ("first posterior episode's return", f"{results['first_posterior_return']:.2f}"),
+        (
+            "test tasks reached by a prior episode",
+            f"{100 * results['tasks_reached_by_prior']:.0f} %",
+        ),
+        ("episodes to 80 % of the final return", str(results["episodes_to_80_percent"])),
+        *((f"KL of {name}", f"{kl:.2f} nats") for name, kl in results["kl_nats"].items()),
+        ("updates per second and seed", f"{results['updates_per_second']:.0f}"),
+        ("wall, compile", f"{results['wall_seconds']:.0f} s, {results['compile_seconds']:.1f} s"),
+    ]
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def block_names(specs: list[str]) -> list[str]:
+    """Distinct names for blocks: a repeated spec is numbered."""
+    seen = np.array(specs)
+    return [
+        spec if np.sum(seen == spec) == 1 else f"{spec}#{int(np.sum(seen[: i + 1] == spec))}"
+        for i, spec in enumerate(specs)
+    ]

@@ -1,0 +1,90 @@
+"""What a run writes about itself: results, the evaluation array, and the metrics table."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+RESULTS_SCHEMA = 1
+ADAPTATION_AXES = ("seed", "task", "repeat", "episode")
+
+
+def over_seeds(per_seed: np.ndarray) -> dict[str, Any]:
+    """Mean, standard deviation and Student's 95 % interval over seeds ``[S]``.
+
+    The spread and the interval are None for a single seed.
+    """
+    values = np.asarray(per_seed, dtype=float)
+    count = len(values)
+    mean = float(values.mean())
+    std = float(values.std(ddof=1)) if count > 1 else None
+    interval = None
+    if count > 1:
+        half = float(stats.t.ppf(0.975, count - 1)) * std / count**0.5
+        interval = [mean - half, mean + half]
+    return {"mean": mean, "std": std, "ci95": interval, "per_seed": values.tolist()}
+
+
+def last_episode(returns: np.ndarray) -> np.ndarray:
+    """The headline of each seed: ``[S, T, R, E]`` to the last episode's mean return ``[S]``."""
+    return returns[..., -1].mean(axis=(1, 2))
+
+
+def episodes_until(returns: np.ndarray, share: float) -> int:
+    """The first episode (from 1) whose mean return is ``share`` of the last one's."""
+    curve = returns.mean(axis=(0, 1, 2))
+    reached = curve >= share * curve[-1]
+    return int(np.argmax(reached)) + 1
+
+
+def summarise(
+    test: np.ndarray, train: np.ndarray, oracle_test: np.ndarray, prior_episodes: int
+) -> dict[str, Any]:
+    """The numbers of an evaluation.
+
+    Args:
+      test, train: Returns ``[S, T, R, E]`` on test and on training tasks.
+      oracle_test: Return of the oracle on the test tasks, ``[S, T]``.
+      prior_episodes: How many episodes used the prior.
+
+    Returns:
+      The fields of ``results.json`` that come from the evaluation.
+    """
+    headline = over_seeds(last_episode(test))
+    oracle = float(oracle_test.mean())
+    first_posterior = float(test[..., prior_episodes].mean())
+    reached = (test[..., :prior_episodes] > 0).any(axis=-1)
+    return {
+        "test_return": headline,
+        "train_return": over_seeds(last_episode(train)),
+        "prior_return": float(test[..., :prior_episodes].mean()),
+        "first_posterior_return": first_posterior,
+        "tasks_reached_by_prior": float(reached.mean()),
+        "oracle_return": oracle,
+        "percent_of_oracle": 100.0 * headline["mean"] / oracle,
+        "episodes_to_80_percent": episodes_until(test, 0.8),
+    }
+
+
+def write_results(path: Path, results: dict[str, Any]) -> None:
+    """Writes ``results.json``, in one piece."""
+    partial = path.with_suffix(".part")
+    partial.write_text(json.dumps({"schema_version": RESULTS_SCHEMA, **results}, indent=2) + "\n")
+    partial.replace(path)
+
+
+def write_adaptation(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes ``adaptation.npz``: the arrays and, under ``axes``, the names of the leading axes."""
+    np.savez_compressed(path, axes=np.array(ADAPTATION_AXES), **arrays)
+
+
+def write_metrics(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Writes ``metrics.csv``, one row per meta-step and seed; empty where nothing was measured."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,161 @@
+"""Seeds as an axis: one program per verb, mapped over seeds and spread over devices.
+
+Every device holds an equal share of the seeds. Within a device an accelerator vmaps them; a CPU
+core runs them one after the other, since small batched products are slower there than a loop.
+"""
+
+import concurrent.futures
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from structlat_jax.config import Hyper
+from structlat_jax.evaluate import Adaptation, evaluate
+from structlat_jax.meta_train import Metrics, Setup, TrainState, init, meta_step
+from structlat_jax.types import Array, Key
+
+_AXIS = "seeds"
+
+
+class Programs(NamedTuple):
+    """The three verbs of a run over seeds; all arrays lead with ``[padded]``.
+
+    Attributes:
+      setup: The static half.
+      seeds: Seeds that were asked for.
+      padded: Seeds that run, a multiple of the devices; the surplus is to be ignored.
+      mesh: The devices.
+      init: ``(seed numbers [padded])`` to a state.
+      step: ``(hyper, state)`` to ``(state, metrics)``; the state is donated.
+      evaluate: ``(hyper, state, seed numbers, round)`` to an `Adaptation` of the training tasks
+        followed by the test tasks. Its keys never meet those of training.
+    """
+
+    setup: Setup
+    seeds: int
+    padded: int
+    mesh: Mesh
+    init: Callable[[Array], TrainState]
+    step: Callable[[Hyper, TrainState], tuple[TrainState, Metrics]]
+    evaluate: Callable[[Hyper, TrainState, Array, Array], Adaptation]
+
+
+def root_keys(seed: Array) -> tuple[Key, Key]:
+    """The two keys that everything random in a seed's run comes from: training, evaluation."""
+    key_train, key_evaluate = jax.random.split(jax.random.key(seed))
+    return key_train, key_evaluate
+
+
+def make_programs(setup: Setup, seeds: int, devices: list | None = None) -> Programs:
+    """Jits the verbs for a number of seeds.
+
+    Args:
+      setup: The static half.
+      seeds: At least 1.
+      devices: All local devices by default; no more are used than there are seeds.
+
+    Raises:
+      ValueError: if ``seeds`` is below 1.
+    """
+    if seeds < 1:
+        raise ValueError(f"seeds must be at least 1, not {seeds}.")
+    devices = (jax.devices() if devices is None else devices)[:seeds]
+    share = -(-seeds // len(devices))
+    padded = share * len(devices)
+    mesh = jax.make_mesh((len(devices),), (_AXIS,), axis_types=(AxisType.Auto,), devices=devices)
+    over_seeds = _mapper(share, devices[0].platform)
+
+    def init_seed(seed):
+        return init(setup, root_keys(seed)[0])
+
+    def step_seed(hyper, state):
+        return meta_step(setup, hyper, state)
+
+    def evaluate_seed(hyper, state, seed, eval_round):
+        key = jax.random.fold_in(root_keys(seed)[1], eval_round)
+        both = (state.train_tasks, state.test_tasks)
+        tasks = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), *both)
+        return evaluate(setup, hyper, state.params, tasks, key)
+
+    spec = PartitionSpec(_AXIS)
+    sharding = NamedSharding(mesh, spec)
+
+    def program(fn, **options):
+        # Seeds never communicate, so there is nothing for the replication checker to check.
+        local = jax.shard_map(
+            over_seeds(fn), mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
+        )
+        return jax.jit(local, in_shardings=sharding, out_shardings=sharding, **options)
+
+    return Programs(
+        setup=setup,
+        seeds=seeds,
+        padded=padded,
+        mesh=mesh,
+        init=program(init_seed),
+        step=program(step_seed, donate_argnums=1),
+        evaluate=program(evaluate_seed),
+    )
+
+
+def seed_numbers(programs: Programs, first: int) -> Array:
+    """``first, first + 1, ...``: one per seed that runs, ``[padded]``."""
+    return place(programs, first + jnp.arange(programs.padded, dtype=jnp.uint32))
+
+
+def spread(programs: Programs, hyper: Hyper) -> Hyper:
+    """Hyper-parameters of all seeds: scalars are repeated, ``[padded]`` arrays kept."""
+    wide = jax.tree.map(lambda x: jnp.broadcast_to(jnp.float32(x), (programs.padded,)), hyper)
+    return place(programs, wide)
+
+
+def place(programs: Programs, tree: Any) -> Any:
+    """The same arrays, their leading axis spread over the devices."""
+    return jax.device_put(tree, NamedSharding(programs.mesh, PartitionSpec(_AXIS)))
+
+
+def compile_programs(programs: Programs, hyper: Hyper) -> tuple[Programs, float]:
+    """Compiles the three programs ahead of time, at the same time.
+
+    Args:
+      programs: Jitted, from `make_programs`.
+      hyper: Of all seeds, from `spread`.
+
+    Returns:
+      The same record with compiled programs, and the seconds that it took.
+    """
+    start = time.perf_counter()
+    numbers = seed_numbers(programs, 0)
+    state = jax.eval_shape(programs.init, numbers)
+    jobs = {
+        "step": (programs.step, (hyper, state)),
+        "init": (programs.init, (numbers,)),
+        "evaluate": (programs.evaluate, (hyper, state, numbers, numbers)),
+    }
+    lowered = {name: fn.lower(*arguments) for name, (fn, arguments) in jobs.items()}
+    with concurrent.futures.ThreadPoolExecutor(len(jobs)) as pool:
+        compiled = dict(
+            zip(lowered, pool.map(lambda program: program.compile(), lowered.values()), strict=True)
+        )
+    return programs._replace(**compiled), time.perf_counter() - start
+
+
+def _mapper(share: int, platform: str) -> Callable[[Callable], Callable]:
+    """How a device goes over its share of the seeds."""
+    if platform != "cpu":
+        return jax.vmap
+    if share > 1:
+        return lambda fn: lambda *args: jax.lax.map(lambda one: fn(*one), args)
+
+    def only_one(fn):
+        def call(*args):
+            out = fn(*jax.tree.map(lambda x: x[0], args))
+            return jax.tree.map(lambda x: x[None], out)
+
+        return call
+
+    return only_one
