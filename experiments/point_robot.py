@@ -58,6 +58,9 @@ def command(out: Path | None, overwrite: bool, resume: bool, **options: Any) -> 
     plan = _plan(options)
     if resume:
         plan = _saved_plan(out, overwrite, options)
+        if (out / "results.json").is_file():
+            click.echo(f"{out} is finished; there is nothing to resume")
+            return 0
     platform.configure(plan.seeds)
     if not resume:
         out = out or _default_folder(plan)

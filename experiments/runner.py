@@ -140,7 +140,7 @@ def run(plan: Plan, out: Path, resume: bool, meter: progress.Silent) -> Outcome:
         ),
         "kl_nats": loop.kl,
         "compile_seconds": compile_seconds,
-        "wall_seconds": time.perf_counter() - start,
+        "wall_seconds": time.perf_counter() - start + loop.earlier,
         "updates_per_second": loop.rate,
         "jax_version": jax.__version__,
         "device": f"{len(programs.mesh.devices)} x {programs.mesh.devices.flat[0].device_kind}",
@@ -159,7 +159,8 @@ class _Loop:
         self.adaptation = None
         self.status = {}
         self.kl = {}
-        self.rate = 0.0
+        self.rate = None
+        self.earlier = rows[-1]["seconds"] if rows else 0.0  # of the sessions before a resume
 
     def go(self, state, first, saved, stop):
         """Runs meta-steps ``first`` to the plan's last; returns the state and the steps done."""
@@ -174,7 +175,7 @@ class _Loop:
             metrics = jax.tree.map(lambda x: np.asarray(x)[: plan.seeds], metrics)
             training += time.perf_counter() - tick
             self.rate = per_step * (step - first) / training
-            rows = self._rows(step * per_step, metrics, time.perf_counter() - begin)
+            rows = self._rows(step * per_step, metrics, self.earlier + time.perf_counter() - begin)
             if step in due:
                 self._evaluate(state, step * per_step, rows)
             self.rows.extend(rows)

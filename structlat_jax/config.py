@@ -33,7 +33,7 @@ class Structure:
     bridge: str = _field("projected", "logit-normal to Dirichlet map", choices=BRIDGES)
     kl: str = _field("bridge", "KL of Dirichlet blocks", choices=KLS)
     alpha: float = _field(0.2, "concentration of the Dirichlet prior", above=0.0)
-    prior_factor: bool = _field(False, "count the prior as one more factor of the posterior")
+    prior_factor: bool = _field(True, "count the prior as one more factor of the posterior")
     precision: str = _field("exp", "encoder output to precision", choices=PRECISIONS)
     temperature: float = _field(0.5, "of the relaxed categorical in training", above=0.0)
     kl_samples: int = _field(1024, "quadrature points of --kl exact", low=2)
@@ -53,9 +53,9 @@ class Structure:
     context_episodes: int = _field(8, "most episodes in a training context", low=1)
     context_episodes_min: int = _field(1, "fewest episodes in a training context", low=1)
     context_best_of: int = _field(
-        1, "the first context episode is the best of this many drawn (1: a plain draw)", low=1
+        16, "the first context episode is the best of this many drawn (1: a plain draw)", low=1
     )
-    context_window: int = _field(10, "meta-steps whose episodes contexts are drawn from", low=1)
+    context_window: int = _field(50, "meta-steps whose episodes contexts are drawn from", low=1)
     updates_per_step: int = _field(300, "gradient updates per meta-step", low=1)
     prior_episodes: int = _field(5, "episodes per task and meta-step with z from the prior", low=1)
     explore_episodes: int = _field(5, "episodes with one random heading each", low=0)
@@ -79,13 +79,16 @@ class Hyper:
     entropy_weight: float = _field(0.02, "weight of the policy's entropy", low=0.0)
     kl_weight: float = _field(0.01, "weight of the KL, summed over the meta-batch", low=0.0)
     kl_weight_start: float = _field(2e-4, "the KL weight before the ramp", low=0.0)
-    consistency: float = _field(
-        0.0, "KL from a context's posterior to its uninformed part's, per KL weight", low=0.0
+    silent_kl: float = _field(
+        1.0, "KL to the prior given a context's silent episodes only, per KL weight", low=0.0
     )
     kl_ramp_updates: float = _field(20_000.0, "updates over which the KL weight ramps", low=0.0)
     mean_reg: float = _field(1e-3, "penalty on the squared policy mean", low=0.0)
     std_reg: float = _field(1e-3, "penalty on the squared policy log-std", low=0.0)
     context_reward_scale: float = _field(5.0, "multiplies the reward that the encoder sees")
+    task_focus: float = _field(
+        0.0, "exponent by which tasks that prior episodes seldom find are drawn more", low=0.0
+    )
     explore_context: float = _field(
         0.5, "share of contexts without posterior episodes", low=0.0, high=1.0
     )
@@ -209,6 +212,7 @@ PRESETS: dict[str, Config] = {
     "cpu": Config(),
     # Sizes and rates that PEARL publishes for the sparse point robot (Rakelly et al. 2019).
     "paper": Config().replace(
+        prior_factor=False,
         precision="softplus",
         width=300,
         encoder_width=200,
@@ -217,6 +221,7 @@ PRESETS: dict[str, Config] = {
         batch_size=256,
         context_episodes=51,
         context_episodes_min=51,
+        context_best_of=1,
         context_window=1,
         explore_episodes=0,
         posterior_episodes=45,
@@ -229,6 +234,7 @@ PRESETS: dict[str, Config] = {
         kl_weight=1.0,
         kl_weight_start=1.0,
         context_reward_scale=1.0,
+        silent_kl=0.0,
         explore_context=0.0,
     ),
 }

@@ -137,9 +137,11 @@ def meta_step(setup: Setup, hyper: Hyper, state: TrainState) -> tuple[TrainState
     block, returns = collect(setup, hyper, state, key_collect)
     rings = replay.write(state.replay, setup.layout, block)
 
+    log_weights = task_log_weights(setup, hyper, rings)
+
     def body(carry, step_key):
         params, optimisers, updates = carry
-        batch = draw_batch(setup, hyper, rings, step_key)
+        batch = draw_batch(setup, hyper, rings, log_weights, step_key)
         coefficients = coefficients_at(hyper, updates)
         params, optimisers, losses = sac.update(
             setup.networks, setup.space, params, optimisers, batch, coefficients
@@ -163,26 +165,46 @@ def kl_weight(hyper: Hyper, updates: Array) -> Array:
 
 
 def coefficients_at(hyper: Hyper, updates: Array) -> sac.Coefficients:
-    """The scalars of one update; the consistency term follows the ramp of the KL weight."""
+    """The scalars of one update; all KL terms follow the ramp of the KL weight."""
     weight = kl_weight(hyper, updates)
-    ramped = {"kl_weight": weight, "consistency_weight": hyper.consistency * weight}
+    ramped = {
+        "kl_weight": weight,
+        "silent_weight": hyper.silent_kl * weight,
+    }
     constant = set(sac.Coefficients._fields) - set(ramped)
     return sac.Coefficients(**ramped, **{name: getattr(hyper, name) for name in constant})
 
 
-def draw_batch(setup: Setup, hyper: Hyper, rings: replay.Replay, key: Key) -> sac.Batch:
+def task_log_weights(setup: Setup, hyper: Hyper, rings: replay.Replay) -> Array:
+    """How often each task is drawn, ``[T]``, as unnormalised log-probabilities.
+
+    ``(hits + 0.05) ** -task_focus``, where ``hits`` is the share of the task's recent prior
+    episodes that met any reward: what the prior seldom finds is trained on more often, so that the
+    aggregate posterior, which the KL ties to the prior, leaves it more room.
+    """
+    s = setup.config.structure
+    found = replay.rewarded(rings, setup.layout, s.context_window)[:, :, : s.prior_episodes]
+    hits = jnp.nanmean(found, axis=(1, 2))
+    return -hyper.task_focus * jnp.log(hits + 0.05)
+
+
+def draw_batch(
+    setup: Setup, hyper: Hyper, rings: replay.Replay, log_weights: Array, key: Key
+) -> sac.Batch:
     """Draws the tasks, transitions, contexts and noise of one update."""
     s = setup.config.structure
     names = ("tasks", "batch", "context", "latent", "action", "kl")
     keys = dict(zip(names, jax.random.split(key, len(names)), strict=True))
-    tasks = jax.random.choice(keys["tasks"], s.train_tasks, (s.meta_batch,), replace=False)
-    features, mask, part_mask = draw_context(setup, hyper, rings, keys["context"], tasks)
+    # Without replacement, by the Gumbel-top-k trick.
+    ranks = log_weights + jax.random.gumbel(keys["tasks"], (s.train_tasks,))
+    tasks = jax.lax.top_k(ranks, s.meta_batch)[1]
+    features, mask, silent_mask = draw_context(setup, hyper, rings, keys["context"], tasks)
     noise_shape = (s.meta_batch, s.batch_size, setup.env.action_dim)
     return sac.Batch(
         transitions=replay.sample_batch(rings, setup.layout, keys["batch"], tasks, s.batch_size),
         features=features,
         mask=mask,
-        part_mask=part_mask,
+        silent_mask=silent_mask,
         latent_noise=setup.space.noise(keys["latent"], (s.meta_batch,)),
         action_noise=jax.random.normal(keys["action"], noise_shape),
         kl_key=keys["kl"],
@@ -193,9 +215,9 @@ def draw_context(
     setup: Setup, hyper: Hyper, rings: replay.Replay, key: Key, tasks: Array
 ) -> tuple[Array, Array, Array]:
     """One context per task index: features ``[M, N, features]``, mask ``[M, N]``, and the mask of
-    the context without its first (and most informative) episode."""
+    its episodes without reward."""
     s = setup.config.structure
-    context, mask, part_mask = replay.sample_context(
+    context, mask, silent_mask = replay.sample_context(
         rings,
         setup.layout,
         key,
@@ -207,7 +229,7 @@ def draw_context(
         s.context_best_of,
     )
     scale = hyper.context_reward_scale
-    return inference.context_features(context, scale, s.next_obs_in_context), mask, part_mask
+    return inference.context_features(context, scale, s.next_obs_in_context), mask, silent_mask
 
 
 def collect(

@@ -66,6 +66,15 @@ def write(replay: Replay, layout: RowLayout, block: Transition) -> Replay:
     return Replay(rows, replay.written + 1)
 
 
+def rewarded(replay: Replay, layout: RowLayout, window: int) -> Array:
+    """Which episodes of the last ``window`` blocks met any reward, ``[T, window, E]``: 1.0, 0.0, or
+    NaN where no block was written yet."""
+    age = jnp.arange(window)
+    block = (replay.written - 1 - age) % replay.rows.shape[1]
+    met = jnp.any(replay.rows[..., layout.reward_column] != 0, axis=-1)[:, block]
+    return jnp.where((age < replay.written)[:, None], met, jnp.nan)
+
+
 def sample_batch(
     replay: Replay, layout: RowLayout, key: Key, tasks: Array, size: int
 ) -> Transition:
@@ -84,7 +93,7 @@ def sample_batch(
     _, blocks, episodes, horizon, _ = replay.rows.shape
     filled = jnp.minimum(replay.written, blocks) * episodes * horizon
     flat = replay.rows.reshape(replay.rows.shape[0], blocks * episodes * horizon, -1)
-    index = jax.random.randint(key, (tasks.shape[0], size), 0, filled)
+    index = _pick(jax.random.uniform(key, (tasks.shape[0], size)), filled)
     return layout.unpack(flat[tasks[:, None], index])
 
 
@@ -119,20 +128,24 @@ def sample_context(
         context is seldom silent once the task's reward has been found.
 
     Returns:
-      Transitions ``[M, N]``, mask ``[M, N]`` with N = most episodes * H, and the mask of the same
-      context without its first episode.
+      Transitions ``[M, N]``, mask ``[M, N]`` with N = most episodes * H, and the mask of those
+      among them whose whole episode went without reward.
     """
     _, blocks, episodes, horizon, _ = replay.rows.shape
-    key_age, key_kind, key_episode, key_count = jax.random.split(key, 4)
     fewest, most = counts
     shape = (tasks.shape[0], most + best_of - 1)
     reach = jnp.minimum(jnp.minimum(replay.written, blocks), window)
-    age = jax.random.randint(key_age, shape, 0, reach)
+    # One draw, cut into parts: every call of the generator costs compile time and a kernel.
+    draws = jax.random.uniform(key, (shape[0], 2 * shape[1] + 2))
+    for_age, for_episode, for_kind, for_count = jnp.split(
+        draws, [shape[1], 2 * shape[1], 2 * shape[1] + 1], axis=1
+    )
+    age = _pick(for_age, reach)
     block = (replay.written - 1 - age) % blocks
-    only_exploring = jax.random.uniform(key_kind, (shape[0], 1)) < explore_share
+    only_exploring = for_kind < explore_share
     searched = (jnp.arange(shape[1]) < best_of) & (best_of > 1)
     choices = jnp.where(only_exploring & ~searched, exploring, episodes)
-    episode = jax.random.randint(key_episode, shape, 0, choices)
+    episode = _pick(for_episode, choices)
     if best_of > 1:
         where = (tasks[:, None], block[:, :best_of], episode[:, :best_of])
         returns = jnp.sum(replay.rows[*where, :, layout.reward_column], axis=-1)
@@ -141,11 +154,14 @@ def sample_context(
             jnp.concatenate([jnp.take_along_axis(x, best, axis=1), x[:, best_of:]], axis=1)
             for x in (block, episode)
         )
-    count = jax.random.randint(key_count, (shape[0], 1), fewest, most + 1)
+    count = fewest + _pick(for_count, most + 1 - fewest)
     rows = replay.rows[tasks[:, None], block, episode]  # [M, most, H, row]
     taken = jnp.arange(most) < count
-    masks = (
-        jnp.repeat(m.astype(rows.dtype), horizon, axis=1)
-        for m in (taken, taken & (jnp.arange(most) > 0))
-    )
+    silent = jnp.all(rows[..., layout.reward_column] == 0, axis=-1)
+    masks = (jnp.repeat(m.astype(rows.dtype), horizon, axis=1) for m in (taken, taken & silent))
     return layout.unpack(rows.reshape(tasks.shape[0], most * horizon, -1)), *masks
+
+
+def _pick(uniform: Array, count: Array | int) -> Array:
+    """Uniform numbers in [0, 1) to indices in [0, count), count well below 2^23."""
+    return jnp.minimum(jnp.floor(uniform * count).astype(jnp.int32), count - 1)

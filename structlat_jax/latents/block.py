@@ -66,7 +66,6 @@ class Block:
       sample_prior: ``(key, shape)`` to draws from the prior ``[*shape, dim]``.
       empty: posterior to a mask ``[...]``: has it seen nothing?
       kl: ``(posterior, key)`` to the KL to the prior in nats ``[...]``.
-      divergence: ``(q, p)`` to KL(q || p) of two posteriors in nats ``[...]``.
       mean: posterior to the posterior mean of z ``[..., dim]``.
     """
 
@@ -82,7 +81,6 @@ class Block:
     sample_prior: Callable[..., Array]
     empty: Callable[[Any], Array]
     kl: Callable[[Any, Any], Array]
-    divergence: Callable[[Any, Any], Array]
     mean: Callable[[Any], Array]
 
     @property

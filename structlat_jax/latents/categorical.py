@@ -61,13 +61,10 @@ def make(sizes: tuple[int, ...], options: LatentOptions) -> Block:
         winner = jax.random.randint(key, (*shape, variables), 0, classes)
         return flat(jax.nn.one_hot(winner, classes))
 
-    def divergence(q, p):
-        ours, other = distrax.Categorical(logits=q.logits), distrax.Categorical(logits=p.logits)
-        return jnp.sum(ours.kl_divergence(other), axis=-1)
-
     def kl(q, key):
         del key  # closed form
-        return divergence(q, CategoricalPosterior(jnp.zeros_like(q.logits), q.empty))
+        uniform = distrax.Categorical(logits=jnp.zeros_like(q.logits))
+        return jnp.sum(distrax.Categorical(logits=q.logits).kl_divergence(uniform), axis=-1)
 
     return Block(
         spec=f"cat:{variables}x{classes}",
@@ -82,6 +79,5 @@ def make(sizes: tuple[int, ...], options: LatentOptions) -> Block:
         sample_prior=sample_prior,
         empty=lambda q: q.empty,
         kl=kl,
-        divergence=divergence,
         mean=lambda q: flat(jnp.exp(q.logits)),
     )

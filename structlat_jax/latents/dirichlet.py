@@ -73,10 +73,6 @@ def make(sizes: tuple[int, ...], options: LatentOptions) -> Block:
             per_variable = divergence.dirichlet_kl(concentration(q), options.alpha)
         return jnp.where(q.empty, 0.0, jnp.sum(per_variable, axis=-1))
 
-    def divergence_between(q, p):
-        # Of the logits: an upper bound of the KL on the simplex, which does not see their shift.
-        return jnp.sum(natural.normal_kl(q.mean, q.variance, p.mean, p.variance), axis=(-2, -1))
-
     def mean(q):
         alpha = laplace_bridge.logit_normal_to_dirichlet(q.mean, q.variance)
         return flat(alpha / jnp.sum(alpha, axis=-1, keepdims=True))
@@ -94,6 +90,5 @@ def make(sizes: tuple[int, ...], options: LatentOptions) -> Block:
         sample_prior=sample_prior,
         empty=lambda q: q.empty,
         kl=kl,
-        divergence=divergence_between,
         mean=mean,
     )

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import distrax
 import jax
 import jax.numpy as jnp
 
@@ -38,10 +39,8 @@ def make(sizes: tuple[int, ...], options: LatentOptions) -> Block:
 
     def kl(q, key):
         del key  # closed form
-        return jnp.sum(natural.normal_kl(q.mean, q.variance, 0.0, 1.0), axis=-1)
-
-    def divergence(q, p):
-        return jnp.sum(natural.normal_kl(q.mean, q.variance, p.mean, p.variance), axis=-1)
+        normal = distrax.Normal(q.mean, jnp.sqrt(q.variance))
+        return jnp.sum(normal.kl_divergence(distrax.Normal(0.0, 1.0)), axis=-1)
 
     return Block(
         spec=f"gau:{n}",
@@ -56,6 +55,5 @@ def make(sizes: tuple[int, ...], options: LatentOptions) -> Block:
         sample_prior=noise,
         empty=lambda q: q.empty,
         kl=kl,
-        divergence=divergence,
         mean=lambda q: q.mean,
     )

@@ -4,7 +4,6 @@ A factor N(mu, v) contributes (1/v, mu/v); a product of factors is the sum of th
 (Rakelly et al. 2019, section 4.1).
 """
 
-import distrax
 import jax
 import jax.numpy as jnp
 
@@ -32,12 +31,6 @@ def evidence_from_raw(raw: Array, precision: str) -> Array:
     else:
         tau = jnp.exp(jnp.clip(scale - _LOG_PRECISION_SHIFT, *_LOG_PRECISION_RANGE))
     return jnp.concatenate([tau, tau * mean], axis=-1)
-
-
-def normal_kl(mean_q: Array, var_q: Array, mean_p: Array, var_p: Array) -> Array:
-    """KL(N(mean_q, var_q) || N(mean_p, var_p)) in nats, element by element."""
-    q, p = distrax.Normal(mean_q, jnp.sqrt(var_q)), distrax.Normal(mean_p, jnp.sqrt(var_p))
-    return q.kl_divergence(p)
 
 
 def moments_from_total(

@@ -140,12 +140,6 @@ class LatentSpace:
         values = [b.kl(q, k) for b, q, k in zip(self.blocks, posterior, keys, strict=True)]
         return jnp.stack(values, axis=-1)
 
-    def divergence(self, q: tuple[Any, ...], p: tuple[Any, ...]) -> Array:
-        """KL(q || p) of two posteriors in nats, ``[..., blocks]``; of a Dirichlet block's logits,
-        an upper bound of the KL on the simplex."""
-        triples = zip(self.blocks, q, p, strict=True)
-        return jnp.stack([block.divergence(a, b) for block, a, b in triples], axis=-1)
-
     def mean(self, posterior: tuple[Any, ...]) -> Array:
         """Posterior mean of z, ``[..., dim]``: mixture weights, probabilities, Gaussian means."""
         pairs = zip(self.blocks, posterior, strict=True)

@@ -99,7 +99,7 @@ def results_table(results: dict[str, Any]) -> Table:
         ),
         ("episodes to 80 % of the final return", str(results["episodes_to_80_percent"])),
         *((f"KL of {name}", f"{kl:.2f} nats") for name, kl in results["kl_nats"].items()),
-        ("updates per second and seed", f"{results['updates_per_second']:.0f}"),
+        ("updates per second and seed", f"{results['updates_per_second'] or 0:.0f}"),
         ("wall, compile", f"{results['wall_seconds']:.0f} s, {results['compile_seconds']:.1f} s"),
     ]
     for row in rows:

@@ -173,9 +173,7 @@ def assert_finite(tree):
     assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(tree))
 
 
-@pytest.mark.parametrize(
-    ("precision", "kl"), [("softplus", "bridge"), ("exp", "bridge"), ("softplus", "exact")]
-)
+@pytest.mark.parametrize(("precision", "kl"), [("softplus", "bridge"), ("exp", "exact")])
 def test_far_evidence_and_long_contexts_stay_finite(precision, kl):
     space = latent_space("dir:2x4,cat:1x3,gau:2", precision=precision, kl=kl, kl_samples=32)
     run, mask = kl_and_gradient(space), jnp.ones(10_000)

@@ -73,9 +73,9 @@ def sums_of(spec, precision="softplus"):
 
 
 @cache
-def describe(spec, precision="softplus"):
+def describe(spec):
     """A jitted function: total evidence to posterior, KL and mean."""
-    space = latent_space(spec, precision=precision)
+    space = latent_space(spec)
 
     def run(total):
         posterior = space.posterior(total)
@@ -119,7 +119,7 @@ def test_evidence_adds_in_any_order_and_masked_evidence_does_not(spec, precision
 def test_one_at_a_time_gives_the_posterior_of_the_whole_context(spec, precision, seed):
     order = np.random.default_rng(seed).permutation(N)
     sums = sums_of(spec, precision)(raw_of(space_of(spec), seed), order, np.ones(N, bool))
-    run = describe(spec, precision)
+    run = describe(spec)
     assert_close(run(sums["streamed"]), run(sums["total"]), rtol=1e-3)
 
 
@@ -192,7 +192,7 @@ def test_kl_is_not_negative(spec, precision, seed):
     space = space_of(spec)
     raw = raw_of(space, seed, scale=4.0)
     sums = sums_of(spec, precision)(raw, np.arange(N), np.ones(N, bool))
-    _, kl, _ = describe(spec, precision)(sums["total"])
+    _, kl, _ = describe(spec)(sums["total"])
     assert kl.shape == (len(space.blocks),)
     assert np.all(np.isfinite(kl))
     assert np.min(kl) > -1e-4

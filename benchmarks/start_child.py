@@ -1,0 +1,32 @@
+"""One start, as the main job does it; prints the seconds since the parent started the process."""
+
+import os
+import sys
+import time
+
+from experiments import platform
+
+
+def main(seeds: int, quick: bool) -> None:
+    """Runs one meta-step."""
+    platform.configure(seeds)
+
+    import jax
+
+    from structlat_jax import sweep
+    from structlat_jax.config import PRESETS
+    from structlat_jax.meta_train import make_setup
+
+    config = PRESETS["cpu"]
+    if quick:
+        config = config.replace(width=8, depth=1, encoder_width=8, updates_per_step=3)
+    programs = sweep.make_programs(make_setup(config), seeds)
+    hyper = sweep.spread(programs, config.hyper)
+    programs, _ = sweep.compile_programs(programs, hyper)
+    state = programs.init(sweep.seed_numbers(programs, 0))
+    jax.block_until_ready(programs.step(hyper, state))
+    print(time.time() - float(os.environ["STRUCTLAT_PROCESS_STARTED"]), flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), bool(int(sys.argv[2])))

@@ -1,0 +1,1 @@
+"""Host only: files, tables and pictures."""

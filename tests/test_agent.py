@@ -1,0 +1,193 @@
+"""A loaded agent, against the run it comes from and batch inference."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import assert_same, config, line, one_seed, setup, train
+
+import structlat_jax as sl
+from structlat_jax import checkpoint
+from structlat_jax.checkpoint import Checkpoints
+from structlat_jax.inference import context_features, infer
+
+SEEDS = 4
+STEPS = 6
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run folder of a tiny configuration, and the parameters that were saved there."""
+    folder = tmp_path_factory.mktemp("run")
+    state, _ = train(SEEDS, 0, 2)
+    checkpoint.write_config(folder, config(), seeds=SEEDS)
+    with Checkpoints(folder) as saved:
+        saved.save(2, state, [])
+    return folder, state.params
+
+
+@pytest.fixture(scope="module")
+def agent(run):
+    """The agent of seed 2; it acts on the line, whose widths are not the point robot's."""
+    return load(run[0], seed=2)
+
+
+def load(folder, seed):
+    config_, params = checkpoint.load_params(folder, seed)
+    return sl.Agent(config_, setup().space, setup().networks, params)
+
+
+@pytest.fixture(scope="module")
+def steps():
+    """Transitions ``[N]`` on the line, some with a reward."""
+    rng = np.random.default_rng(0)
+    obs = jnp.asarray(rng.uniform(-1, 1, (STEPS, 1)), jnp.float32)
+    action = jnp.asarray(rng.uniform(-1, 1, (STEPS, 1)), jnp.float32)
+    out = jax.vmap(line().step, in_axes=(0, 0, None))(obs, action, jnp.float32(1.0))
+    return sl.Transition(obs, action, out.reward, out.train_reward, out.obs, out.done)
+
+
+def stream(agent, steps, order):
+    belief = agent.prior()
+    for i in order:
+        belief = agent.update(belief, jax.tree.map(lambda x, i=i: x[i], steps))
+    return belief
+
+
+def test_each_seed_has_its_own_parameters(run):
+    folder, params = run
+    for seed in range(SEEDS):
+        assert_same(load(folder, seed).params, one_seed(params, seed))
+
+
+def test_load_needs_nothing_but_the_folder(tmp_path):
+    """`sl.load` builds the point robot's networks, whose parameters these are."""
+    own = sl.make_setup(config())
+    state = jax.eval_shape(lambda key: sl.init(own, key), jax.random.key(0))
+    params = jax.tree.map(lambda x: jnp.full((1, *x.shape), 0.25, x.dtype), state.params)
+    checkpoint.write_config(tmp_path, config(), seeds=1)
+    with Checkpoints(tmp_path) as saved:
+        saved.save(1, state._replace(params=params, key=jax.random.key(0), **BARE), [])
+    for path in (tmp_path, str(tmp_path)):
+        agent = sl.load(path)
+        assert_same(agent.params, one_seed(params))
+        assert agent.config == config()
+        z = agent.sample_z(agent.prior(), jax.random.key(0))
+        assert agent.act(jnp.zeros(2), z).shape == (2,)
+
+
+BARE = {"optimisers": (), "replay": (), "updates": np.zeros(1), "train_tasks": (), "test_tasks": ()}
+
+
+def test_prior_has_seen_nothing(agent):
+    belief = agent.prior()
+    assert int(belief.steps) == 0
+    categorical, gaussian = agent.distribution(belief)
+    np.testing.assert_allclose(jnp.exp(categorical.logits), 1 / 3, rtol=1e-6)
+    assert (float(gaussian.mean[0]), float(gaussian.variance[0])) == (0.0, 1.0)
+
+
+def test_streaming_equals_batch_inference(agent, steps):
+    belief = stream(agent, steps, range(STEPS))
+    features = context_features(steps, agent.config.hyper.context_reward_scale, False)
+    batch = infer(agent.networks, agent.space, agent.params.encoder, features)
+    assert int(belief.steps) == STEPS
+    for one, other in zip(
+        jax.tree.leaves(agent.distribution(belief)), jax.tree.leaves(batch), strict=True
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_reward_matters_and_training_reward_does_not(agent, steps):
+    belief = stream(agent, steps, range(STEPS))
+    shaped = stream(agent, steps._replace(train_reward=steps.train_reward * jnp.nan), range(STEPS))
+    np.testing.assert_array_equal(belief.total, shaped.total)
+    silent = stream(agent, steps._replace(reward=0 * steps.reward), range(STEPS))
+    assert not np.allclose(belief.total, silent.total)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_order_does_not_matter(agent, steps, seed):
+    order = np.random.default_rng(seed).permutation(STEPS)
+    ours, other = stream(agent, steps, order), stream(agent, steps, range(STEPS))
+    np.testing.assert_allclose(ours.total, other.total, rtol=1e-5, atol=1e-5)
+
+
+def test_prior_draws_where_nothing_was_seen(agent):
+    draws = np.stack([agent.sample_z(agent.prior(), key) for key in keys(200)])
+    assert draws.shape == (200, 4)
+    assert np.all(np.sort(draws[:, :3], axis=1) == [0, 0, 1])
+    np.testing.assert_allclose(draws[:, :3].mean(axis=0), 1 / 3, atol=0.12)
+    assert abs(draws[:, 3].std() - 1.0) < 0.15
+
+
+def keys(n):
+    return jax.random.split(jax.random.key(0), n)
+
+
+def test_draws_follow_the_belief(agent, steps):
+    belief = stream(agent, steps, range(STEPS))
+    _, gaussian = agent.distribution(belief)
+    draws = np.stack([agent.sample_z(belief, key)[3] for key in keys(200)])
+    std = float(gaussian.variance[0]) ** 0.5
+    assert std < 0.99
+    assert abs(draws.mean() - float(gaussian.mean[0])) < 4 * std / 200**0.5
+    assert draws.std() == pytest.approx(std, rel=0.2)
+
+
+def test_act(agent):
+    z = agent.sample_z(agent.prior(), jax.random.key(1))
+    obs = jnp.array([0.3])
+    mode = agent.act(obs, z)
+    mean, _ = agent.networks.policy(agent.params.policy, obs, z)
+    np.testing.assert_allclose(mode, jnp.tanh(mean), rtol=1e-5)
+    np.testing.assert_array_equal(agent.act(obs, z), mode)
+    one, same, other = (agent.act(obs, z, jax.random.key(k)) for k in (2, 2, 3))
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+    assert np.all(np.abs(one) < 1)
+    assert not np.array_equal(one, mode)
+
+
+def test_act_broadcasts_z_over_observations(agent):
+    z = agent.sample_z(agent.prior(), jax.random.key(1))
+    obs = jnp.linspace(-1, 1, 6).reshape(2, 3, 1)
+    actions = agent.act(obs, z)
+    assert actions.shape == (2, 3, 1)
+    for i in range(2):
+        for j in range(3):
+            np.testing.assert_allclose(actions[i, j], agent.act(obs[i, j], z), rtol=1e-5)
+
+
+def test_numpy_and_plain_numbers_will_do(agent):
+    one = np.full(1, 0.5, np.float32)
+    assert agent.act([0.5], np.zeros(4, np.float32)).shape == (1,)
+    transition = sl.Transition(one, one, 1.0, 0.0, one, 0.0)
+    as_arrays = jax.tree.map(jnp.asarray, transition)
+    beliefs = [agent.update(agent.prior(), t) for t in (transition, as_arrays)]
+    np.testing.assert_array_equal(beliefs[0].total, beliefs[1].total)
+    assert int(beliefs[0].steps) == 1
+
+
+def test_wrong_widths(agent, steps):
+    with pytest.raises(ValueError, match=r"obs must have shape \[..., 1\]"):
+        agent.act(jnp.zeros(2), jnp.zeros(4))
+    with pytest.raises(ValueError, match=r"z must have shape \[..., 4\]"):
+        agent.act(jnp.zeros(1), jnp.zeros(3))
+    one = jax.tree.map(lambda x: x[0], steps)
+    for name in ("obs", "action"):
+        with pytest.raises(ValueError, match=rf"transition.{name} must have shape"):
+            agent.update(agent.prior(), one._replace(**{name: jnp.zeros(3)}))
+
+
+@pytest.mark.parametrize("seed", [-1, SEEDS, 100])
+def test_wrong_seed(run, seed):
+    with pytest.raises(ValueError, match="seed must be from 0 to"):
+        sl.load(run[0], seed=seed)
+
+
+def test_wrong_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match="not a run folder"):
+        sl.load(tmp_path)
+    with pytest.raises(FileNotFoundError, match="not a run folder"):
+        sl.load(tmp_path / "absent")

@@ -1,0 +1,200 @@
+"""The adaptation protocol: which z each episode uses, and what it may and may not look at."""
+
+import dataclasses
+import inspect
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import HORIZON, ORACLE, RADIUS, assert_same, config, line, quick_compile, setup
+
+from structlat_jax import evaluate as module
+from structlat_jax.envs import point_robot
+from structlat_jax.evaluate import Adaptation, evaluate, last_return, oracle_returns
+from structlat_jax.inference import context_features, infer
+from structlat_jax.meta_train import make_setup
+from structlat_jax.types import Transition
+
+TASKS = jnp.array([1.0, -1.0])
+S = setup().config.structure
+PRIOR, EPISODES, REPEATS = S.eval_prior_episodes, S.eval_episodes, S.eval_repeats
+
+
+@cache
+def network_params(seed=0):
+    """Fresh parameters, but for a policy that moves: an untrained one hardly does."""
+    params = jax.jit(setup().networks.init)(jax.random.key(seed))
+    return params._replace(policy=jax.tree.map(lambda x: 10.0 * x, params.policy))
+
+
+@cache
+def program():
+    """`evaluate` of the tiny setup, compiled once."""
+    run = jax.jit(lambda params, tasks, key: evaluate(setup(), config().hyper, params, tasks, key))
+    with quick_compile():
+        run(network_params(), TASKS, jax.random.key(0))
+    return run
+
+
+@pytest.fixture(scope="module")
+def found():
+    return program()(network_params(), TASKS, jax.random.key(4))
+
+
+def test_shapes(found):
+    lead = (len(TASKS), REPEATS, EPISODES)
+    dim, blocks = setup().space.dim, len(setup().space.blocks)
+    expected = Adaptation(
+        lead, (*lead, HORIZON + 1, 1), (*lead, dim), (*lead, dim), (*lead, blocks)
+    )
+    assert jax.tree.map(lambda x: x.shape, found) == expected
+
+
+def test_returns_sum_the_sparse_rewards_along_the_path(found):
+    distance = np.abs(np.asarray(found.path)[..., 1:, 0] - np.asarray(TASKS)[:, None, None, None])
+    rewards = np.where(distance <= RADIUS, 1.0 - distance, 0.0)
+    assert rewards.any()
+    np.testing.assert_allclose(found.returns, rewards.sum(axis=-1), atol=1e-5)
+
+
+def deterministic(found, params, scale=1.0):
+    """The transitions ``[T, R, E, H]`` of the mode of the policy along the recorded paths."""
+    obs, next_obs = found.path[..., :-1, :], found.path[..., 1:, :]
+    mean, _ = setup().networks.policy(params.policy, obs, found.z[..., None, :])
+    over_steps = jax.vmap(line().step, in_axes=(0, 0, None))
+    over_episodes = jax.vmap(jax.vmap(over_steps, in_axes=(0, 0, None)), in_axes=(0, 0, None))
+    out = jax.vmap(over_episodes)(obs, jnp.tanh(mean), TASKS)
+    return Transition(obs, jnp.tanh(mean), out.reward, out.train_reward, next_obs, out.done)
+
+
+def test_actions_are_the_mode_and_z_is_held_for_an_episode(found):
+    t = deterministic(found, network_params())
+    moved = t.obs + 0.5 * jnp.clip(t.action, -1, 1)
+    np.testing.assert_allclose(moved, t.next_obs, atol=1e-5)
+    assert np.abs(np.asarray(t.action)).max() > 0.05
+
+
+def test_beliefs_gather_all_earlier_episodes(found):
+    own = setup()
+    t = deterministic(found, network_params())
+    features = context_features(t, config().hyper.context_reward_scale, False)
+    features = features.reshape(*features.shape[:2], EPISODES * HORIZON, -1)
+    for episode in range(EPISODES):
+        mask = jnp.arange(EPISODES * HORIZON) < episode * HORIZON
+        mask = jnp.broadcast_to(mask, features.shape[:-1])
+        posterior = infer(own.networks, own.space, network_params().encoder, features, mask)
+        np.testing.assert_allclose(
+            found.belief[:, :, episode], own.space.mean(posterior), rtol=1e-3, atol=1e-4
+        )
+        np.testing.assert_allclose(
+            found.kl[:, :, episode], own.space.kl(posterior), rtol=1e-3, atol=1e-3
+        )
+
+
+def test_the_first_belief_is_the_prior(found):
+    np.testing.assert_allclose(found.belief[:, :, 0], [[[1 / 3, 1 / 3, 1 / 3, 0.0]] * REPEATS] * 2)
+    np.testing.assert_allclose(found.kl[:, :, 0], 0.0, atol=1e-6)
+    assert np.all(np.asarray(found.kl[:, :, 1:]).sum(-1) > 0)
+
+
+def test_first_episodes_use_prior_draws(found):
+    one_hot = np.asarray(found.z[..., :3])  # the categorical block acts with one-hot vectors
+    np.testing.assert_array_equal(
+        np.sort(one_hot, axis=-1), np.broadcast_to([0, 0, 1], one_hot.shape)
+    )
+    prior = np.asarray(found.z[:, :, :PRIOR]).reshape(-1, 4)
+    assert len(np.unique(prior[:, 3])) == len(prior)
+
+
+def test_only_later_episodes_listen_to_the_encoder(found):
+    other = network_params()._replace(encoder=network_params(1).encoder)
+    changed = program()(other, TASKS, jax.random.key(4))
+    np.testing.assert_array_equal(changed.z[:, :, :PRIOR], found.z[:, :, :PRIOR])
+    np.testing.assert_array_equal(changed.path[:, :, :PRIOR], found.path[:, :, :PRIOR])
+    later, its = np.asarray(changed.z[:, :, PRIOR:, 3]), np.asarray(found.z[:, :, PRIOR:, 3])
+    assert np.all(np.abs(later - its) > 1e-4)
+
+
+def test_prior_draws_follow_the_prior():
+    many = program()(network_params(), jnp.ones(2000), jax.random.key(1)).z[:, :, :PRIOR]
+    classes = np.asarray(many[..., :3]).mean(axis=(0, 1, 2))
+    gaussian = np.asarray(many[..., 3]).ravel()
+    np.testing.assert_allclose(classes, 1 / 3, atol=0.03)
+    assert abs(gaussian.mean()) < 0.05
+    assert abs(gaussian.std() - 1.0) < 0.05
+
+
+def test_deterministic_given_the_key(found):
+    assert_same(program()(network_params(), TASKS, jax.random.key(4)), found)
+    other = program()(network_params(), TASKS, jax.random.key(5))
+    assert not np.any(np.asarray(other.z[..., 3]) == np.asarray(found.z[..., 3]))
+
+
+def test_tasks_repeats_and_episodes_have_their_own_draws(found):
+    draws = np.asarray(found.z[..., 3]).ravel()
+    assert len(np.unique(draws)) == draws.size
+
+
+def test_the_task_itself_is_hidden():
+    """Where no reward was paid, evaluations of different tasks cannot be told apart."""
+    far = program()(network_params(), jnp.array([50.0, 60.0]), jax.random.key(4))
+    near = program()(network_params(), jnp.array([-70.0, 50.0]), jax.random.key(4))
+    assert not np.any(np.asarray(far.returns))
+    assert_same(far, near)
+
+
+def test_training_reward_is_never_seen(found):
+    def step(state, action, task):
+        return line().step(state, action, task)._replace(train_reward=jnp.nan)
+
+    blind = dataclasses.replace(setup(), env=dataclasses.replace(line(), step=step))
+    hyper = config().hyper
+    run = jax.jit(lambda params, key: evaluate(blind, hyper, params, TASKS, key))
+    with quick_compile():
+        assert_same(run(network_params(), jax.random.key(4)), found)
+
+
+def test_no_replay_and_no_hidden_randomness():
+    names = list(inspect.signature(evaluate).parameters)
+    assert names == ["setup", "hyper", "params", "tasks", "key"]
+
+
+def test_keys_are_used_once():
+    # The checker takes the transposes that vmap adds for reuse: one task, one repeat.
+    def one(params, task, key):
+        return module._adapt(setup(), config().hyper, params, task, key)
+
+    with jax.debug_key_reuse(True), quick_compile():
+        found = jax.jit(one)(network_params(), jnp.float32(1.0), jax.random.key(0))
+    assert found.returns.shape == (EPISODES,)
+
+
+def test_last_return_is_the_mean_of_last_episodes():
+    returns = (
+        jnp.zeros((2, 3, 4)).at[..., -1].set(jnp.arange(6.0).reshape(2, 3)).at[..., 0].set(9.0)
+    )
+    empty = jnp.zeros(0)
+    assert float(last_return(Adaptation(returns, empty, empty, empty, empty))) == 2.5
+
+
+def test_untrained_agent_on_the_point_robot():
+    """An untrained policy stays near the origin, from where no goal pays; the oracle is paid."""
+    own = make_setup(config(latent="gau:1"), point_robot.make())
+    params = jax.jit(own.networks.init)(jax.random.key(0))
+    tasks = own.env.sample_tasks(jax.random.key(1), 3)
+    with quick_compile():
+        run = jax.jit(lambda p, k: evaluate(own, config().hyper, p, tasks, k))
+        adaptation = run(params, jax.random.key(2))
+    assert float(last_return(adaptation)) < 0.5
+    assert np.all(np.asarray(oracle_returns(own, tasks)) > 10.0)
+
+
+def test_oracle_of_the_line_is_the_best_policy():
+    np.testing.assert_allclose(oracle_returns(setup(), TASKS), ORACLE)
+    position, total = jnp.zeros(1), 0.0
+    for action in (1.0, 1.0, 0.0, 0.0):
+        out = line().step(position, jnp.array([action]), jnp.float32(1.0))
+        position, total = out.state, total + float(out.reward)
+    assert total == pytest.approx(ORACLE)

@@ -1,0 +1,275 @@
+"""The meta-step as a program: random keys, traces, what it collects, what it changes."""
+
+import dataclasses
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import (
+    FIRST_TRACES,
+    HORIZON,
+    TRACES,
+    all_finite,
+    assert_same,
+    config,
+    flat,
+    go_on,
+    line,
+    one_seed,
+    programs,
+    quick_compile,
+    setup,
+    train,
+)
+
+from structlat_jax import sac, sweep
+from structlat_jax.config import Hyper
+from structlat_jax.evaluate import evaluate
+from structlat_jax.meta_train import (
+    coefficients_at,
+    collect,
+    init,
+    kl_weight,
+    make_setup,
+    meta_step,
+)
+
+
+def first_state(seed=0):
+    made, _ = programs(1)
+    return made.init(sweep.seed_numbers(made, seed))
+
+
+@pytest.fixture(scope="module")
+def lowered():
+    made, hyper = programs(1)
+    return made.step.lower(hyper, jax.eval_shape(made.init, sweep.seed_numbers(made, 0)))
+
+
+def test_meta_step_is_one_program_without_callbacks(lowered):
+    with quick_compile():
+        compiled = lowered.compile().as_text()
+    for text in (lowered.as_text(), compiled):
+        assert text.count("ENTRY") + text.count("func.func public") == 1
+        assert "callback" not in text
+        assert "infeed" not in text
+        assert "outfeed" not in text
+
+
+def test_a_callback_would_be_seen():
+    def talks(x):
+        jax.debug.print("{x}", x=x)
+        return x
+
+    assert "callback" in jax.jit(talks).lower(1.0).as_text()
+
+
+def test_state_is_donated(lowered):
+    _, state = lowered.args_info[0]
+    assert all(leaf.donated for leaf in jax.tree.leaves(state))
+    hyper, _ = lowered.args_info[0]
+    assert not any(leaf.donated for leaf in jax.tree.leaves(hyper))
+
+
+def test_a_donated_state_cannot_be_used_again():
+    state = first_state()
+    go_on(1, state, 1)
+    assert state.replay.rows.is_deleted()
+    assert state.params.policy["params"]["kernel_0"].is_deleted()
+
+
+def test_traced_once_over_many_calls():
+    made, _ = programs(1)
+    assert FIRST_TRACES[1] == 1
+    before = len(TRACES)
+    state, _ = go_on(1, first_state(), 2)
+    go_on(1, state, 2, sweep.spread(made, config(lr=0.5, kl_weight=0.3).hyper))
+    assert len(TRACES) == before
+
+
+def test_the_library_functions_trace_once_under_jit():
+    own = make_setup(config(), line())
+    step = jax.jit(chex.assert_max_traces(lambda h, s: meta_step(own, h, s), n=1))
+    state = jax.eval_shape(lambda key: init(own, key), jax.random.key(0))
+    for lr in (0.1, 0.2):
+        state, _ = jax.eval_shape(step, config(lr=lr).hyper, state)
+
+
+def test_counters():
+    state, metrics = train(1, 0, 3)
+    per_step = setup().config.structure.updates_per_step
+    assert int(state.replay.written[0]) == 3
+    assert int(state.updates[0]) == 3 * per_step
+    weights = [float(m.kl_weight[0]) for m in metrics]
+    assert weights == pytest.approx([0.05, 0.1, 0.1])  # ramps from 0 to 0.1 over ten updates
+
+
+def test_replay_keeps_the_last_blocks():
+    blocks = setup().blocks
+    assert blocks == 60 // (5 * HORIZON)
+    state, _ = train(1, 0, blocks)
+    rows = np.asarray(state.replay.rows[0])
+    state, _ = go_on(1, state, 1)
+    later = np.asarray(state.replay.rows[0])
+    np.testing.assert_array_equal(later[:, 1:], rows[:, 1:])
+    assert not np.array_equal(later[:, 0], rows[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("updates", "expected"), [(0, 1.0), (5, 2.0), (10, 3.0), (40, 3.0), (1, 1.2)]
+)
+def test_kl_ramp(updates, expected):
+    hyper = Hyper(kl_weight_start=1.0, kl_weight=3.0, kl_ramp_updates=10.0, consistency=0.5)
+    assert float(kl_weight(hyper, jnp.int32(updates))) == pytest.approx(expected)
+    coefficients = coefficients_at(hyper, jnp.int32(updates))
+    assert float(coefficients.kl_weight) == pytest.approx(expected)
+    assert float(coefficients.consistency_weight) == pytest.approx(0.5 * expected)
+
+
+def test_kl_weight_without_a_ramp():
+    hyper = Hyper(kl_weight_start=1.0, kl_weight=3.0, kl_ramp_updates=0.0)
+    assert [float(kl_weight(hyper, jnp.int32(u))) for u in (0, 1, 9)] == [1.0, 3.0, 3.0]
+
+
+def test_coefficients_come_from_the_hyper_parameters():
+    hyper = Hyper(**{name: 0.5 + i for i, name in enumerate(Hyper.__dataclass_fields__)})
+    coefficients = coefficients_at(hyper, jnp.int32(0))
+    constant = (set(sac.Coefficients._fields) & set(Hyper.__dataclass_fields__)) - {"kl_weight"}
+    assert len(constant) >= 8
+    for name in constant:
+        assert getattr(coefficients, name) == getattr(hyper, name)
+
+
+def split_tasks(seed):
+    """The split of a meta-training set of 30 and 10 tasks that are numbered from 0 to 39."""
+    env = dataclasses.replace(line(), sample_tasks=lambda key, n: jnp.arange(n))
+    own = make_setup(config(train_tasks=30, test_tasks=10), env)
+    tasks = jax.jit(lambda key: init(own, key)[-2:])(jax.random.key(seed))
+    return [np.asarray(part).tolist() for part in tasks]
+
+
+def test_tasks_are_split_without_overlap_or_loss():
+    training, test = split_tasks(0)
+    assert (len(training), len(test)) == (30, 10)
+    assert sorted(training + test) == list(range(40))
+    assert split_tasks(0)[1] == test
+    assert set(split_tasks(1)[1]) != set(test)
+
+
+def test_start():
+    state = first_state()
+    assert not np.any(np.asarray(state.replay.rows))
+    assert int(state.replay.written[0]) == 0
+    assert_same(state.params.v, state.params.target_v)
+    assert not np.any(flat(state.optimisers))
+
+
+@pytest.fixture(scope="module")
+def block():
+    """One collected block, from an empty replay: transitions ``[T, E, H]``."""
+    state = one_seed(first_state(1))
+    with quick_compile():
+        run = jax.jit(lambda s, k: collect(setup(), config().hyper, s, k))
+        return state, *run(state, jax.random.key(5))
+
+
+def test_block_shape_and_order(block):
+    state, t, returns = block
+    assert t.reward.shape == (4, 5, HORIZON)
+    kinds = (t.reward[:, :2], t.reward[:, 2:4], t.reward[:, 4:])
+    for kind, mean in zip(kinds, returns, strict=True):
+        assert float(mean) == pytest.approx(float(kind.sum(-1).mean()), abs=1e-6)
+    np.testing.assert_allclose(
+        t.train_reward[..., -1], -np.abs(t.next_obs[..., -1, 0] - state.train_tasks[:, None])
+    )
+    np.testing.assert_array_equal(t.obs[..., 0, :], 0.0)
+    np.testing.assert_array_equal(t.obs[..., 1:, :], t.next_obs[..., :-1, :])
+
+
+def test_exploring_episodes_hold_one_full_action(block):
+    _, t, _ = block
+    explore = np.asarray(t.action[:, 2:4])
+    np.testing.assert_array_equal(explore, explore[:, :, :1] * np.ones_like(explore))
+    np.testing.assert_allclose(np.abs(explore).max(axis=-1), 1.0)
+    assert len(np.unique(explore)) == 2  # both directions
+
+
+def test_other_episodes_follow_the_policy(block):
+    _, t, _ = block
+    for kind in (t.action[:, :2], t.action[:, 4:]):
+        actions = np.asarray(kind).reshape(-1, HORIZON)
+        assert np.all(np.abs(actions) < 1.0)
+        assert np.all(np.std(actions, axis=1) > 0)
+        assert len(np.unique(actions)) == actions.size  # every episode has its own noise
+
+
+def test_first_meta_step_is_finite():
+    _, metrics = train(1, 0, 1)
+    assert all_finite(metrics)
+
+
+def test_parameters_change_and_the_target_lags():
+    before = jax.tree.map(np.asarray, one_seed(first_state().params))
+    state, _ = train(1, 0, 1)
+    after = one_seed(state.params)
+    for part in after._fields:
+        assert all_finite(getattr(after, part))
+        assert not np.array_equal(flat(getattr(after, part)), flat(getattr(before, part)))
+    v, target = (
+        np.abs(flat(getattr(after, name)) - flat(getattr(before, name))).max()
+        for name in ("v", "target_v")
+    )
+    assert 0 < target < v
+
+
+def test_the_next_key_is_new():
+    keys = [jax.random.key_data(train(1, 0, steps)[0].key[0]).tolist() for steps in (0, 1, 2)]
+    assert len({tuple(key) for key in keys}) == 3
+
+
+CASES = {
+    "gaussian, pearl": {"latent": "gau:5", "precision": "softplus", "init": "pearl"},
+    "categorical, no exploring": {"latent": "cat:2x4", "explore_episodes": 0},
+    "exact, next observation": {"latent": "dir:2x4", "kl": "exact", "next_obs_in_context": True},
+    "mixed, prior, printed": {
+        "latent": "gau:1,dir:3x5,cat:1x3",
+        "prior_factor": True,
+        "bridge": "printed",
+    },
+    "corrected, no posterior, best of": {
+        "latent": "dir:1x3",
+        "bridge": "corrected",
+        "posterior_episodes": 0,
+        "context_best_of": 2,
+        "encoder_norm": False,
+    },
+}
+
+
+@pytest.mark.parametrize("changes", CASES.values(), ids=CASES)
+def test_structure_options_need_no_special_case(changes):
+    own = make_setup(config(**changes, kl_samples=8, consistency=0.1), line())
+    with quick_compile():
+        with jax.debug_key_reuse(True):  # the checker reads the whole program
+            state, metrics = jax.jit(first_step, static_argnums=0)(own, jax.random.key(0))
+        adapt = jax.jit(evaluate, static_argnums=0)
+        adaptation = adapt(own, own.config.hyper, state.params, state.test_tasks, state.key)
+    assert all_finite((state.params, metrics.losses, adaptation))
+    assert adaptation.z.shape == (2, 2, 4, own.space.dim)
+    missing = [n for n in ("explore", "posterior") if changes.get(f"{n}_episodes") == 0]
+    for name in ("prior", "explore", "posterior"):
+        assert bool(jnp.isnan(getattr(metrics, f"{name}_return"))) == (name in missing)
+
+
+def first_step(own, key):
+    return meta_step(own, own.config.hyper, init(own, key))
+
+
+def test_a_reused_key_would_be_seen():
+    def careless(key):
+        return jax.random.normal(key) + jax.random.uniform(key)
+
+    with jax.debug_key_reuse(True), pytest.raises(jax.errors.KeyReuseError):
+        jax.jit(careless)(jax.random.key(0))

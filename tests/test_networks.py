@@ -1,0 +1,183 @@
+from functools import cache
+
+import distrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from structlat_jax.config import Structure
+from structlat_jax.networks import LOG_STD_RANGE, MLP, make_networks, squash
+
+OBS, ACTION, LATENT, STAT = 3, 2, 4, 6
+
+
+def networks(**structure):
+    sizes = {"width": 16, "depth": 2, "encoder_width": 12, "encoder_depth": 2, **structure}
+    return make_networks(Structure(**sizes), OBS, ACTION, LATENT, STAT)
+
+
+init_all = jax.jit(networks().init)  # jitted, because the random initialisers compile slowly
+
+
+@cache
+def initial(seed=0):
+    """Fresh parameters of `networks` at their usual sizes."""
+    return init_all(jax.random.key(seed))
+
+
+def initial_layers(net, *widths):
+    """Fresh parameters of one network for inputs of the given widths."""
+    return jax.jit(net.init)(jax.random.key(0), *(jnp.zeros(w) for w in widths))["params"]
+
+
+def randomised(params, seed=0):
+    """The same tree with every entry random, biases included."""
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(lambda p: jnp.asarray(rng.normal(size=p.shape) * 0.3, jnp.float32), params)
+
+
+def numpy_mlp(params, x, norm=False):
+    """The network on its concatenated input."""
+    p = jax.tree.map(np.float64, params["params"])
+    for layer in range(sum(name.startswith("kernel_") for name in p) - 1):
+        x = x @ p[f"kernel_{layer}"] + p[f"bias_{layer}"]
+        if norm:
+            x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-6)
+            x = x * p[f"norm_{layer}"]["scale"] + p[f"norm_{layer}"]["bias"]
+        x = np.maximum(x, 0.0)
+    return x @ p["kernel_head"] + p["bias_head"]
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+@pytest.mark.parametrize("norm", [False, True])
+def test_conditioning_equals_concatenation(depth, norm):
+    net = MLP(width=16, depth=depth, out=2, norm=norm)
+    shapes = jax.eval_shape(net.init, jax.random.key(0), jnp.zeros(OBS), jnp.zeros(LATENT))
+    params = randomised(shapes)
+    x = jax.random.normal(jax.random.key(1), (5, 7, OBS))
+    z = jax.random.normal(jax.random.key(2), (5, 1, LATENT))
+    both = np.concatenate([x, np.broadcast_to(z, (5, 7, LATENT))], axis=-1)
+    got = jax.jit(net.apply)(params, x, z)
+    np.testing.assert_allclose(got, numpy_mlp(params, both, norm), rtol=1e-3, atol=1e-4)
+
+
+def test_unconditioned_network_is_a_plain_mlp():
+    net = MLP(width=8, depth=2, out=3)
+    params = randomised(jax.eval_shape(net.init, jax.random.key(0), jnp.zeros(OBS)))
+    x = jax.random.normal(jax.random.key(1), (7, OBS))
+    np.testing.assert_allclose(
+        jax.jit(net.apply)(params, x), numpy_mlp(params, x), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_heads_have_the_shapes_that_the_losses_expect():
+    nets = networks()
+    params = initial()
+    obs, action = jnp.ones((5, 7, OBS)), jnp.ones((5, 7, ACTION))
+    z = jnp.ones((5, 1, LATENT))
+    features = jnp.ones((5, 9, OBS + ACTION + 1))
+
+    def shapes(function, *arguments):
+        return jax.tree.map(lambda x: x.shape, jax.eval_shape(function, *arguments))
+
+    assert shapes(nets.q, params.q, obs, action, z) == (2, 5, 7)
+    assert shapes(nets.v, params.v, obs, z) == (5, 7)
+    assert shapes(nets.policy, params.policy, obs, z) == ((5, 7, ACTION),) * 2
+    assert shapes(nets.encode, params.encoder, features) == (5, 9, STAT)
+
+
+def test_q_is_each_critic_on_observation_action_and_latent():
+    nets = networks()
+    q = randomised(initial().q)
+    keys = jax.random.split(jax.random.key(1), 3)
+    parts = [jax.random.normal(k, (6, n)) for k, n in zip(keys, (OBS, ACTION, LATENT), strict=True)]
+    got = jax.jit(nets.q)(q, *parts)
+    for i in range(2):
+        one = jax.tree.map(lambda x: x[i], q)  # noqa: B023
+        expected = numpy_mlp(one, np.concatenate(parts, -1))[:, 0]
+        np.testing.assert_allclose(got[i], expected, rtol=1e-3, atol=1e-4)
+
+
+def test_twins_differ_and_the_target_starts_as_a_copy():
+    params = initial()
+    kernels = params.q["params"]["kernel_0"]
+    assert np.min(np.abs(kernels[0] - kernels[1])) > 0
+    jax.tree.map(np.testing.assert_array_equal, params.v, params.target_v)
+
+
+def test_seeds_differ():
+    a, b = (initial(seed) for seed in (0, 1))
+    for name in ("encoder", "q", "v", "policy"):
+        first, second = (getattr(p, name)["params"]["kernel_0"] for p in (a, b))
+        assert np.max(np.abs(first - second)) > 1e-3
+
+
+def test_squash_is_a_change_of_variables():
+    """Against distrax's tanh bijector and against finite differences of the cumulative."""
+    mean = jnp.array([[0.3, -1.0], [1.0, 0.0]])
+    log_std = jnp.array([[-0.5, 0.2], [-1.0, -2.0]])
+    noise = jnp.array([[0.5, -0.2], [-1.0, 1.5]])
+    action, log_density = jax.jit(squash)(mean, log_std, noise)
+    np.testing.assert_allclose(action, np.tanh(mean + np.exp(log_std) * noise), rtol=1e-5)
+    normal = distrax.MultivariateNormalDiag(mean, jnp.exp(log_std))
+    squashed = distrax.Transformed(normal, distrax.Block(distrax.Tanh(), 1))
+    expected = jax.jit(squashed.log_prob)(action)
+    np.testing.assert_allclose(log_density, expected, rtol=1e-3, atol=1e-3)
+    a, m, s = (np.float64(x) for x in (action, mean, np.exp(log_std)))
+    gaussian = -0.5 * ((np.arctanh(a) - m) / s) ** 2 - np.log(s) - 0.5 * np.log(2 * np.pi)
+    expected = np.sum(gaussian - np.log1p(-(a**2)), axis=-1)
+    np.testing.assert_allclose(log_density, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_squash_stays_finite_and_differentiable_where_tanh_saturates():
+    def total(mean):
+        action, log_density = squash(mean, jnp.zeros(2), jnp.ones(2))
+        return jnp.sum(action) + log_density
+
+    value, grad = jax.jit(jax.value_and_grad(total))(jnp.array([50.0, -50.0]))
+    assert np.isfinite(value)
+    assert np.all(np.isfinite(grad))
+
+
+@pytest.mark.parametrize(("bias", "expected"), [(100.0, 2.0), (-100.0, -20.0), (0.5, 0.5)])
+def test_log_std_is_clipped(bias, expected):
+    assert LOG_STD_RANGE == (-20.0, 2.0)
+    nets = networks()
+    params = jax.tree.map(np.zeros_like, initial().policy)
+    params["params"]["bias_head"] = jnp.array([3.0, 4.0, bias, bias])
+    mean, log_std = nets.policy(params, jnp.ones(OBS), jnp.ones(LATENT))
+    np.testing.assert_allclose(mean, [3.0, 4.0])
+    np.testing.assert_allclose(log_std, expected)
+
+
+def test_he_initialisation_has_its_scale():
+    layers = initial_layers(networks(width=256, depth=3).v_net, OBS, LATENT)
+    for layer, fan_in in ((0, OBS + LATENT), (1, 256), (2, 256)):
+        kernel = layers[f"kernel_{layer}"]
+        assert kernel.shape == (fan_in, 256)
+        np.testing.assert_allclose(np.std(kernel), np.sqrt(2 / fan_in), rtol=0.1)
+        np.testing.assert_array_equal(layers[f"bias_{layer}"], 0.0)
+    np.testing.assert_allclose(np.std(layers["kernel_head"]), np.sqrt(1 / 256), rtol=0.2)
+
+
+def test_pearl_initialisation_has_its_scale():
+    """Uniform in +-1/sqrt(fan_out), biases 0.1, heads in +-3e-3: the public code's choices."""
+    layers = initial_layers(networks(width=256, depth=3, init="pearl").v_net, OBS, LATENT)
+    for layer in range(3):
+        kernel = np.abs(layers[f"kernel_{layer}"])
+        assert 0.95 / 16 < np.max(kernel) <= 1 / 16
+        np.testing.assert_allclose(np.mean(kernel), 0.5 / 16, rtol=0.05)
+        np.testing.assert_allclose(layers[f"bias_{layer}"], 0.1)
+    assert 2.8e-3 < np.max(np.abs(layers["kernel_head"])) <= 3e-3
+    np.testing.assert_array_equal(layers["bias_head"], 0.0)
+
+
+def test_fresh_policy_is_near_zero_and_wide():
+    nets = networks(width=256, depth=3)
+    params = {"params": initial_layers(nets.policy_net, OBS, LATENT)}
+    np.testing.assert_allclose(np.std(params["params"]["kernel_head"]), 0.1 / 16, rtol=0.2)
+    obs = jax.random.normal(jax.random.key(1), (200, OBS))
+    mean, log_std = jax.jit(nets.policy)(params, obs, jnp.zeros((1, LATENT)))
+    assert np.mean(np.abs(mean)) < 0.3
+    assert np.mean(np.abs(log_std)) < 0.3

@@ -1,0 +1,261 @@
+"""The losses term by term, what each step of the update may touch, and a probe with known Q."""
+
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from structlat_jax import sac
+from structlat_jax.config import Structure
+from structlat_jax.latents import latent_space
+from structlat_jax.networks import make_networks, squash
+from structlat_jax.types import Transition
+
+OBS, ACTION, T, B, N = 2, 2, 3, 4, 5
+SPACE = latent_space("cat:1x3,gau:2", precision="exp")
+STRUCTURE = Structure(width=8, depth=1, encoder_width=8, encoder_depth=1)
+NETWORKS = make_networks(STRUCTURE, OBS, ACTION, SPACE.dim, SPACE.stat_dim)
+PEARL = {
+    "lr": 1e-2,
+    "encoder_lr": 2e-2,
+    "discount": 0.9,
+    "tau": 0.1,
+    "reward_scale": 3.0,
+    "entropy_weight": 0.5,
+    "kl_weight": 0.2,
+    "mean_reg": 1e-3,
+    "std_reg": 1e-3,
+}
+BEYOND_PEARL = set(sac.Coefficients._fields) - set(PEARL)
+C = sac.Coefficients(**PEARL, **dict.fromkeys(BEYOND_PEARL, 0.0))
+
+
+@cache
+def params(seed=0):
+    """Random parameters of the right shapes; the initialisers themselves compile slowly."""
+    rng, shapes = np.random.default_rng(seed), jax.eval_shape(NETWORKS.init, jax.random.key(0))
+    random = jax.tree.map(lambda x: jnp.asarray(0.4 * rng.normal(size=x.shape), x.dtype), shapes)
+    return random._replace(target_v=random.v)
+
+
+def make_batch(seed=0, done=0.3, tasks=T, size=B):
+    rng = np.random.default_rng(seed)
+
+    def normal(*shape):
+        return jnp.asarray(rng.normal(size=shape), jnp.float32)
+
+    t = Transition(
+        obs=normal(tasks, size, OBS),
+        action=jnp.tanh(normal(tasks, size, ACTION)),
+        reward=jnp.full((tasks, size), jnp.nan),  # the actor-critic must not see it
+        train_reward=normal(tasks, size),
+        next_obs=normal(tasks, size, OBS),
+        done=jnp.asarray(rng.uniform(size=(tasks, size)) < done, jnp.float32),
+    )
+    mask = jnp.ones((tasks, N)).at[0, 3:].set(0.0)
+    return sac.Batch(
+        transitions=t,
+        features=normal(tasks, N, OBS + ACTION + 1),
+        mask=mask,
+        silent_mask=mask.at[:, :2].set(0.0),
+        latent_noise=normal(tasks, SPACE.dim),
+        action_noise=normal(tasks, size, ACTION),
+        kl_key=jax.random.key(seed),
+    )
+
+
+def critic(p, batch, c=C):
+    """Value, auxiliaries and gradients with respect to encoder, critics and target network."""
+    return _critic(p, batch, c)  # a default of a jitted function would compile once more
+
+
+@jax.jit
+def _critic(p, batch, c):
+    loss = lambda trained, target: sac.critic_loss(trained, target, NETWORKS, SPACE, batch, c)  # noqa: E731
+    grad = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
+    return grad((p.encoder, p.q), p.target_v)
+
+
+def update(p, batch, c=C):
+    return _update(p, batch, c)
+
+
+@jax.jit
+def _update(p, batch, c):
+    return sac.update(NETWORKS, SPACE, p, sac.init_optimisers(p), batch, c)
+
+
+@jax.jit
+def policy_terms(p, q, batch, z):
+    return sac.policy_loss(p.policy, q, NETWORKS, batch, z, C)
+
+
+def largest(tree):
+    return max(float(np.max(np.abs(x))) for x in jax.tree.leaves(tree))
+
+
+def assert_same(a, b):
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def assert_close(a, b):
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6), a, b)
+
+
+def differ(a, b):
+    return any(np.any(x != y) for x, y in zip(*map(jax.tree.leaves, (a, b)), strict=True))
+
+
+def test_critic_loss_is_the_bellman_error_of_both_twins():
+    batch = make_batch()
+    p = params()._replace(target_v=params(1).v)
+    (loss, aux), _ = critic(p, batch)
+    t, z = batch.transitions, aux.z[:, None]
+    next_value = np.asarray(jax.jit(NETWORKS.v)(p.target_v, t.next_obs, z))
+    target = 3.0 * t.train_reward + 0.9 * (1.0 - np.asarray(t.done)) * next_value
+    q = np.asarray(jax.jit(NETWORKS.q)(p.q, t.obs, t.action, z))
+    bellman = np.mean((q[0] - target) ** 2) + np.mean((q[1] - target) ** 2)
+    np.testing.assert_allclose(aux.bellman, bellman, rtol=1e-4)
+    np.testing.assert_allclose(loss, bellman + 0.2 * np.sum(aux.kl), rtol=1e-4)
+    np.testing.assert_allclose(aux.q_mean, np.mean(q), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("done", "matters"), [(2.0, False), (-1.0, True)])
+def test_target_network_matters_only_where_the_episode_goes_on(done, matters):
+    batch = make_batch(done=done)
+    losses = [critic(params()._replace(target_v=params(s).v), batch)[0][0] for s in (0, 1)]
+    assert (abs(losses[0] - losses[1]) > 1e-4) == matters
+
+
+def test_only_the_target_network_enters_the_target():
+    p, batch = params(), make_batch()
+    other = p._replace(v=params(1).v, policy=params(1).policy)
+    assert_same(update(p, batch)[2].q, update(other, batch)[2].q)
+
+
+def test_kl_is_summed_over_tasks_while_the_bellman_error_is_averaged():
+    batch = make_batch()
+    twice = jax.tree.map(lambda x: jnp.concatenate([x, x]), batch._replace(kl_key=None))
+    (once, aux), _ = critic(params(), batch)
+    (both, aux_both), _ = critic(params(), twice._replace(kl_key=batch.kl_key))
+    assert aux.kl.shape == (T, 2)
+    np.testing.assert_allclose(aux_both.bellman, aux.bellman, rtol=1e-4)
+    np.testing.assert_allclose(once - aux.bellman, 0.2 * np.sum(aux.kl), rtol=1e-4)
+    np.testing.assert_allclose(both - aux_both.bellman, 2 * (once - aux.bellman), rtol=1e-4)
+    assert np.sum(aux.kl) > 0.1
+
+
+def test_silent_part_is_pulled_to_the_prior():
+    """The same KL as that of a context which holds the silent transitions only."""
+    batch, c = make_batch(), C._replace(silent_weight=0.7)
+    (loss, aux), _ = critic(params(), batch, c)
+    (_, alone), _ = critic(params(), batch._replace(mask=batch.silent_mask))
+    expected = aux.bellman + 0.2 * np.sum(aux.kl) + 0.7 * np.sum(alone.kl)
+    np.testing.assert_allclose(loss, expected, rtol=1e-4)
+
+
+def test_target_carries_no_gradient():
+    """Neither to the target network nor, through z in V(s', z), to the encoder."""
+    p, batch = params(), make_batch()
+    kernel = p.q["params"]["kernel_0"].at[:, OBS + ACTION :].set(0.0)  # critics that ignore z
+    p = p._replace(q={"params": {**p.q["params"], "kernel_0": kernel}})
+    _, ((encoder, q), target) = critic(p, batch, C._replace(kl_weight=0.0))
+    assert largest(target) == 0.0
+    assert largest(encoder) == 0.0
+    assert largest(q) > 1e-3
+
+
+def test_critics_reach_the_encoder():
+    _, ((encoder, _), _) = critic(params(), make_batch(), C._replace(kl_weight=0.0))
+    assert largest(encoder) > 1e-4
+
+
+def test_policy_and_value_do_not_reach_encoder_or_critics():
+    """The step of encoder and critics is the same whatever policy, value and entropy are."""
+    p, batch = params(), make_batch()
+    other = p._replace(v=params(1).v, policy=params(1).policy)
+    first, _, _ = update(p, batch)
+    second, _, _ = update(other, batch, C._replace(entropy_weight=9.0, mean_reg=1.0, std_reg=2.0))
+    assert_same((first.encoder, first.q), (second.encoder, second.q))
+    assert differ(first.policy, second.policy)
+
+
+def test_first_step_of_each_network_has_its_own_size():
+    """Adam's first step moves each parameter with a gradient by the learning rate."""
+    p, batch = params(), make_batch()
+    new, _, _ = update(p, batch)
+    for name, lr in {"encoder": 2e-2, "q": 1e-2, "v": 1e-2, "policy": 1e-2}.items():
+        moved = jax.tree.map(lambda a, b: a - b, getattr(new, name), getattr(p, name))
+        np.testing.assert_allclose(largest(moved), lr, rtol=1e-2)
+
+
+def test_policy_loss_is_its_equation():
+    p, batch, z = params(), make_batch(), make_batch(1).latent_noise
+    loss, (log_pi, min_q) = policy_terms(p, p.q, batch, z)
+    obs = batch.transitions.obs
+    mean, log_std = jax.jit(NETWORKS.policy)(p.policy, obs, z[:, None])
+    action, expected_log_pi = jax.jit(squash)(mean, log_std, batch.action_noise)
+    q = jax.jit(NETWORKS.q)(p.q, obs, action, z[:, None])
+    np.testing.assert_allclose(log_pi, expected_log_pi, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(min_q, np.minimum(*q), rtol=1e-3, atol=1e-4)
+    regulariser = 1e-3 * np.mean(mean**2) + 1e-3 * np.mean(log_std**2)
+    np.testing.assert_allclose(loss, np.mean(0.5 * log_pi - min_q) + regulariser, rtol=1e-3)
+
+
+def test_value_and_policy_follow_the_updated_critics():
+    """PEARL's order: critics first; then V and policy see the new Q, and the old policy."""
+    p, batch = params(), make_batch()
+    new, _, losses = update(p, batch)
+    (_, aux), _ = critic(p, batch)
+    loss, (log_pi, min_q) = policy_terms(p, new.q, batch, aux.z)
+    np.testing.assert_allclose(losses.policy, loss, rtol=1e-4)
+    value = np.asarray(jax.jit(NETWORKS.v)(p.v, batch.transitions.obs, aux.z[:, None]))
+    target = np.asarray(min_q - 0.5 * log_pi)
+    np.testing.assert_allclose(losses.v, np.mean((value - target) ** 2), rtol=1e-3)
+    np.testing.assert_allclose(losses.entropy, -np.mean(log_pi), rtol=1e-4)
+    old, _ = policy_terms(p, p.q, batch, aux.z)
+    assert abs(old - loss) > 1e-3  # so that the order shows
+
+
+def test_target_follows_the_updated_value_network():
+    p = params()._replace(target_v=params(1).v)
+    new, _, _ = update(p, make_batch())
+    expected = jax.tree.map(lambda v, old: 0.1 * v + 0.9 * old, new.v, p.target_v)
+    assert_close(new.target_v, expected)
+
+
+def test_reported_losses_leave_the_weighted_terms_out():
+    batch = make_batch()
+    (_, aux), _ = critic(params(), batch)
+    _, _, losses = update(params(), batch)
+    np.testing.assert_allclose(losses.q, aux.bellman, rtol=1e-5)
+    np.testing.assert_allclose(losses.kl, np.mean(aux.kl, axis=0), rtol=1e-5)
+
+
+@jax.jit
+def train_probe(done):
+    """Q after many updates in a world of one state that always pays 1."""
+    ones = jnp.ones((1, 16))
+    state = jnp.zeros((1, 16, OBS))
+    p = params()
+    c = C._replace(discount=0.5, tau=0.2, reward_scale=1.0, entropy_weight=0.0, kl_weight=0.0)
+
+    def body(carry, key):
+        key_action, key_noise = jax.random.split(key)
+        action = jax.random.uniform(key_action, (1, 16, ACTION), minval=-1.0)
+        t = Transition(state, action, ones, ones, state, done * ones)
+        noise = jax.random.normal(key_noise, (1, 16, ACTION))
+        batch = make_batch(tasks=1)._replace(transitions=t, action_noise=noise)
+        p, o, losses = sac.update(NETWORKS, SPACE, *carry, batch, c)
+        return (p, o), losses.q_mean
+
+    keys = jax.random.split(jax.random.key(0), 600)
+    return jax.lax.scan(body, (p, sac.init_optimisers(p)), keys)[1]
+
+
+@pytest.mark.parametrize(("done", "value"), [(0.0, 2.0), (1.0, 1.0)])
+def test_q_converges_to_the_known_value(done, value):
+    """r / (1 - discount) if the world goes on, r if it ends: here 2 and 1."""
+    np.testing.assert_allclose(train_probe(done)[-50:], value, atol=0.05)

@@ -1,0 +1,169 @@
+"""One update against the public PyTorch implementation of PEARL, number by number.
+
+The files under tests/data hold one update each on random data (weights, batch and noise before;
+losses, gradients and weights after). ``STRUCTLAT_PARITY_FILE`` adds one more file.
+"""
+
+import os
+from functools import cache
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from structlat_jax import sac
+from structlat_jax.config import Structure
+from structlat_jax.latents import latent_space
+from structlat_jax.networks import AgentParams, make_networks
+from structlat_jax.types import Transition
+
+EXTRA = os.environ.get("STRUCTLAT_PARITY_FILE")
+FILES = sorted(Path(__file__).parent.glob("data/pearl_update_*.npz")) + ([EXTRA] if EXTRA else [])
+every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: Path(path).stem)
+
+
+def layers(data, prefix):
+    """A network of the file in flax's names; the policy's two heads become one."""
+    hidden = sum(f"{prefix}/{i}/w" in data for i in range(20)) - 1
+    heads = [f"{prefix}/{hidden}"] + (
+        [f"{prefix}/log_std"] if f"{prefix}/log_std/w" in data else []
+    )
+    out = {f"kernel_{i}": data[f"{prefix}/{i}/w"] for i in range(hidden)}
+    out |= {f"bias_{i}": data[f"{prefix}/{i}/b"] for i in range(hidden)}
+    out["kernel_head"] = np.concatenate([data[f"{head}/w"] for head in heads], axis=-1)
+    out["bias_head"] = np.concatenate([data[f"{head}/b"] for head in heads], axis=-1)
+    return {"params": jax.tree.map(jnp.asarray, out)}
+
+
+def agent_params(data, when):
+    """``AgentParams`` of the weights ``before`` or ``after``, or of the gradients (``grad``)."""
+    net = {name: layers(data, f"{when}/{name}") for name in ("encoder", "q1", "q2", "v", "policy")}
+    target = layers(data, f"{when}/target_v") if when != "grad" else None
+    twins = jax.tree.map(lambda *x: jnp.stack(x), net["q1"], net["q2"])
+    return AgentParams(net["encoder"], twins, net["v"], target, net["policy"])
+
+
+def batch_of(data):
+    """The file's batch; its context has the reward already, its policy noise is flat."""
+    tasks, size, action_dim = data["act"].shape
+    rew, term = data["rew"][..., 0], data["term"][..., 0]
+    t = Transition(data["obs"], data["act"], np.full_like(rew, np.nan), rew, data["next_obs"], term)
+    mask = jnp.ones(data["context"].shape[:2])
+    fields = {
+        "transitions": jax.tree.map(jnp.asarray, t),
+        "features": jnp.asarray(data["context"]),
+        "mask": mask,
+        "latent_noise": jnp.asarray(data["eps_z"]),
+        "action_noise": jnp.asarray(data["eps_pi"]).reshape(tasks, size, action_dim),
+        "kl_key": jax.random.key(0),
+    }
+    beyond_pearl = set(sac.Batch._fields) - set(fields)  # other masks, of terms switched off
+    return sac.Batch(**fields, **dict.fromkeys(beyond_pearl, jnp.zeros_like(mask)))
+
+
+def coefficients_of(data):
+    shared = {k: float(data[k]) for k in ("discount", "tau", "reward_scale", "mean_reg", "std_reg")}
+    lr, kl_weight = float(data["lr"]), float(data["kl_lambda"])
+    shared |= {"lr": lr, "encoder_lr": lr, "kl_weight": kl_weight, "entropy_weight": 1.0}
+    beyond_pearl = set(sac.Coefficients._fields) - set(shared)
+    return sac.Coefficients(**shared, **dict.fromkeys(beyond_pearl, 0.0))
+
+
+@cache
+def load(path):
+    with np.load(path) as file:
+        return dict(file)
+
+
+@cache
+def setup(path):
+    """Networks, latent space, parameters, batch and coefficients of a file."""
+    data = load(path)
+    structure = Structure(
+        width=data["before/v/0/b"].size,
+        encoder_width=data["before/encoder/0/b"].size,
+        depth=3,
+        encoder_depth=3,
+        encoder_norm=False,
+        precision="softplus",
+    )
+    space = latent_space(f"gau:{data['eps_z'].shape[-1]}", precision="softplus")
+    obs_dim, action_dim = data["obs"].shape[-1], data["act"].shape[-1]
+    networks = make_networks(structure, obs_dim, action_dim, space.dim, space.stat_dim)
+    return networks, space, agent_params(data, "before"), batch_of(data), coefficients_of(data)
+
+
+@cache
+def computed(path):
+    """What our update makes of a file, in one program: new parameters, losses, what the critics'
+    loss hands on, and the gradients of every loss, each at the parameters that it saw."""
+    networks, space, params, batch, c = setup(path)
+
+    def run(params, batch):
+        new, _, losses = sac.update(networks, space, params, sac.init_optimisers(params), batch, c)
+        (encoder, q), aux = jax.grad(sac.critic_loss, has_aux=True)(
+            (params.encoder, params.q), params.target_v, networks, space, batch, c
+        )
+        policy, (log_pi, min_q) = jax.grad(sac.policy_loss, has_aux=True)(
+            params.policy, new.q, networks, batch, aux.z, c
+        )
+        obs = batch.transitions.obs
+        v = jax.grad(sac.value_loss)(params.v, networks, obs, aux.z, min_q - log_pi)
+        return new, losses, aux, AgentParams(encoder, q, v, None, policy)
+
+    return jax.jit(run)(params, batch)
+
+
+def relative_error(got, expected):
+    """Of a whole array: largest difference over largest size."""
+    scale = np.max(np.abs(expected))
+    return np.max(np.abs(np.asarray(got) - expected)) / max(scale, 1e-12)
+
+
+def worst(got, expected):
+    """The largest relative error over the arrays of a tree, each by its own scale."""
+    errors = jax.tree.map(relative_error, got, expected)
+    return max(jax.tree.leaves(errors))
+
+
+@every_file
+def test_posterior_and_sample(path):
+    data, (_, _, aux, _) = load(path), computed(path)
+    (q,) = aux.posterior
+    assert relative_error(q.mean, data["z_mean"]) < 1e-4
+    assert relative_error(q.variance, data["z_var"]) < 1e-4
+    assert relative_error(aux.z, data["z"]) < 1e-4
+
+
+@every_file
+def test_losses(path):
+    """The file's ``kl_loss`` has its weight in it, and is a sum over tasks."""
+    data, (_, losses, *_) = load(path), computed(path)
+    kl_weight, tasks = float(data["kl_lambda"]), data["obs"].shape[0]
+    for name, got in {
+        "kl_loss": kl_weight * tasks * losses.kl.sum(),
+        "q_loss": losses.q,
+        "v_loss": losses.v,
+        "policy_loss": losses.policy,
+    }.items():
+        assert relative_error(got, data[name]) < 1e-4, name
+
+
+@every_file
+@pytest.mark.parametrize("name", ["encoder", "q", "v", "policy"])
+def test_gradients(path, name):
+    expected = agent_params(load(path), "grad")
+    assert worst(getattr(computed(path)[3], name), getattr(expected, name)) < 1e-3
+
+
+@every_file
+@pytest.mark.parametrize("name", AgentParams._fields)
+def test_weights_after_the_step(path, name):
+    """The weights, and the step itself: one Adam step is small beside a weight."""
+    before, after = (getattr(agent_params(load(path), when), name) for when in ("before", "after"))
+    got = getattr(computed(path)[0], name)
+    assert worst(got, after) < 1e-3
+    moved, expected = (jax.tree.map(lambda x, y: x - y, end, before) for end in (got, after))
+    assert worst(moved, expected) < 1e-2

@@ -1,0 +1,191 @@
+"""Seeds as an axis: one program for many seeds does what as many runs of one seed do."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import (
+    all_finite,
+    config,
+    counting,
+    evaluator,
+    flat,
+    go_on,
+    line,
+    one_seed,
+    programs,
+    quick_compile,
+    setup,
+    train,
+)
+
+from structlat_jax import sweep
+from structlat_jax.meta_train import make_setup, meta_step
+
+STEPS = 10  # of five updates each
+FIRST = 3
+SEEDS = 4
+
+
+@pytest.fixture(scope="module")
+def together():
+    return train(SEEDS, FIRST, STEPS)
+
+
+def relative(a, b):
+    a, b = flat(a), flat(b)
+    return np.linalg.norm(a - b) / np.linalg.norm(b)
+
+
+def test_seeds_in_one_program_equal_single_runs(together):
+    state, metrics = together
+    for seed in range(SEEDS):
+        alone, its_metrics = train(1, FIRST + seed, STEPS)
+        assert int(alone.updates[0]) == int(state.updates[seed]) == 5 * STEPS
+        assert relative(one_seed(state.params, seed), one_seed(alone.params)) < 1e-3
+        assert relative(state.replay.rows[seed], alone.replay.rows[0]) < 1e-3
+        assert relative(one_seed(metrics[-1].losses, seed), one_seed(its_metrics[-1].losses)) < 1e-2
+
+
+def test_seeds_differ_in_everything_random(together):
+    state, _ = together
+    assert all_finite(state.params)
+    layout = setup().layout
+    actions = layout.unpack(state.replay.rows).action
+    for one in range(SEEDS):
+        for other in range(one):
+            for part in (state.params.encoder, state.params.policy, actions, state.key):
+                assert not np.allclose(flat(one_seed(part, one)), flat(one_seed(part, other)))
+
+
+def test_seeds_start_with_their_own_networks_and_tasks():
+    made, _ = programs(SEEDS)
+    state = made.init(sweep.seed_numbers(made, 0))
+    orders = {tuple(np.concatenate([a, b]).tolist()) for a, b in zip(*tasks(state), strict=True)}
+    assert len(orders) > 1
+    networks = {flat(one_seed(state.params.q, seed)).tobytes() for seed in range(SEEDS)}
+    assert len(networks) == SEEDS
+
+
+def tasks(state):
+    return np.asarray(state.train_tasks), np.asarray(state.test_tasks)
+
+
+def test_vmap_equals_a_loop():
+    made, hyper = programs(1)
+    seeds = range(2)
+    starts = [made.init(sweep.seed_numbers(made, seed)) for seed in seeds]
+    both = jax.tree.map(lambda *x: jnp.concatenate(x), *starts)
+    with quick_compile():
+        mapped = jax.jit(jax.vmap(lambda s: meta_step(setup(), config().hyper, s)))
+        state, metrics = mapped(mapped(both)[0])
+    for seed in seeds:
+        alone, its_metrics = go_on(1, made.init(sweep.seed_numbers(made, seed)), 2, hyper)
+        assert relative(one_seed(state.params, seed), one_seed(alone.params)) < 1e-3
+        assert relative(one_seed(metrics, seed), one_seed(its_metrics[-1])) < 1e-2
+        np.testing.assert_array_equal(
+            jax.random.key_data(state.key[seed]), jax.random.key_data(alone.key[0])
+        )
+
+
+def test_hyper_parameters_may_differ_between_seeds():
+    made, _ = programs(SEEDS)
+    rates = jnp.array([0.0, 1e-3, 0.0, 1e-3])
+    hyper = sweep.spread(made, dataclasses.replace(config().hyper, lr=rates))
+    before = flat_seeds(made.init(sweep.seed_numbers(made, 0)).params.policy)
+    after = flat_seeds(
+        go_on(SEEDS, made.init(sweep.seed_numbers(made, 0)), 1, hyper)[0].params.policy
+    )
+    moved = np.abs(after - before).max(axis=1) > 0
+    assert moved.tolist() == [False, True, False, True]
+
+
+def flat_seeds(tree):
+    return np.stack([flat(one_seed(tree, seed)) for seed in range(SEEDS)])
+
+
+def test_evaluation_keys_never_meet_those_of_training():
+    train_key, eval_key = sweep.root_keys(jnp.uint32(7))
+    other_train, other_eval = sweep.root_keys(jnp.uint32(8))
+    data = {tuple(flat(key).tolist()) for key in (train_key, eval_key, other_train, other_eval)}
+    assert len(data) == 4
+
+
+def test_evaluation_covers_training_then_test_tasks():
+    made, hyper = programs(1)
+    numbers = sweep.seed_numbers(made, 5)
+    state = made.init(numbers)
+    found = evaluator()(hyper, state, numbers, numbers)
+    s = setup().config.structure
+    shape = (1, s.train_tasks + s.test_tasks, s.eval_repeats, s.eval_episodes)
+    assert found.returns.shape == shape
+    again = evaluator()(hyper, state, numbers, numbers)
+    np.testing.assert_array_equal(again.z, found.z)
+    other_round = evaluator()(hyper, state, numbers, numbers + 1)
+    assert not np.array_equal(other_round.z, found.z)
+
+
+@pytest.mark.parametrize("seeds", [0, -1])
+def test_bad_number_of_seeds(seeds):
+    with pytest.raises(ValueError, match="seeds must be at least 1"):
+        sweep.make_programs(setup(), seeds)
+
+
+def test_no_more_devices_than_seeds():
+    made, _ = programs(1)
+    assert made.padded == made.seeds == made.mesh.devices.size == 1
+
+
+def test_hyper_parameters_do_not_recompile():
+    counted = []
+    made = sweep.make_programs(make_setup(config(), counting(line(), counted)), 1)
+    numbers = sweep.seed_numbers(made, 0)
+    state = jax.eval_shape(made.init, numbers)
+    for lr in (1e-3, 1e-2):
+        jax.eval_shape(made.step, sweep.spread(made, config(lr=lr).hyper), state)
+    assert len(counted) == 1
+
+
+ON_TWO_DEVICES = """
+import sys
+import jax
+jax.config.update("jax_num_cpu_devices", 2)
+import numpy as np
+import tiny
+from structlat_jax import sweep
+made = sweep.make_programs(tiny.setup(), 3)
+assert (made.seeds, made.padded, made.mesh.devices.size) == (3, 4, 2)
+hyper = sweep.spread(made, tiny.config().hyper)
+state = made.init(sweep.seed_numbers(made, int(sys.argv[1])))
+assert len(state.params.q["params"]["bias_head"].sharding.device_set) == 2
+for _ in range(int(sys.argv[2])):
+    state, metrics = made.step(hyper, state)
+params = [tiny.flat(tiny.one_seed(state.params, seed)) for seed in range(4)]
+np.savez(sys.argv[3], params=np.stack(params), q=np.asarray(metrics.losses.q))
+"""
+
+
+def test_two_devices_give_the_numbers_of_one(together, tmp_path):
+    tests = Path(__file__).parent
+    env = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(tests.parent), str(tests)]),
+        "JAX_PLATFORMS": "cpu",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    }
+    file = str(tmp_path / "out.npz")
+    command = [sys.executable, "-c", ON_TWO_DEVICES, str(FIRST), str(STEPS), file]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    state, metrics = together
+    with np.load(file) as found:
+        expected = np.stack([flat(one_seed(state.params, seed)) for seed in range(SEEDS)])
+        error = np.linalg.norm(found["params"] - expected, axis=1)
+        assert np.all(error / np.linalg.norm(expected, axis=1) < 1e-3)
+        np.testing.assert_allclose(found["q"], metrics[-1].losses.q, rtol=1e-2)

@@ -1,0 +1,179 @@
+"""Shared by the tests: a task, a configuration and programs so small that they compile in seconds.
+
+The programs are cached, so that the test files share them.
+"""
+
+import contextlib
+import dataclasses
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from structlat_jax import sweep
+from structlat_jax.checkpoint import keys_to_data
+from structlat_jax.config import Config
+from structlat_jax.envs import Env, Step
+from structlat_jax.meta_train import Setup, make_setup
+
+TRACES = []
+"""One entry for each time that a rollout of `setup` was traced."""
+
+FIRST_TRACES = {}
+"""Number of seeds to the traces that the first two calls of their step needed."""
+
+ORACLE = 3.5
+HORIZON = 4
+RADIUS = 0.6
+
+SIZES = {
+    "latent": "cat:1x3,gau:1",
+    "width": 4,
+    "depth": 1,
+    "encoder_width": 4,
+    "encoder_depth": 1,
+    "train_tasks": 4,
+    "test_tasks": 2,
+    "meta_batch": 2,
+    "batch_size": 4,
+    "context_episodes": 2,
+    "context_window": 2,
+    "updates_per_step": 5,
+    "prior_episodes": 2,
+    "explore_episodes": 2,
+    "posterior_episodes": 1,
+    "replay_steps": 60,
+    "eval_episodes": 4,
+    "eval_prior_episodes": 2,
+    "eval_repeats": 2,
+}
+HYPER = {"kl_ramp_updates": 10.0, "kl_weight_start": 0.0, "kl_weight": 0.1}
+
+
+def line() -> Env:
+    """A point on a line with its goal at +1 or -1. A step moves by at most 0.5, and the sparse
+    reward is paid within 0.6 of the goal, so that no full step ends on the edge. Tasks alternate:
+    half of any even number are +1."""
+
+    def sample_tasks(key, n):
+        odd = (jnp.arange(n) + jax.random.randint(key, (), 0, 2)) % 2
+        return 2.0 * odd.astype(jnp.float32) - 1.0
+
+    def step(state, action, task):
+        position = state + 0.5 * jnp.clip(action, -1.0, 1.0)
+        distance = jnp.abs(position[0] - task)
+        sparse = jnp.where(distance <= RADIUS, 1.0 - distance, 0.0)
+        return Step(position, position, sparse, -distance, jnp.zeros(()))
+
+    return Env(
+        name="line",
+        obs_dim=1,
+        action_dim=1,
+        horizon=HORIZON,
+        sample_tasks=sample_tasks,
+        # The key is used, so that the key-reuse checker follows it.
+        reset=lambda key, task: 0.0 * jax.random.normal(key, (1,)),
+        observe=lambda state: state,
+        step=step,
+        oracle_return=lambda task: jnp.float32(ORACLE),
+        label=lambda task: task,
+    )
+
+
+def counting(env: Env, count: list) -> Env:
+    """The same environment; each trace of a rollout adds an entry to ``count``."""
+
+    def reset(key, task):
+        count.append(1)
+        return env.reset(key, task)
+
+    return dataclasses.replace(env, reset=reset)
+
+
+def config(**changes: Any) -> Config:
+    """The tiny configuration."""
+    return Config().replace(**{**SIZES, **HYPER, **changes})
+
+
+@cache
+def setup(**changes: Any) -> Setup:
+    """The tiny configuration on the line; `TRACES` counts what is traced."""
+    return make_setup(config(**changes), counting(line(), TRACES))
+
+
+@contextlib.contextmanager
+def quick_compile():
+    """Programs compiled in here take half of the time; they run slower, which does not matter."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", before)
+
+
+@cache
+def programs(seeds: int) -> tuple[sweep.Programs, Any]:
+    """Programs for a number of seeds on one device, and their hyper-parameters; compiled."""
+    made = sweep.make_programs(setup(), seeds, jax.devices()[:1])
+    hyper = sweep.spread(made, config().hyper)
+    with quick_compile():
+        state = made.init(sweep.seed_numbers(made, 0))
+        before = len(TRACES)
+        made.step(hyper, made.step(hyper, state)[0])
+    FIRST_TRACES[seeds] = len(TRACES) - before
+    return made, hyper
+
+
+@cache
+def evaluator(seeds: int = 1):
+    """The evaluation program of `programs`, compiled."""
+    made, hyper = programs(seeds)
+    numbers = sweep.seed_numbers(made, 0)
+    with quick_compile():
+        made.evaluate(hyper, made.init(numbers), numbers, numbers)
+    return made.evaluate
+
+
+def train(seeds: int, first: int, steps: int) -> tuple[Any, list]:
+    """The state after some meta-steps, and the metrics of each."""
+    made, hyper = programs(seeds)
+    return go_on(seeds, made.init(sweep.seed_numbers(made, first)), steps, hyper)
+
+
+def go_on(seeds: int, state: Any, steps: int, hyper: Any = None) -> tuple[Any, list]:
+    """`train` from a given state, which is donated."""
+    made, usual = programs(seeds)
+    metrics = []
+    for _ in range(steps):
+        state, one = made.step(usual if hyper is None else hyper, state)
+        metrics.append(jax.tree.map(np.asarray, one))
+    return state, metrics
+
+
+def one_seed(tree: Any, seed: int = 0) -> Any:
+    """The part of one seed."""
+    return jax.tree.map(lambda x: x[seed], tree)
+
+
+def flat(tree: Any) -> np.ndarray:
+    """All numbers of a tree in one vector, random keys as the integers that they hold."""
+    leaves = jax.tree.leaves(keys_to_data(tree))
+    return np.concatenate([np.asarray(x, dtype=np.float64).ravel() for x in leaves])
+
+
+def all_finite(tree: Any) -> bool:
+    """Whether every number of a tree is finite."""
+    return bool(np.all(np.isfinite(flat(tree))))
+
+
+def assert_same(a: Any, b: Any) -> None:
+    """Fails unless two trees hold the same bits."""
+    a, b = keys_to_data(a), keys_to_data(b)
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        x, y = np.asarray(x), np.asarray(y)
+        assert x.dtype == y.dtype
+        np.testing.assert_array_equal(x, y)
