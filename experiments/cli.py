@@ -103,7 +103,9 @@ def main(command: click.Command) -> None:
     try:
         code = command.main(standalone_mode=False)
     except click.ClickException as error:
-        _fail(error.format_message())
+        unclear = isinstance(error, click.NoSuchOption) or "extra argument" in error.message
+        hint = "; --help lists what is allowed." if unclear else ""
+        _fail(error.format_message() + hint)
     except (CheckpointError, ConfigError, FileNotFoundError) as error:
         _fail(str(error))
     except (click.Abort, KeyboardInterrupt):
@@ -140,7 +142,7 @@ def _option(name: str, field: dataclasses.Field) -> Callable:
     if len(set(values)) > 1:
         shown = "; ".join(f"{p}: {v}" for p, v in zip(PRESETS, values, strict=True))
     limits = configuration.allowed(field)
-    text = f"{field.metadata['help'].capitalize()}"
+    text = field.metadata["help"][0].upper() + field.metadata["help"][1:]
     text += f"; {limits}. [{shown}]" if limits else f". [{shown}]"
     if field.type is bool:
         return click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=text)
@@ -159,10 +161,11 @@ def _section(name: str) -> str:
 
 
 def _as_flag(message: str) -> str:
-    """A configuration error with its field names written as flags."""
-    words = message.split(" ")
+    """A configuration error with its field names, the first word among them, written as flags."""
     names = configuration.fields()
-    dashed = [
-        "--" + w.rstrip(":").replace("_", "-") if w.rstrip(":") in names else w for w in words
-    ]
-    return " ".join(dashed)
+
+    def flag(word, first):
+        is_field = word.rstrip(":") in names and (first or "_" in word)
+        return "--" + word.replace("_", "-") if is_field else word
+
+    return " ".join(flag(word, i == 0) for i, word in enumerate(message.split(" ")))

@@ -87,7 +87,7 @@ class Hyper:
     std_reg: float = _field(1e-3, "penalty on the squared policy log-std", low=0.0)
     context_reward_scale: float = _field(5.0, "multiplies the reward that the encoder sees")
     task_focus: float = _field(
-        0.0, "exponent by which tasks that prior episodes seldom find are drawn more", low=0.0
+        1.0, "exponent by which tasks that prior episodes seldom find are drawn more", low=0.0
     )
     explore_context: float = _field(
         0.5, "share of contexts without posterior episodes", low=0.0, high=1.0
@@ -235,10 +235,11 @@ PRESETS: dict[str, Config] = {
         kl_weight_start=1.0,
         context_reward_scale=1.0,
         silent_kl=0.0,
+        task_focus=0.0,
         explore_context=0.0,
     ),
 }
 """``cpu`` learns in minutes on two cores; ``paper`` has PEARL's published sizes."""
 
-DEFAULT_UPDATES = {"cpu": 36_000, "paper": 500_000}
+DEFAULT_UPDATES = {"cpu": 48_000, "paper": 500_000}
 """Gradient updates per seed of each preset."""

@@ -31,10 +31,14 @@ def initial_layers(net, *widths):
     return jax.jit(net.init)(jax.random.key(0), *(jnp.zeros(w) for w in widths))["params"]
 
 
+def normal(*shape):
+    return np.random.default_rng(shape).normal(size=shape).astype(np.float32)
+
+
 def randomised(params, seed=0):
     """The same tree with every entry random, biases included."""
     rng = np.random.default_rng(seed)
-    return jax.tree.map(lambda p: jnp.asarray(rng.normal(size=p.shape) * 0.3, jnp.float32), params)
+    return jax.tree.map(lambda p: np.float32(rng.normal(size=p.shape) * 0.3), params)
 
 
 def numpy_mlp(params, x, norm=False):
@@ -55,8 +59,7 @@ def test_conditioning_equals_concatenation(depth, norm):
     net = MLP(width=16, depth=depth, out=2, norm=norm)
     shapes = jax.eval_shape(net.init, jax.random.key(0), jnp.zeros(OBS), jnp.zeros(LATENT))
     params = randomised(shapes)
-    x = jax.random.normal(jax.random.key(1), (5, 7, OBS))
-    z = jax.random.normal(jax.random.key(2), (5, 1, LATENT))
+    x, z = normal(5, 7, OBS), normal(5, 1, LATENT)
     both = np.concatenate([x, np.broadcast_to(z, (5, 7, LATENT))], axis=-1)
     got = jax.jit(net.apply)(params, x, z)
     np.testing.assert_allclose(got, numpy_mlp(params, both, norm), rtol=1e-3, atol=1e-4)
@@ -65,7 +68,7 @@ def test_conditioning_equals_concatenation(depth, norm):
 def test_unconditioned_network_is_a_plain_mlp():
     net = MLP(width=8, depth=2, out=3)
     params = randomised(jax.eval_shape(net.init, jax.random.key(0), jnp.zeros(OBS)))
-    x = jax.random.normal(jax.random.key(1), (7, OBS))
+    x = normal(7, OBS)
     np.testing.assert_allclose(
         jax.jit(net.apply)(params, x), numpy_mlp(params, x), rtol=1e-4, atol=1e-5
     )
@@ -73,7 +76,7 @@ def test_unconditioned_network_is_a_plain_mlp():
 
 def test_heads_have_the_shapes_that_the_losses_expect():
     nets = networks()
-    params = initial()
+    params = jax.eval_shape(nets.init, jax.random.key(0))
     obs, action = jnp.ones((5, 7, OBS)), jnp.ones((5, 7, ACTION))
     z = jnp.ones((5, 1, LATENT))
     features = jnp.ones((5, 9, OBS + ACTION + 1))
@@ -89,9 +92,8 @@ def test_heads_have_the_shapes_that_the_losses_expect():
 
 def test_q_is_each_critic_on_observation_action_and_latent():
     nets = networks()
-    q = randomised(initial().q)
-    keys = jax.random.split(jax.random.key(1), 3)
-    parts = [jax.random.normal(k, (6, n)) for k, n in zip(keys, (OBS, ACTION, LATENT), strict=True)]
+    q = randomised(jax.eval_shape(nets.init, jax.random.key(0)).q)
+    parts = [normal(6, width) for width in (OBS, ACTION, LATENT)]
     got = jax.jit(nets.q)(q, *parts)
     for i in range(2):
         one = jax.tree.map(lambda x: x[i], q)  # noqa: B023
@@ -144,7 +146,8 @@ def test_squash_stays_finite_and_differentiable_where_tanh_saturates():
 def test_log_std_is_clipped(bias, expected):
     assert LOG_STD_RANGE == (-20.0, 2.0)
     nets = networks()
-    params = jax.tree.map(np.zeros_like, initial().policy)
+    shapes = jax.eval_shape(nets.init, jax.random.key(0)).policy
+    params = jax.tree.map(lambda x: jnp.zeros(x.shape), shapes)
     params["params"]["bias_head"] = jnp.array([3.0, 4.0, bias, bias])
     mean, log_std = nets.policy(params, jnp.ones(OBS), jnp.ones(LATENT))
     np.testing.assert_allclose(mean, [3.0, 4.0])
@@ -177,7 +180,6 @@ def test_fresh_policy_is_near_zero_and_wide():
     nets = networks(width=256, depth=3)
     params = {"params": initial_layers(nets.policy_net, OBS, LATENT)}
     np.testing.assert_allclose(np.std(params["params"]["kernel_head"]), 0.1 / 16, rtol=0.2)
-    obs = jax.random.normal(jax.random.key(1), (200, OBS))
-    mean, log_std = jax.jit(nets.policy)(params, obs, jnp.zeros((1, LATENT)))
+    mean, log_std = jax.jit(nets.policy)(params, normal(200, OBS), jnp.zeros((1, LATENT)))
     assert np.mean(np.abs(mean)) < 0.3
     assert np.mean(np.abs(log_std)) < 0.3

@@ -42,9 +42,11 @@ def filled(blocks):
 def contexts(blocks=4, counts=(1, 4), window=2, share=0.5, best_of=1):
     """Contexts ``[M, episodes, H]`` by name: task, block, episode, step and two masks."""
     draws = 900  # always, because each shape compiles a program
-    tasks, key = jnp.arange(draws) % TASKS, jax.random.key(0)
-    t, *masks = sample_context(
-        filled(blocks), LAYOUT, key, tasks, counts, window, EXPLORING, share, best_of
+    tasks, key = np.arange(draws) % TASKS, jax.random.key(0)
+    t, *masks = jax.device_get(
+        sample_context(
+            filled(blocks), LAYOUT, key, tasks, counts, window, EXPLORING, share, best_of
+        )
     )
     shape = (draws, counts[1], HORIZON)
     assert {x.shape for x in (t.reward, *masks)} == {(draws, counts[1] * HORIZON)}
@@ -59,7 +61,7 @@ def contexts(blocks=4, counts=(1, 4), window=2, share=0.5, best_of=1):
 def test_pack_then_unpack_is_the_identity():
     shapes = ((2,), (3,), (), (), (2,), ())
     rng = np.random.default_rng(0)
-    given = Transition(*(jnp.float32(rng.normal(size=(4, 7, *shape))) for shape in shapes))
+    given = Transition(*(np.float32(rng.normal(size=(4, 7, *shape))) for shape in shapes))
     rows = LAYOUT.pack(given)
     assert rows.shape == (4, 7, LAYOUT.width)
     jax.tree.map(np.testing.assert_array_equal, LAYOUT.unpack(rows), given)
@@ -74,12 +76,12 @@ def test_empty_holds_nothing():
 @pytest.mark.parametrize("blocks", [1, 3, 4, 5, 11])
 def test_ring_keeps_the_newest_blocks(blocks):
     rings = filled(blocks)
-    held = np.asarray(LAYOUT.unpack(rings.rows).obs[..., 1])
+    obs = np.asarray(jax.jit(LAYOUT.unpack)(rings.rows).obs)
+    tasks, held = obs[..., 0], obs[..., 1]
     newest = set(range(max(1, blocks - BLOCKS + 1), blocks + 1))
     assert set(np.unique(held)) - {0.0} == newest
     assert rings.written == blocks
     assert np.all(held == held[:, :, :1, :1])  # a slot holds one block
-    tasks = np.asarray(LAYOUT.unpack(rings.rows).obs[..., 0])
     written = held > 0
     assert np.all((tasks == np.arange(TASKS)[:, None, None, None])[written])
 
@@ -87,7 +89,7 @@ def test_ring_keeps_the_newest_blocks(blocks):
 @pytest.mark.parametrize("blocks", [1, 3, 9])
 def test_batches_hold_only_what_was_written_for_the_task(blocks):
     tasks = jnp.array([2, 0, 2, 1])
-    t = sample_batch(filled(blocks), LAYOUT, jax.random.key(0), tasks, 800)
+    t = jax.device_get(sample_batch(filled(blocks), LAYOUT, jax.random.key(0), tasks, 800))
     assert t.reward.shape == (4, 800)
     np.testing.assert_array_equal(t.obs[..., 0], np.broadcast_to(tasks[:, None], (4, 800)))
     kept = min(blocks, BLOCKS)
@@ -107,7 +109,7 @@ def test_batches_hold_only_what_was_written_for_the_task(blocks):
 
 def test_batches_are_uniform_and_differ_by_key_and_task():
     rings, tasks = filled(4), jnp.array([0, 0])
-    t = sample_batch(rings, LAYOUT, jax.random.key(0), tasks, 6000)
+    t = jax.device_get(sample_batch(rings, LAYOUT, jax.random.key(0), tasks, 6000))
     counts = np.bincount(np.int32(t.obs[0, :, 1]), minlength=5)[1:]
     np.testing.assert_allclose(counts / 6000, 0.25, atol=0.03)
     other = sample_batch(rings, LAYOUT, jax.random.key(1), tasks, 6000)

@@ -36,7 +36,7 @@ C = sac.Coefficients(**PEARL, **dict.fromkeys(BEYOND_PEARL, 0.0))
 def params(seed=0):
     """Random parameters of the right shapes; the initialisers themselves compile slowly."""
     rng, shapes = np.random.default_rng(seed), jax.eval_shape(NETWORKS.init, jax.random.key(0))
-    random = jax.tree.map(lambda x: jnp.asarray(0.4 * rng.normal(size=x.shape), x.dtype), shapes)
+    random = jax.tree.map(lambda x: np.asarray(0.4 * rng.normal(size=x.shape), x.dtype), shapes)
     return random._replace(target_v=random.v)
 
 
@@ -44,22 +44,23 @@ def make_batch(seed=0, done=0.3, tasks=T, size=B):
     rng = np.random.default_rng(seed)
 
     def normal(*shape):
-        return jnp.asarray(rng.normal(size=shape), jnp.float32)
+        return rng.normal(size=shape).astype(np.float32)
 
     t = Transition(
         obs=normal(tasks, size, OBS),
-        action=jnp.tanh(normal(tasks, size, ACTION)),
-        reward=jnp.full((tasks, size), jnp.nan),  # the actor-critic must not see it
+        action=np.tanh(normal(tasks, size, ACTION)),
+        reward=np.full((tasks, size), np.float32(np.nan)),  # the actor-critic must not see it
         train_reward=normal(tasks, size),
         next_obs=normal(tasks, size, OBS),
-        done=jnp.asarray(rng.uniform(size=(tasks, size)) < done, jnp.float32),
+        done=np.float32(rng.uniform(size=(tasks, size)) < done),
     )
-    mask = jnp.ones((tasks, N)).at[0, 3:].set(0.0)
+    mask, silent = np.ones((2, tasks, N), np.float32)
+    mask[0, 3:], silent[0, 3:], silent[:, :2] = 0.0, 0.0, 0.0
     return sac.Batch(
         transitions=t,
         features=normal(tasks, N, OBS + ACTION + 1),
         mask=mask,
-        silent_mask=mask.at[:, :2].set(0.0),
+        silent_mask=silent,
         latent_noise=normal(tasks, SPACE.dim),
         action_noise=normal(tasks, size, ACTION),
         kl_key=jax.random.key(seed),
@@ -68,7 +69,9 @@ def make_batch(seed=0, done=0.3, tasks=T, size=B):
 
 def critic(p, batch, c=C):
     """Value, auxiliaries and gradients with respect to encoder, critics and target network."""
-    return _critic(p, batch, c)  # a default of a jitted function would compile once more
+    return jax.device_get(
+        _critic(p, batch, c)
+    )  # a default of a jitted function would compile once more
 
 
 @jax.jit
@@ -79,7 +82,7 @@ def _critic(p, batch, c):
 
 
 def update(p, batch, c=C):
-    return _update(p, batch, c)
+    return jax.device_get(_update(p, batch, c))
 
 
 @jax.jit
@@ -137,7 +140,7 @@ def test_only_the_target_network_enters_the_target():
 
 def test_kl_is_summed_over_tasks_while_the_bellman_error_is_averaged():
     batch = make_batch()
-    twice = jax.tree.map(lambda x: jnp.concatenate([x, x]), batch._replace(kl_key=None))
+    twice = jax.tree.map(lambda x: np.concatenate([x, x]), batch._replace(kl_key=None))
     (once, aux), _ = critic(params(), batch)
     (both, aux_both), _ = critic(params(), twice._replace(kl_key=batch.kl_key))
     assert aux.kl.shape == (T, 2)
@@ -159,7 +162,8 @@ def test_silent_part_is_pulled_to_the_prior():
 def test_target_carries_no_gradient():
     """Neither to the target network nor, through z in V(s', z), to the encoder."""
     p, batch = params(), make_batch()
-    kernel = p.q["params"]["kernel_0"].at[:, OBS + ACTION :].set(0.0)  # critics that ignore z
+    kernel = p.q["params"]["kernel_0"].copy()
+    kernel[:, OBS + ACTION :] = 0.0  # critics that ignore z
     p = p._replace(q={"params": {**p.q["params"], "kernel_0": kernel}})
     _, ((encoder, q), target) = critic(p, batch, C._replace(kl_weight=0.0))
     assert largest(target) == 0.0

@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -34,14 +33,14 @@ def layers(data, prefix):
     out |= {f"bias_{i}": data[f"{prefix}/{i}/b"] for i in range(hidden)}
     out["kernel_head"] = np.concatenate([data[f"{head}/w"] for head in heads], axis=-1)
     out["bias_head"] = np.concatenate([data[f"{head}/b"] for head in heads], axis=-1)
-    return {"params": jax.tree.map(jnp.asarray, out)}
+    return {"params": out}
 
 
 def agent_params(data, when):
     """``AgentParams`` of the weights ``before`` or ``after``, or of the gradients (``grad``)."""
     net = {name: layers(data, f"{when}/{name}") for name in ("encoder", "q1", "q2", "v", "policy")}
     target = layers(data, f"{when}/target_v") if when != "grad" else None
-    twins = jax.tree.map(lambda *x: jnp.stack(x), net["q1"], net["q2"])
+    twins = jax.tree.map(lambda *x: np.stack(x), net["q1"], net["q2"])
     return AgentParams(net["encoder"], twins, net["v"], target, net["policy"])
 
 
@@ -50,17 +49,17 @@ def batch_of(data):
     tasks, size, action_dim = data["act"].shape
     rew, term = data["rew"][..., 0], data["term"][..., 0]
     t = Transition(data["obs"], data["act"], np.full_like(rew, np.nan), rew, data["next_obs"], term)
-    mask = jnp.ones(data["context"].shape[:2])
+    mask = np.ones(data["context"].shape[:2], np.float32)
     fields = {
-        "transitions": jax.tree.map(jnp.asarray, t),
-        "features": jnp.asarray(data["context"]),
+        "transitions": t,
+        "features": data["context"],
         "mask": mask,
-        "latent_noise": jnp.asarray(data["eps_z"]),
-        "action_noise": jnp.asarray(data["eps_pi"]).reshape(tasks, size, action_dim),
+        "latent_noise": data["eps_z"],
+        "action_noise": data["eps_pi"].reshape(tasks, size, action_dim),
         "kl_key": jax.random.key(0),
     }
     beyond_pearl = set(sac.Batch._fields) - set(fields)  # other masks, of terms switched off
-    return sac.Batch(**fields, **dict.fromkeys(beyond_pearl, jnp.zeros_like(mask)))
+    return sac.Batch(**fields, **dict.fromkeys(beyond_pearl, np.zeros_like(mask)))
 
 
 def coefficients_of(data):
@@ -113,7 +112,7 @@ def computed(path):
         v = jax.grad(sac.value_loss)(params.v, networks, obs, aux.z, min_q - log_pi)
         return new, losses, aux, AgentParams(encoder, q, v, None, policy)
 
-    return jax.jit(run)(params, batch)
+    return jax.device_get(jax.jit(run)(params, batch))
 
 
 def relative_error(got, expected):

@@ -11,11 +11,11 @@ from structlat_jax.envs import ENVIRONMENTS, point_robot
 
 ENV = point_robot.make()
 step = jax.jit(ENV.step)
-TASKS = jax.jit(ENV.sample_tasks, static_argnums=1)(jax.random.key(0), 4000)
+TASKS = jax.device_get(jax.jit(ENV.sample_tasks, static_argnums=1)(jax.random.key(0), 4000))
 
 
 def task_at(x, y):
-    return point_robot.PointRobotTask(jnp.array([x, y]), jnp.array(0.5))
+    return point_robot.PointRobotTask(np.float32([x, y]), np.float32(0.5))
 
 
 def test_moves_by_a_tenth_of_the_action_on_each_axis():
@@ -56,7 +56,8 @@ def test_goals_lie_on_the_upper_half_circle():
 
 @pytest.mark.parametrize("concentration", [0.2, 1.0])
 def test_weights_are_beta_distributed(concentration):
-    tasks = point_robot.make(concentration=concentration).sample_tasks(jax.random.key(1), 4000)
+    env = point_robot.make(concentration=concentration)
+    tasks = jax.jit(env.sample_tasks, static_argnums=1)(jax.random.key(1), 4000)
     rng = np.random.default_rng(0)
     # Rounded to float32 as ours are: a fiftieth of Beta(0.2, 0.2) lies within 1e-7 of 1.
     expected = np.float32(stats.beta(concentration, concentration).rvs(20_000, random_state=rng))
@@ -65,14 +66,15 @@ def test_weights_are_beta_distributed(concentration):
 
 def test_anchors_bound_the_angles():
     anchors = (0.5, 1.25)
-    tasks = point_robot.make(anchors=anchors).sample_tasks(jax.random.key(0), 1000)
+    env = point_robot.make(anchors=anchors)
+    tasks = jax.device_get(jax.jit(env.sample_tasks, static_argnums=1)(jax.random.key(0), 1000))
     angle = np.arctan2(tasks.goal[:, 1], tasks.goal[:, 0])
     np.testing.assert_allclose(angle, 0.5 + 0.75 * np.asarray(tasks.weight), atol=1e-5)
     assert np.ptp(angle) > 0.7
 
 
 def test_oracle_earns_the_ceiling_of_the_design():
-    returns = np.asarray(jax.vmap(ENV.oracle_return)(TASKS))
+    returns = np.asarray(jax.jit(jax.vmap(ENV.oracle_return))(TASKS))
     assert 12.7 < np.mean(returns) < 13.1
     assert 11.0 < np.min(returns) < np.max(returns) < 16.0
 
@@ -114,7 +116,7 @@ def test_episode_runs_to_the_horizon_from_the_origin():
     env = point_robot.make(horizon=7)
     act = lambda obs, noise: jnp.tanh(noise)  # noqa: E731
     noise = jax.random.normal(jax.random.key(0), (7, 2))
-    t = rollout.episode(env, act, task_at(0.0, 1.0), jax.random.key(1), noise)
+    t = jax.device_get(rollout.episode(env, act, task_at(0.0, 1.0), jax.random.key(1), noise))
     assert t.obs.shape == t.next_obs.shape == t.action.shape == (7, 2)
     np.testing.assert_array_equal(t.obs[0], 0.0)
     np.testing.assert_array_equal(t.obs[1:], t.next_obs[:-1])

@@ -41,8 +41,7 @@ def random_alpha(low, high, shape, seed):
     return np.exp(rng.uniform(np.log(low), np.log(high), shape)).astype(np.float32)
 
 
-@pytest.mark.parametrize("classes", [2, 4, 9])
-@pytest.mark.parametrize("prior", [0.2, 1.0, 3.0])
+@pytest.mark.parametrize(("classes", "prior"), [(2, 1.0), (4, 0.2), (9, 3.0)])
 def test_dirichlet_kl_matches_float64(classes, prior):
     alpha = random_alpha(1e-6, 1e6, (2000, classes), classes)
     np.testing.assert_allclose(
@@ -62,7 +61,7 @@ def test_dirichlet_kl_of_sharp_posteriors_matches_mpmath(alpha):
     np.testing.assert_allclose(dirichlet_kl(alpha, 0.2), mpmath_kl(alpha, 0.2), rtol=1e-5)
 
 
-@pytest.mark.parametrize("prior", [0.2, 1.0, 30.0])
+@pytest.mark.parametrize("prior", [0.2, 30.0])
 def test_dirichlet_kl_is_zero_at_the_prior_and_grows_away_from_it(prior):
     factors = np.exp(np.linspace(0.0, 8.0, 60))
     for scale in (factors, 1.0 / factors):

@@ -117,7 +117,7 @@ def test_bias_without_projection_is_the_one_of_the_design():
 
 
 @pytest.mark.parametrize("form", BRIDGES)
-@given(normals(1e-7, 1e6, 50.0))
+@given(normals(1e-7, 1e6, 50.0, classes=st.sampled_from((2, 4, 16))))
 def test_values_and_gradients_stay_finite(form, pair):
     alpha = inverse(*pair, form=form)
     assert np.all(np.isfinite(alpha))

@@ -28,7 +28,7 @@ def random_spec(rng):
 
 any_spec = st.integers(0, 10_000).map(lambda seed: random_spec(random.Random(seed)))
 # The numerical tests share a few random specs, so that each compiles once.
-POOL = ("dir:1x3", "cat:2x2", "gau:1", *(random_spec(random.Random(seed)) for seed in (0, 7, 8)))
+POOL = ("dir:1x3", "cat:2x2", "gau:1", *(random_spec(random.Random(seed)) for seed in (0, 8)))
 pooled_spec = st.sampled_from(POOL)
 precisions = st.sampled_from(("softplus", "exp"))
 seeds = st.integers(0, 1000)
@@ -86,7 +86,7 @@ def describe(spec):
 
 def raw_of(space, seed, shape=(N,), scale=1.5):
     noise = np.random.default_rng(seed).normal(size=(*shape, space.stat_dim))
-    return jnp.asarray(scale * noise, jnp.float32)
+    return np.float32(scale * noise)
 
 
 def assert_close(a, b, rtol=1e-4, atol=1e-4):
@@ -181,7 +181,7 @@ def test_shapes_with_any_leading_axes(lead, kl):
 
 def test_a_batch_is_its_members_one_by_one():
     spec = POOL[-1]
-    totals = jnp.abs(raw_of(space_of(spec), 3, (4,)))
+    totals = np.abs(raw_of(space_of(spec), 3, (4,)))
     together = describe(spec)(totals)
     alone = [describe(spec)(total) for total in totals]
     assert_close(together, jax.tree.map(lambda *x: jnp.stack(x), *alone))

@@ -1,0 +1,48 @@
+"""Two ways to run the program: in this process and in its own."""
+
+import sys
+
+import jax
+import pytest
+from jax.experimental.compilation_cache import compilation_cache
+from program import TINY, Done, start
+from tiny import quick_compile
+
+from experiments import cli, platform, point_robot
+
+
+@pytest.fixture(scope="module")
+def compiled_once(tmp_path_factory):
+    """The runs of a test file share one compilation cache, which is not the user's."""
+    folder = str(tmp_path_factory.mktemp("xla"))
+    changes = {"compilation_cache_dir": folder, "persistent_cache_min_compile_time_secs": 0.2}
+    before = {name: getattr(jax.config, f"jax_{name}") for name in changes}
+    for name, value in changes.items():
+        jax.config.update(f"jax_{name}", value)
+    compilation_cache.reset_cache()
+    yield folder
+    for name, value in before.items():
+        jax.config.update(f"jax_{name}", value)
+    compilation_cache.reset_cache()
+
+
+@pytest.fixture
+def here(monkeypatch, capfd):
+    """Runs the program in this process, whose devices are settled already."""
+    monkeypatch.setattr(platform, "configure", lambda seeds: None)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["point_robot", *map(str, arguments)])
+        capfd.readouterr()
+        with quick_compile(), pytest.raises(SystemExit) as ended:
+            cli.main(point_robot.command)
+        return Done(ended.value.code or 0, *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, compiled_once):
+    """An uninterrupted run in its own process: its folder, and how it ended."""
+    cwd = tmp_path_factory.mktemp("cwd")
+    return cwd / "run", start(*TINY, "--out", cwd / "run", cwd=cwd, cache=compiled_once)

@@ -1,0 +1,118 @@
+"""Wrong input: one sentence on standard error, exit code 2, and nothing written."""
+
+import json
+
+import pytest
+from program import start
+
+from experiments import point_robot
+from structlat_jax.config import Config
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """The working folder, with the things that a user may name by mistake."""
+    (tmp_path / "file").write_text("a file")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("precious")
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "locked").chmod(0o555)
+    (tmp_path / "run").mkdir()
+    known = {"schema_version": 1, "preset": "cpu", "seeds": 1, "seed": 0, **Config().to_dict()}
+    (tmp_path / "run" / "config.json").write_text(json.dumps(known))
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "config.json").write_text("{")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(point_robot, "run", must_not_start)
+    yield tmp_path
+    (tmp_path / "locked").chmod(0o755)
+
+
+def must_not_start(*_):
+    raise AssertionError("the run was started")
+
+
+def listing(folder):
+    return {
+        path: (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
+        for path in (folder, *folder.rglob("*"))
+    }
+
+
+def assert_refused(done):
+    assert done.code == 2, done
+    lines = [line for line in done.err.splitlines() if line.strip()]
+    assert len(lines) == 1, done.err
+    assert lines[0].startswith("error: ")
+    assert len(lines[0]) > len("error: ") + 10
+    assert "Traceback" not in done.out + done.err
+    return lines[0]
+
+
+VALUES = [
+    ("--latent dir:2x1", "dir:2x1"),
+    ("--latent dir:0x4", "dir:0x4"),
+    ("--latent dir:2", "dir:2"),
+    ("--latent gau:2x3", "gau:2x3"),
+    ("--latent gau:-1", "gau:-1"),
+    ("--latent foo:3", "foo:3"),
+    ("--latent=", "--latent"),
+    ("--latent dir:2x4,", "dir:2x4"),
+    ("--seeds 0", "--seeds"),
+    ("--seeds x", "x"),
+    ("--seed -1", "--seed"),
+    ("--updates 0", "--updates"),
+    ("--evals 0", "--evals"),
+    ("--unknown 3", "--unknown"),
+    ("--preset gpu", "--preset"),
+    ("--width 0", "--width"),
+    ("--width 1.5", "--width"),
+    ("--lr -1", "--lr"),
+    ("--lr 0", "--lr"),
+    ("--lr nan", "--lr"),
+    ("--lr inf", "--lr"),
+    ("--lr", "--lr"),
+    ("--discount 1.5", "--discount"),
+    ("--bridge foo", "projected"),
+    ("--kl foo", "exact"),
+    ("--meta-batch 31 --train-tasks 30", "--meta-batch"),
+    ("--eval-episodes 5 --eval-prior-episodes 5", "--eval-prior-episodes"),
+    ("--context-episodes 2 --context-episodes-min 3", "--context-episodes-min"),
+    ("surplus", "surplus"),
+]
+FOLDERS = [
+    ("--out full", "not empty"),
+    ("--out full --overwrite", "config.json"),
+    ("--out run", "--overwrite"),
+    ("--out file", "file"),
+    ("--out file/run", "file"),
+    ("--out locked", "written"),
+    ("--out locked/run", "written"),
+    ("--resume", "--out"),
+    ("--resume --overwrite --out run", "--overwrite"),
+    ("--resume --out full", "config.json"),
+    ("--resume --out absent", "absent"),
+    ("--resume --out broken", "JSON"),
+    ("--resume --out run --width 63", "--width"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "named"), VALUES + FOLDERS, ids=lambda text: str(text)[:40])
+def test_refused(place, here, arguments, named):
+    before = listing(place)
+    out = [] if "--out" in arguments or "--resume" in arguments else ["--out", "new"]
+    line = assert_refused(here(*arguments.split(), *out))
+    assert named in line
+    assert listing(place) == before
+
+
+def test_good_input_would_start(place, here):
+    with pytest.raises(AssertionError, match="the run was started"):
+        here("--out", "new")
+    assert (place / "new" / "config.json").is_file()
+
+
+def test_refused_in_its_own_process(tmp_path):
+    line = assert_refused(start("--lr", "nan", "--out", "new", cwd=tmp_path))
+    assert line == "error: --lr must be above 0, not nan."
+    assert list(tmp_path.iterdir()) == []

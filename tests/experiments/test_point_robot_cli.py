@@ -1,0 +1,229 @@
+"""The main program end to end: its files, resuming, and interruptions."""
+
+import csv
+import json
+import shutil
+import signal
+
+import jax
+import numpy as np
+import pytest
+from program import LATENT, OPTIONS, PER_STEP, SEEDS, TINY
+
+import structlat_jax as sl
+from experiments import point_robot
+from structlat_jax import config as configuration
+from structlat_jax.report.progress import Bar
+
+TIMINGS = {"compile_seconds", "wall_seconds", "updates_per_second", "device"}
+WORDS = ("latent", "preset", "env", "jax_version")
+PICTURES = {
+    "learning_curve.png",
+    "adaptation_curve.png",
+    "belief.png",
+    "task_map.png",
+    "prior_paths.png",
+    "adaptation_paths.png",
+}
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def results_of(run):
+    return json.loads((run / "results.json").read_text())
+
+
+def rows_of(run):
+    with (run / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """A copy of the finished run, to be changed."""
+    return shutil.copytree(finished[0], tmp_path / "run")
+
+
+def test_ends_well(finished):
+    run, done = finished
+    assert done.code == 0, done.err
+    assert str(run) in " ".join(done.out.split())
+    assert "Traceback" not in done.err
+    assert "test return, last episode" in done.out
+    assert "% of oracle" in done.out
+
+
+def test_all_files_are_there(finished):
+    run, _ = finished
+    names = {path.name for path in run.iterdir()}
+    numbers = {"config.json", "metrics.csv", "results.json", "adaptation.npz", "checkpoint"}
+    assert names == numbers | PICTURES
+    for name in PICTURES:
+        content = (run / name).read_bytes()
+        assert content.startswith(PNG)
+        assert len(content) > 5000
+
+
+def test_results(finished):
+    found = results_of(finished[0])
+    assert found["schema_version"] == 1
+    assert (found["latent"], found["preset"], found["env"]) == (LATENT, "cpu", "point_robot")
+    assert (found["seeds"], found["first_seed"]) == (SEEDS, OPTIONS["seed"])
+    assert found["updates"] == 4 * PER_STEP  # rounded up to whole meta-steps
+    assert found["env_steps"] == 4 * 4 * 4 * 20  # meta-steps, tasks, episodes, horizon
+    for name in ("test_return", "train_return"):
+        assert set(found[name]) == {"mean", "std", "ci95", "per_seed"}
+        assert len(found[name]["per_seed"]) == SEEDS
+        assert found[name]["mean"] == pytest.approx(np.mean(found[name]["per_seed"]))
+    assert set(found["kl_nats"]) == {"cat:1x2", "gau:1"}
+    assert all(value >= 0 for value in found["kl_nats"].values())
+    assert 10 < found["oracle_return"] < 16
+    share = 100 * found["test_return"]["mean"] / found["oracle_return"]
+    assert found["percent_of_oracle"] == pytest.approx(share)
+    assert 0 < found["compile_seconds"] < found["wall_seconds"]
+    assert found["updates_per_second"] > 0
+    assert found["jax_version"] == jax.__version__
+    assert "cpu" in found["device"].lower()
+    assert found["prior_return"] >= 0
+
+
+def test_adaptation_agrees_with_the_results(finished):
+    found = results_of(finished[0])
+    with np.load(finished[0] / "adaptation.npz") as data:
+        assert data["axes"].tolist() == ["seed", "task", "repeat", "episode"]
+        for kind, tasks in (("test", 2), ("train", 4)):
+            returns = data[f"returns_{kind}"]
+            assert returns.shape == (SEEDS, tasks, 2, 4)
+            assert data[f"path_{kind}"].shape == (SEEDS, tasks, 2, 4, 21, 2)
+            assert data[f"z_{kind}"].shape == (SEEDS, tasks, 2, 4, 3)
+            assert data[f"kl_{kind}"].shape == (SEEDS, tasks, 2, 4, 2)
+            assert data[f"goal_{kind}"].shape == (SEEDS, tasks, 2)
+            last = returns[..., -1].mean(axis=(1, 2))
+            np.testing.assert_allclose(found[f"{kind}_return"]["per_seed"], last, rtol=1e-5)
+        np.testing.assert_allclose(found["oracle_return"], data["oracle_test"].mean(), rtol=1e-5)
+        np.testing.assert_allclose(np.linalg.norm(data["goal_test"], axis=-1), 1.0, rtol=1e-5)
+
+
+def test_metrics_have_a_row_per_meta_step_and_seed(finished):
+    rows = rows_of(finished[0])
+    expected = [(u, s) for u in (5, 10, 15, 20) for s in (4, 5)]
+    assert [(int(row["updates"]), int(row["seed"])) for row in rows] == expected
+    evaluated = [int(row["updates"]) for row in rows if row["test_return"]]
+    assert evaluated == [10, 10, 20, 20]
+    assert {"q", "v", "policy", "kl cat:1x2", "kl gau:1", "kl_weight"} <= set(rows[0])
+    assert all(np.isfinite(float(row["q"])) for row in rows)
+
+
+def test_a_run_can_be_loaded(finished):
+    for seed in range(SEEDS):
+        agent = sl.load(finished[0], seed)
+        z = agent.sample_z(agent.prior(), jax.random.key(0))
+        assert agent.act(np.zeros(2, np.float32), z).shape == (2,)
+        assert agent.config.structure.latent == LATENT
+
+
+def assert_same_numbers(run, other):
+    """But for timings, and for the last bits: the other run has another number of devices."""
+    found, expected = ({**results_of(r)} for r in (run, other))
+    for name in TIMINGS:
+        del found[name], expected[name]
+    assert [found.pop(name) for name in WORDS] == [expected.pop(name) for name in WORDS]
+    assert flattened(found) == pytest.approx(flattened(expected), rel=1e-3, abs=1e-4)
+    for row, its in zip(rows_of(run), rows_of(other), strict=True):
+        assert row.keys() == its.keys()
+        for name in row.keys() - {"seconds"}:
+            assert as_number(row[name]) == pytest.approx(
+                as_number(its[name]), rel=1e-2, abs=1e-3, nan_ok=True
+            )
+    with np.load(run / "adaptation.npz") as ours, np.load(other / "adaptation.npz") as its:
+        assert set(ours) == set(its)
+        for name in set(ours) - {"axes"}:
+            np.testing.assert_allclose(ours[name], its[name], rtol=1e-2, atol=1e-3)
+
+
+def as_number(text):
+    return float(text) if text else -1.0
+
+
+def flattened(results):
+    leaves, _ = jax.tree.flatten_with_path(results)
+    return {jax.tree_util.keystr(path): leaf for path, leaf in leaves if leaf is not None}
+
+
+def test_resume_of_a_finished_run_writes_the_files_again(finished, copy, here):
+    for name in ("results.json", "adaptation.npz", "belief.png"):
+        (copy / name).unlink()
+    done = here("--resume", "--out", copy)
+    assert done.code == 0, done.err
+    assert (copy / "belief.png").read_bytes().startswith(PNG)
+    assert_same_numbers(copy, finished[0])
+
+
+def interrupt_at(monkeypatch, updates):
+    """Sends SIGINT when so many updates are done."""
+    advance = Bar.advance
+
+    def advance_then_interrupt(self, done, status):
+        advance(self, done, status)
+        if done == updates:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Bar, "advance", advance_then_interrupt)
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(finished, tmp_path, here, monkeypatch):
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 10)
+        done = here(*TINY, "--out", run)
+    assert done.code == 130
+    assert "--resume" in done.out
+    assert "Traceback" not in done.err
+    names = {path.name for path in run.iterdir()}
+    assert names == {"config.json", "metrics.csv", "checkpoint"}
+    assert [int(row["updates"]) for row in rows_of(run)][-1] == 10
+
+    done = here("--resume", "--out", run, *TINY)  # the same options may be given again
+    assert done.code == 0, done.err
+    assert_same_numbers(run, finished[0])
+
+
+@pytest.mark.parametrize(
+    "option", [("--width", "5"), ("--seeds", "3"), ("--updates", "99"), ("--latent", "gau:1")]
+)
+def test_resume_refuses_other_options(copy, here, option):
+    before = {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
+    done = here("--resume", "--out", copy, *option)
+    assert done.code == 2
+    (line,) = done.err.strip().splitlines()
+    assert line.startswith("error: ")
+    assert option[0] in line
+    assert option[1] in line
+    assert {path: path.stat().st_mtime_ns for path in copy.rglob("*")} == before
+
+
+def test_overwrite_replaces_a_run(copy, here, monkeypatch):
+    """Up to the training, which is not needed to see it."""
+
+    class Begun(Exception):
+        pass
+
+    def begin(plan, out, resume, meter):
+        raise Begun
+
+    monkeypatch.setattr(point_robot, "run", begin)
+    with pytest.raises(Begun):
+        here(*TINY, "--seed", 7, "--out", copy, "--overwrite")
+    assert [path.name for path in copy.iterdir()] == ["config.json"]
+    assert json.loads((copy / "config.json").read_text())["seed"] == 7
+
+
+def test_help_mentions_everything(here):
+    done = here("--help")
+    assert done.code == 0
+    text = " ".join(done.out.split())
+    for name in configuration.fields():
+        assert "--" + name.replace("_", "-") in text
+    for name in ("--seeds", "--seed", "--updates", "--evals", "--out", "--overwrite", "--resume"):
+        assert name in text
+    for preset in configuration.PRESETS:
+        assert preset in text
