@@ -246,13 +246,12 @@ def collect(
     s = setup.config.structure
     tasks = s.train_tasks
     key_prior, key_headings, key_posterior, key_act, key_reset = jax.random.split(key, 5)
-    parts = [setup.space.sample_prior(key_prior, (tasks, s.prior_episodes))]
-    # Exploring episodes run beside the others; their latent is a placeholder that is not used.
-    parts.append(jnp.zeros((tasks, s.explore_episodes, setup.space.dim)))
+    shape = (tasks, setup.episodes_per_step)
+    z = setup.space.sample_prior(key_prior, shape)  # exploring episodes have one but ignore it
     if s.posterior_episodes:
-        parts.append(_posterior_latents(setup, hyper, state, key_posterior))
-    z = jnp.concatenate(parts, axis=1)
-    shape = z.shape[:2]
+        inferred = _posterior_latents(setup, hyper, state, key_posterior)
+        first = s.prior_episodes + s.explore_episodes
+        z = z.at[:, first:].set(jnp.where(state.replay.written > 0, inferred, z[:, first:]))
     headings = rollout.random_headings(setup.env, key_headings, shape)
     explores = (jnp.arange(shape[1]) >= s.prior_episodes) & (
         jnp.arange(shape[1]) < s.prior_episodes + s.explore_episodes
@@ -277,12 +276,12 @@ def collect(
 
 
 def _posterior_latents(setup: Setup, hyper: Hyper, state: TrainState, key: Key) -> Array:
-    """z for the posterior episodes, ``[T, episodes, D]``."""
+    """z for the posterior episodes, ``[T, episodes, D]``; only if the replay holds something."""
     s = setup.config.structure
     key_context, key_sample = jax.random.split(key)
     index = jnp.repeat(jnp.arange(s.train_tasks), s.posterior_episodes)
     features, mask, _ = draw_context(setup, hyper, state.replay, key_context, index)
-    mask = mask * (state.replay.written > 0)  # nothing was seen yet: the posterior is the prior
     posterior = inference.infer(setup.networks, setup.space, state.params.encoder, features, mask)
-    z = setup.space.sample(posterior, key_sample, hard=True)
+    noise = setup.space.noise(key_sample, index.shape)
+    z = setup.space.transform(posterior, noise, hard=True)
     return z.reshape(s.train_tasks, s.posterior_episodes, setup.space.dim)

@@ -7,21 +7,13 @@ import distrax
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from structlat_jax.config import Structure
 from structlat_jax.types import Array, Key, Params
 
 LOG_STD_RANGE = (-20.0, 2.0)
-
-
-def _pearl_hidden(key, shape, dtype=jnp.float32):
-    """PEARL's hidden initialisation: uniform with bound 1/sqrt(fan_out); for ablations."""
-    bound = shape[-1] ** -0.5
-    return jax.random.uniform(key, shape, dtype, -bound, bound)
-
-
-def _pearl_head(key, shape, dtype=jnp.float32):
-    return jax.random.uniform(key, shape, dtype, -3e-3, 3e-3)
+POLICY_HEAD_GAIN = 0.1  # first actions are near zero mean, whatever z is
 
 
 class MLP(nn.Module):
@@ -35,30 +27,25 @@ class MLP(nn.Module):
       depth: Hidden layers.
       out: Output width.
       norm: LayerNorm before each ReLU.
-      scheme: ``he`` (He et al. 2015) or ``pearl``.
-      head_scale: Multiplies the standard deviation of the head's initial weights.
+
+    Its own initial parameters are zeros; `Networks.init` draws those of all networks at once.
     """
 
     width: int
     depth: int
     out: int
     norm: bool = False
-    scheme: str = "he"
-    head_scale: float = 1.0
 
     @nn.compact
     def __call__(self, x: Array, z: Array | None = None) -> Array:
         """``x [..., n]`` and ``z`` of any shape that broadcasts against it, but for the last axis,
         to ``[..., out]``."""
-        he = self.scheme == "he"
-        hidden = nn.initializers.he_normal() if he else _pearl_hidden
-        head = nn.initializers.variance_scaling(self.head_scale**2, "fan_in", "truncated_normal")
-        bias = nn.initializers.zeros_init() if he else nn.initializers.constant(0.1)
+        zeros = nn.initializers.zeros_init()
         n = x.shape[-1]
         fan_in = n if z is None else n + z.shape[-1]
         for layer in range(self.depth):
-            kernel = self.param(f"kernel_{layer}", hidden, (fan_in, self.width))
-            offset = self.param(f"bias_{layer}", bias, (self.width,))
+            kernel = self.param(f"kernel_{layer}", zeros, (fan_in, self.width))
+            offset = self.param(f"bias_{layer}", zeros, (self.width,))
             if layer == 0 and z is not None:
                 x = x @ kernel[:n] + (z @ kernel[n:] + offset)
             else:
@@ -67,8 +54,7 @@ class MLP(nn.Module):
                 x = nn.LayerNorm(name=f"norm_{layer}")(x)
             x = nn.relu(x)
             fan_in = self.width
-        kernel = self.param("kernel_head", head if he else _pearl_head, (fan_in, self.out))
-        zeros = nn.initializers.zeros_init()
+        kernel = self.param("kernel_head", zeros, (fan_in, self.out))
         return x @ kernel + self.param("bias_head", zeros, (self.out,))
 
 
@@ -89,6 +75,7 @@ class Networks:
     Attributes:
       encoder, q_single, v_net, policy_net: The flax modules.
       widths: (context features, observation, action, latent).
+      scheme: Initialisation: ``he`` (He et al. 2015, with a small policy head) or ``pearl``.
     """
 
     encoder: MLP
@@ -96,20 +83,34 @@ class Networks:
     v_net: MLP
     policy_net: MLP
     widths: tuple[int, int, int, int]
+    scheme: str = "he"
 
     def init(self, key: Key) -> AgentParams:
         """Fresh parameters; the target value network starts as a copy of the value network."""
+        zeros = self._zeros()
+        leaves, tree = jax.tree_util.tree_flatten_with_path(zeros)
+        sizes = [leaf.size for _, leaf in leaves]
+        # One draw for all weights, cut into layers: a draw per layer triples the compile time.
+        draw = jax.random.normal if self.scheme == "he" else _uniform
+        parts = jnp.split(draw(key, (sum(sizes),)), np.cumsum(sizes)[:-1])
+        filled = [
+            _initial(path, leaf, part.reshape(leaf.shape), self.scheme)
+            for (path, leaf), part in zip(leaves, parts, strict=True)
+        ]
+        params = jax.tree_util.tree_unflatten(tree, filled)
+        return params._replace(target_v=jax.tree.map(jnp.copy, params.v))
+
+    def _zeros(self) -> AgentParams:
         features, obs, action, latent = self.widths
-        key_encoder, key_q, key_v, key_policy = jax.random.split(key, 4)
-        z = jnp.zeros((latent,))
-        v = self.v_net.init(key_v, jnp.zeros((obs,)), z)
-        init_q = lambda k: self.q_single.init(k, jnp.zeros((obs + action,)), z)  # noqa: E731
+        key, z = jax.random.key(0), jnp.zeros((latent,))  # the modules' own values are zeros
+        v = self.v_net.init(key, jnp.zeros((obs,)), z)
+        q = self.q_single.init(key, jnp.zeros((obs + action,)), z)
         return AgentParams(
-            encoder=self.encoder.init(key_encoder, jnp.zeros((features,))),
-            q=jax.vmap(init_q)(jax.random.split(key_q)),
+            encoder=self.encoder.init(key, jnp.zeros((features,))),
+            q=jax.tree.map(lambda x: jnp.stack([x, x]), q),
             v=v,
-            target_v=jax.tree.map(jnp.copy, v),
-            policy=self.policy_net.init(key_policy, jnp.zeros((obs,)), z),
+            target_v=v,
+            policy=self.policy_net.init(key, jnp.zeros((obs,)), z),
         )
 
     def encode(self, params: Params, features: Array) -> Array:
@@ -145,12 +146,33 @@ def make_networks(
     s = structure
     features = obs_dim + action_dim + 1 + (obs_dim if s.next_obs_in_context else 0)
     return Networks(
-        encoder=MLP(s.encoder_width, s.encoder_depth, stat, s.encoder_norm, s.init),
-        q_single=MLP(s.width, s.depth, 1, scheme=s.init),
-        v_net=MLP(s.width, s.depth, 1, scheme=s.init),
-        policy_net=MLP(s.width, s.depth, 2 * action_dim, scheme=s.init, head_scale=0.1),
+        encoder=MLP(s.encoder_width, s.encoder_depth, stat, s.encoder_norm),
+        q_single=MLP(s.width, s.depth, 1),
+        v_net=MLP(s.width, s.depth, 1),
+        policy_net=MLP(s.width, s.depth, 2 * action_dim),
         widths=(features, obs_dim, action_dim, latent),
+        scheme=s.init,
     )
+
+
+def _uniform(key, shape):
+    return jax.random.uniform(key, shape, minval=-1.0, maxval=1.0)
+
+
+def _initial(path: tuple, leaf: Array, draw: Array, scheme: str) -> Array:
+    """The initial value of one parameter, from its place in `AgentParams` and a standard draw."""
+    network, name = path[0].name, path[-1].key
+    if name == "scale":  # of a LayerNorm
+        return jnp.ones_like(leaf)
+    if not name.startswith("kernel"):
+        hidden_bias = name.startswith("bias_") and name != "bias_head"
+        return jnp.full_like(leaf, 0.1 if scheme == "pearl" and hidden_bias else 0.0)
+    fan_in, fan_out = leaf.shape[-2:]
+    is_head = name == "kernel_head"
+    if scheme == "pearl":  # the public code's bound is of the fan-out, and its heads are tiny
+        return draw * (3e-3 if is_head else fan_out**-0.5)
+    head_gain = POLICY_HEAD_GAIN if network == "policy" else 1.0
+    return draw * (head_gain * fan_in**-0.5 if is_head else (2.0 / fan_in) ** 0.5)
 
 
 def squash(mean: Array, log_std: Array, noise: Array) -> tuple[Array, Array]:

@@ -134,16 +134,14 @@ def compile_programs(programs: Programs, hyper: Hyper) -> tuple[Programs, float]
     start = time.perf_counter()
     numbers = seed_numbers(programs, 0)
     state = jax.eval_shape(programs.init, numbers)
-    pool = concurrent.futures.ThreadPoolExecutor(max_workers=3)
+    pool = concurrent.futures.ThreadPoolExecutor(max_workers=2)
     step = pool.submit(programs.step.lower(hyper, state).compile)
     init_state = pool.submit(programs.init.lower(numbers).compile)
+    ready = programs._replace(init=init_state.result(), step=step.result())
+    # Lowered here, since tracing is quick and better not shared with the training thread.
     evaluation = pool.submit(programs.evaluate.lower(hyper, state, numbers, numbers).compile)
     pool.shutdown(wait=False)
-    ready = programs._replace(
-        init=init_state.result(),
-        step=step.result(),
-        evaluate=lambda *arguments: evaluation.result()(*arguments),
-    )
+    ready = ready._replace(evaluate=lambda *arguments: evaluation.result()(*arguments))
     return ready, time.perf_counter() - start
 
 

@@ -167,12 +167,19 @@ def test_start():
 
 
 @pytest.fixture(scope="module")
-def block():
+def collected():
+    """`collect` as a program."""
+    run = jax.jit(lambda state, key: collect(setup(), config().hyper, state, key))
+    with quick_compile():
+        run(one_seed(first_state()), jax.random.key(0))
+    return run
+
+
+@pytest.fixture(scope="module")
+def block(collected):
     """One collected block, from an empty replay: transitions ``[T, E, H]``."""
     state = one_seed(first_state(1))
-    with quick_compile():
-        run = jax.jit(lambda s, k: collect(setup(), config().hyper, s, k))
-        return state, *run(state, jax.random.key(5))
+    return state, *collected(state, jax.random.key(5))
 
 
 def test_block_shape_and_order(block):
@@ -203,6 +210,32 @@ def test_other_episodes_follow_the_policy(block):
         assert np.all(np.abs(actions) < 1.0)
         assert np.all(np.std(actions, axis=1) > 0)
         assert len(np.unique(actions)) == actions.size  # every episode has its own noise
+
+
+def without_noise(state):
+    """The same state with a policy that reacts strongly to z and is all but deterministic."""
+    inner = dict(jax.tree.map(lambda x: 10.0 * x, state.params.policy)["params"])
+    inner["bias_head"] = jnp.array([0.0, -20.0])
+    inner["kernel_head"] = inner["kernel_head"].at[:, 1].set(0.0)
+    return state._replace(params=state.params._replace(policy={"params": inner}))
+
+
+def test_every_episode_has_its_own_z(collected):
+    """At the start all observations are alike: actions differ because z does."""
+    state = without_noise(one_seed(first_state(1)))
+    t, _ = collected(state, jax.random.key(5))
+    firsts = np.asarray(t.action)[:, [0, 1, 4], 0, 0]
+    assert np.ptp(firsts[:, 0]) > 0.05
+    assert np.all(np.abs(firsts[:, 0] - firsts[:, 1]) > 1e-4)
+    assert np.all(np.abs(firsts[:, 0] - firsts[:, 2]) > 1e-4)
+
+
+def test_posterior_episodes_listen_to_the_replay(collected):
+    seen = without_noise(one_seed(train(1, 1, 1)[0]))
+    silent = seen._replace(replay=seen.replay._replace(written=jnp.int32(0)))
+    t, unseen = (collected(state, jax.random.key(5))[0] for state in (seen, silent))
+    np.testing.assert_array_equal(t.action[:, :4], unseen.action[:, :4])
+    assert np.all(np.abs(t.action[:, 4, 0] - unseen.action[:, 4, 0]) > 1e-4)
 
 
 def test_first_meta_step_is_finite():

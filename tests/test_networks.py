@@ -26,9 +26,9 @@ def initial(seed=0):
     return init_all(jax.random.key(seed))
 
 
-def initial_layers(net, *widths):
-    """Fresh parameters of one network for inputs of the given widths."""
-    return jax.jit(net.init)(jax.random.key(0), *(jnp.zeros(w) for w in widths))["params"]
+def initial_layers(nets, network):
+    """The freshly drawn layers of one of the networks."""
+    return getattr(nets.init(jax.random.key(0)), network)["params"]
 
 
 def normal(*shape):
@@ -155,7 +155,7 @@ def test_log_std_is_clipped(bias, expected):
 
 
 def test_he_initialisation_has_its_scale():
-    layers = initial_layers(networks(width=256, depth=3).v_net, OBS, LATENT)
+    layers = initial_layers(networks(width=256, depth=3), "v")
     for layer, fan_in in ((0, OBS + LATENT), (1, 256), (2, 256)):
         kernel = layers[f"kernel_{layer}"]
         assert kernel.shape == (fan_in, 256)
@@ -166,7 +166,7 @@ def test_he_initialisation_has_its_scale():
 
 def test_pearl_initialisation_has_its_scale():
     """Uniform in +-1/sqrt(fan_out), biases 0.1, heads in +-3e-3: the public code's choices."""
-    layers = initial_layers(networks(width=256, depth=3, init="pearl").v_net, OBS, LATENT)
+    layers = initial_layers(networks(width=256, depth=3, init="pearl"), "v")
     for layer in range(3):
         kernel = np.abs(layers[f"kernel_{layer}"])
         assert 0.95 / 16 < np.max(kernel) <= 1 / 16
@@ -178,7 +178,7 @@ def test_pearl_initialisation_has_its_scale():
 
 def test_fresh_policy_is_near_zero_and_wide():
     nets = networks(width=256, depth=3)
-    params = {"params": initial_layers(nets.policy_net, OBS, LATENT)}
+    params = {"params": initial_layers(nets, "policy")}
     np.testing.assert_allclose(np.std(params["params"]["kernel_head"]), 0.1 / 16, rtol=0.2)
     mean, log_std = jax.jit(nets.policy)(params, normal(200, OBS), jnp.zeros((1, LATENT)))
     assert np.mean(np.abs(mean)) < 0.3

@@ -26,6 +26,7 @@ from tiny import (
 )
 
 from structlat_jax import sweep
+from structlat_jax.checkpoint import Checkpoints, load_params
 from structlat_jax.meta_train import make_setup, meta_step
 
 STEPS = 10  # of five updates each
@@ -154,24 +155,32 @@ def test_hyper_parameters_do_not_recompile():
 
 ON_TWO_DEVICES = """
 import sys
+from pathlib import Path
 import jax
 jax.config.update("jax_num_cpu_devices", 2)
 import numpy as np
 import tiny
-from structlat_jax import sweep
+from structlat_jax import checkpoint, sweep
+first, steps, run = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
 made = sweep.make_programs(tiny.setup(), 3)
 assert (made.seeds, made.padded, made.mesh.devices.size) == (3, 4, 2)
 hyper = sweep.spread(made, tiny.config().hyper)
-state = made.init(sweep.seed_numbers(made, int(sys.argv[1])))
+state = made.init(sweep.seed_numbers(made, first))
 assert len(state.params.q["params"]["bias_head"].sharding.device_set) == 2
-for _ in range(int(sys.argv[2])):
+for _ in range(steps):
     state, metrics = made.step(hyper, state)
 params = [tiny.flat(tiny.one_seed(state.params, seed)) for seed in range(4)]
-np.savez(sys.argv[3], params=np.stack(params), q=np.asarray(metrics.losses.q))
+np.savez(run / "out.npz", params=np.stack(params), q=np.asarray(metrics.losses.q))
+checkpoint.write_config(run, tiny.config(), seeds=3)
+with checkpoint.Checkpoints(run) as saved:
+    saved.save(steps, state, [])
 """
 
 
-def test_two_devices_give_the_numbers_of_one(together, tmp_path):
+@pytest.fixture(scope="module")
+def on_two_devices(tmp_path_factory):
+    """The folder of a run of three seeds, padded to four, in a process with two devices."""
+    run = tmp_path_factory.mktemp("two")
     tests = Path(__file__).parent
     env = {
         **os.environ,
@@ -179,13 +188,32 @@ def test_two_devices_give_the_numbers_of_one(together, tmp_path):
         "JAX_PLATFORMS": "cpu",
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     }
-    file = str(tmp_path / "out.npz")
-    command = [sys.executable, "-c", ON_TWO_DEVICES, str(FIRST), str(STEPS), file]
+    command = [sys.executable, "-c", ON_TWO_DEVICES, str(FIRST), str(STEPS), str(run)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    return run
+
+
+def assert_close(found, expected):
+    """Rows of parameters, one per seed, to one in a thousand."""
+    error = np.linalg.norm(found - expected, axis=1)
+    assert np.all(error / np.linalg.norm(expected, axis=1) < 1e-3)
+
+
+def test_two_devices_give_the_numbers_of_one(together, on_two_devices):
     state, metrics = together
-    with np.load(file) as found:
-        expected = np.stack([flat(one_seed(state.params, seed)) for seed in range(SEEDS)])
-        error = np.linalg.norm(found["params"] - expected, axis=1)
-        assert np.all(error / np.linalg.norm(expected, axis=1) < 1e-3)
+    with np.load(on_two_devices / "out.npz") as found:
+        assert_close(found["params"], flat_seeds(state.params))
         np.testing.assert_allclose(found["q"], metrics[-1].losses.q, rtol=1e-2)
+
+
+def test_a_run_on_two_devices_loads_on_one(together, on_two_devices):
+    loaded = [load_params(on_two_devices, seed)[1] for seed in range(3)]
+    assert_close(np.stack([flat(p) for p in loaded]), flat_seeds(together[0].params)[:3])
+
+
+def test_a_run_on_two_devices_goes_on_with_one(together, on_two_devices):
+    made, _ = programs(SEEDS)
+    with Checkpoints(on_two_devices) as saved:
+        state, _ = saved.restore(made.init(sweep.seed_numbers(made, 0)))
+    assert_close(flat_seeds(sweep.place(made, state).params), flat_seeds(together[0].params))
