@@ -114,8 +114,9 @@ def run(plan: Plan, out: Path, resume: bool, meter: progress.Silent) -> Outcome:
     with checkpoint.Checkpoints(out) as saved, _Stop() as stop:
         rows, first = [], 0
         if resume and saved.latest is not None:
-            state, rows = saved.restore(state)
-            state = sweep.place(programs, state)
+            like = jax.eval_shape(lambda s: jax.tree.map(lambda x: x[: plan.seeds], s), state)
+            state, rows = saved.restore(like)
+            state = sweep.pad(programs, state)
             first = saved.latest
         loop = _Loop(plan, out, programs, hyper, numbers, oracle[: plan.seeds], meter, rows)
         state, done = loop.go(state, first, saved, stop)
@@ -138,7 +139,7 @@ def run(plan: Plan, out: Path, resume: bool, meter: progress.Silent) -> Outcome:
         **results.summarise(
             returns[1], returns[0], oracle[seeds], plan.config.structure.eval_prior_episodes
         ),
-        "kl_nats": loop.kl,
+        "kl_nats": loop.last_kl(),
         "compile_seconds": compile_seconds,
         "wall_seconds": time.perf_counter() - start + loop.earlier,
         "updates_per_second": loop.rate,
@@ -158,7 +159,6 @@ class _Loop:
         self.blocks = progress.block_names([b.spec for b in programs.setup.space.blocks])
         self.adaptation = None
         self.status = {}
-        self.kl = {}
         self.rate = None
         self.earlier = rows[-1]["seconds"] if rows else 0.0  # of the sessions before a resume
 
@@ -182,13 +182,13 @@ class _Loop:
             elapsed = time.perf_counter() - begin
             self.status.update(
                 updates_per_second=self.rate,
-                kl=self.kl,
+                kl=self.last_kl(),
                 seconds_left=elapsed / (step - first) * (plan.steps - step),
             )
             self.meter.advance(step * per_step, self.status)
             waited = time.perf_counter() - last_save
             if stop.asked or step == plan.steps or waited >= plan.checkpoint_seconds:
-                saved.save(step, state, self.rows)
+                saved.save(step, sweep.trim(self.programs, state), self.rows)
                 results.write_metrics(self.out / "metrics.csv", self.rows)
                 last_save = time.perf_counter()
             if stop.asked:
@@ -196,6 +196,11 @@ class _Loop:
         if self.adaptation is None:  # resumed after the last step: only the files are missing
             self._evaluate(state, plan.steps * per_step, [{} for _ in range(plan.seeds)])
         return state, plan.steps
+
+    def last_kl(self):
+        """KL to the prior in nats per block, at the last meta-step, mean over seeds."""
+        last = self.rows[-self.plan.seeds :]
+        return {name: float(np.mean([row[f"kl {name}"] for row in last])) for name in self.blocks}
 
     def _evaluate(self, state, updates, rows):
         split = self.plan.config.structure.train_tasks
@@ -219,7 +224,6 @@ class _Loop:
 
     def _rows(self, updates: int, metrics: Metrics, seconds: float) -> list[dict[str, Any]]:
         losses = metrics.losses
-        self.kl = dict(zip(self.blocks, losses.kl.mean(axis=0).tolist(), strict=True))
         return [
             {
                 "updates": updates,

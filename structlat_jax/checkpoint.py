@@ -47,7 +47,7 @@ class Checkpoints:
 
     def save(self, step: int, state: Any, history: list[dict[str, Any]]) -> None:
         """Writes the state after a meta-step; an interrupted write leaves the one before."""
-        plain = keys_to_data(state)
+        plain = jax.device_get(keys_to_data(state))  # on the host: any set of devices may resume
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(plain),
             params=ocp.args.StandardSave(plain.params),
@@ -57,21 +57,28 @@ class Checkpoints:
         self._manager.wait_until_finished()
 
     def restore(self, like: Any) -> tuple[Any, list[dict[str, Any]]]:
-        """The last state and history; ``like`` gives the structure, shapes and devices.
+        """The last state and history, on the host; ``like`` gives the structure and shapes.
 
         Raises:
           CheckpointError: if there is none or it does not fit.
         """
         if self.latest is None:
             raise CheckpointError("the run folder has no checkpoint to resume from.")
+        expected = jax.eval_shape(keys_to_data, like)
         items = ocp.args.Composite(
-            state=ocp.args.StandardRestore(jax.eval_shape(keys_to_data, like)),
+            state=ocp.args.StandardRestore(expected),
             history=ocp.args.JsonRestore(),
         )
         try:
             found = self._manager.restore(self.latest, args=items)
         except (ValueError, KeyError, OSError) as error:
             raise CheckpointError(f"checkpoint {self.latest} cannot be read: {error}") from None
+        fits = jax.tree.map(lambda x, y: x.shape == y.shape, found["state"], expected)
+        if not all(jax.tree.leaves(fits)):
+            raise CheckpointError(
+                f"checkpoint {self.latest} cannot be read: its arrays have other shapes than the "
+                "configuration asks for."
+            )
         return data_to_keys(found["state"], like), found["history"]
 
 

@@ -164,4 +164,5 @@ def sample_context(
 
 def _pick(uniform: Array, count: Array | int) -> Array:
     """Uniform numbers in [0, 1) to indices in [0, count), count well below 2^23."""
-    return jnp.minimum(jnp.floor(uniform * count).astype(jnp.int32), count - 1)
+    scaled = uniform * jnp.asarray(count, jnp.float32)
+    return jnp.minimum(jnp.floor(scaled).astype(jnp.int32), count - 1)

@@ -113,6 +113,22 @@ def spread(programs: Programs, hyper: Hyper) -> Hyper:
     return place(programs, wide)
 
 
+def trim(programs: Programs, tree: Any) -> Any:
+    """The seeds that were asked for, without the padding, on the host."""
+    keep = slice(programs.seeds)
+    return jax.device_get(jax.tree.map(lambda x: x[keep], tree))
+
+
+def pad(programs: Programs, tree: Any) -> Any:
+    """The inverse of `trim`, on the devices; the padding repeats the last seed."""
+    surplus = programs.padded - programs.seeds
+
+    def widen(x):
+        return jnp.concatenate([x, jnp.repeat(x[-1:], surplus, axis=0)]) if surplus else x
+
+    return place(programs, jax.tree.map(widen, tree))
+
+
 def place(programs: Programs, tree: Any) -> Any:
     """The same arrays, their leading axis spread over the devices."""
     return jax.device_put(tree, NamedSharding(programs.mesh, PartitionSpec(_AXIS)))

@@ -164,6 +164,17 @@ def test_he_initialisation_has_its_scale():
     np.testing.assert_allclose(np.std(layers["kernel_head"]), np.sqrt(1 / 256), rtol=0.2)
 
 
+def test_stacked_twins_and_normed_encoder_have_the_scale_of_one_network():
+    nets = networks(width=256, encoder_width=256, encoder_norm=True)
+    params = jax.jit(nets.init)(jax.random.key(0))
+    for name in ("q", "encoder"):
+        kernel = getattr(params, name)["params"]["kernel_1"]
+        np.testing.assert_allclose(np.std(kernel), np.sqrt(2 / 256), rtol=0.05)
+    norm = params.encoder["params"]["norm_0"]
+    np.testing.assert_array_equal(norm["scale"], 1.0)
+    np.testing.assert_array_equal(norm["bias"], 0.0)
+
+
 def test_pearl_initialisation_has_its_scale():
     """Uniform in +-1/sqrt(fan_out), biases 0.1, heads in +-3e-3: the public code's choices."""
     layers = initial_layers(networks(width=256, depth=3, init="pearl"), "v")

@@ -69,9 +69,8 @@ def make_batch(seed=0, done=0.3, tasks=T, size=B):
 
 def critic(p, batch, c=C):
     """Value, auxiliaries and gradients with respect to encoder, critics and target network."""
-    return jax.device_get(
-        _critic(p, batch, c)
-    )  # a default of a jitted function would compile once more
+    # Not itself jitted: a default argument of a jitted function compiles once more.
+    return jax.device_get(_critic(p, batch, c))
 
 
 @jax.jit

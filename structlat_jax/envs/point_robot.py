@@ -46,14 +46,19 @@ def make(
     Raises:
       ValueError: if a number is outside its range.
     """
-    for name, value in (
-        ("concentration", concentration),
-        ("goal_radius", goal_radius),
-        ("step_size", step_size),
-        ("horizon", horizon),
-    ):
-        if not value > 0:
-            raise ValueError(f"{name} must be above 0, not {value!r}.")
+    positive = {
+        "concentration": concentration,
+        "goal_radius": goal_radius,
+        "step_size": step_size,
+        "horizon": horizon,
+    }
+    for name, value in positive.items():
+        if not (value > 0 and math.isfinite(value)):
+            raise ValueError(f"{name} must be above 0 and finite, not {value!r}.")
+    if int(horizon) != horizon:
+        raise ValueError(f"horizon must be a whole number, not {horizon!r}.")
+    if not all(map(math.isfinite, anchors)):
+        raise ValueError(f"anchors must be finite angles in radians, not {anchors!r}.")
 
     def sample_tasks(key, n):
         weight = jax.random.dirichlet(key, jnp.full((2,), concentration), (n,))[:, 0]

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from structlat_jax.latents.block import BRIDGES
 from structlat_jax.types import Array
 
-_LOG_ALPHA_MAX = 69.0  # alpha <= 1e30: float32 still holds its square root, sums and logarithms
+_LOG_ALPHA_MAX = 69.0  # alpha within 1e-30 and 1e30: float32 still holds sums and reciprocals
 
 
 def dirichlet_to_logit_normal(alpha: Array) -> tuple[Array, Array]:
@@ -50,8 +50,8 @@ def logit_normal_to_dirichlet(mu: Array, var: Array, form: str = "projected") ->
         `dirichlet_to_logit_normal`; ``printed`` keeps the paper's sign error, for ablations.
 
     Returns:
-      alpha, ``[..., K]``, above 0 and at most 1e30. The cap keeps float32 finite where the
-      formula itself leaves its range (means 50 apart).
+      alpha, ``[..., K]``, from 1e-30 to 1e30. The limits keep float32 finite where the formula
+      itself leaves its range (means 50 apart).
 
     Raises:
       ValueError: on another form, K < 2 or shapes that differ.
@@ -70,7 +70,7 @@ def logit_normal_to_dirichlet(mu: Array, var: Array, form: str = "projected") ->
     exponent = sign * mu + jax.nn.logsumexp(-mu, axis=-1, keepdims=True) - 2.0 * math.log(classes)
     if classes > 2:
         exponent = jnp.logaddexp(exponent, math.log1p(-2.0 / classes))
-    return jnp.exp(jnp.minimum(exponent - jnp.log(var), _LOG_ALPHA_MAX))
+    return jnp.exp(jnp.clip(exponent - jnp.log(var), -_LOG_ALPHA_MAX, _LOG_ALPHA_MAX))
 
 
 def _classes(x: Array) -> int:

@@ -14,7 +14,7 @@ from structlat_jax.types import Array, Key, require_last_axis
 FAMILIES = {"dir": dirichlet.make, "cat": categorical.make, "gau": gaussian.make}
 """The registry: a new family is one new file and one entry here."""
 
-SPEC_HELP = "blocks such as dir:2x4, cat:2x4 or gau:2, joined by commas"
+SPEC_HELP = "blocks such as dir:2x4, cat:2x4 or gau:2, joined by commas, sizes up to 9999"
 
 _BLOCK = re.compile(r"([a-z]+):([0-9]{1,4})(?:x([0-9]{1,4}))?")
 
@@ -72,7 +72,7 @@ class LatentSpace:
             return jnp.sum(evidence, axis=-2)
         if mask.shape != evidence.shape[:-1]:
             raise ValueError(f"mask must be {evidence.shape[:-1]}, not {mask.shape}.")
-        # A select, not a product: masked-out evidence may be anything, NaN included.
+        # A select, not a product: the value of masked-out evidence does not matter, even NaN.
         return jnp.sum(jnp.where(mask[..., None] > 0, evidence, 0.0), axis=-2)
 
     def posterior(self, total: Array) -> tuple[Any, ...]:
@@ -141,7 +141,11 @@ class LatentSpace:
         return jnp.stack(values, axis=-1)
 
     def mean(self, posterior: tuple[Any, ...]) -> Array:
-        """Posterior mean of z, ``[..., dim]``: mixture weights, probabilities, Gaussian means."""
+        """Posterior mean of z, ``[..., dim]``: mixture weights, probabilities, Gaussian means.
+
+        A Dirichlet block's is that of the Dirichlet to which the projected bridge leads, whatever
+        bridge the KL uses.
+        """
         pairs = zip(self.blocks, posterior, strict=True)
         return jnp.concatenate([block.mean(q) for block, q in pairs], axis=-1)
 

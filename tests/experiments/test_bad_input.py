@@ -4,8 +4,10 @@ import json
 
 import pytest
 from program import start
+from tiny import setup
 
 from experiments import point_robot
+from structlat_jax import sweep
 from structlat_jax.config import Config
 
 
@@ -104,6 +106,28 @@ def test_refused(place, here, arguments, named):
     line = assert_refused(here(*arguments.split(), *out))
     assert named in line
     assert listing(place) == before
+
+
+DAMAGE = [{"updates": None}, {"seeds": "two"}, {"seeds": 0}, {"seed": 1.5}, {"evals": None}]
+
+
+@pytest.mark.parametrize("damage", DAMAGE, ids=str)
+def test_resume_of_a_damaged_run_is_refused(place, here, damage):
+    """A hand-edited ``config.json``; None leaves the field out."""
+    path = place / "run" / "config.json"
+    data = {**json.loads(path.read_text()), "updates": 300, "evals": 1, "checkpoint_seconds": 60.0}
+    data.update(damage)
+    path.write_text(json.dumps({k: v for k, v in data.items() if v is not None}))
+    before = listing(place)
+    assert_refused(here("--resume", "--out", "run"))
+    assert listing(place) == before
+
+
+def test_the_largest_seed_can_be_run():
+    (seed,) = (param for param in point_robot.command.params if param.name == "seed")
+    programs = sweep.make_programs(setup(), 1)
+    (number,) = sweep.seed_numbers(programs, seed.type.max)
+    assert int(number) == seed.type.max
 
 
 def test_good_input_would_start(place, here):

@@ -149,7 +149,20 @@ def flattened(results):
     return {jax.tree_util.keystr(path): leaf for path, leaf in leaves if leaf is not None}
 
 
-def test_resume_of_a_finished_run_writes_the_files_again(finished, copy, here):
+def test_resume_of_a_finished_run_changes_nothing(copy, here):
+    before = times_of(copy)
+    done = here("--resume", "--out", copy)
+    assert done.code == 0, done.err
+    assert "finished" in done.out
+    assert times_of(copy) == before
+
+
+def times_of(run):
+    return {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+
+
+def test_files_that_a_finished_run_lacks_are_written(finished, copy, here):
+    """As after an interruption between the last checkpoint and the results."""
     for name in ("results.json", "adaptation.npz", "belief.png"):
         (copy / name).unlink()
     done = here("--resume", "--out", copy)
@@ -191,14 +204,14 @@ def test_interrupted_and_resumed_equals_uninterrupted(finished, tmp_path, here, 
     "option", [("--width", "5"), ("--seeds", "3"), ("--updates", "99"), ("--latent", "gau:1")]
 )
 def test_resume_refuses_other_options(copy, here, option):
-    before = {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
+    before = times_of(copy)
     done = here("--resume", "--out", copy, *option)
     assert done.code == 2
     (line,) = done.err.strip().splitlines()
     assert line.startswith("error: ")
     assert option[0] in line
     assert option[1] in line
-    assert {path: path.stat().st_mtime_ns for path in copy.rglob("*")} == before
+    assert times_of(copy) == before
 
 
 def test_overwrite_replaces_a_run(copy, here, monkeypatch):

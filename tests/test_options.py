@@ -1,0 +1,59 @@
+"""Structure options need no special case, and no key is used twice whatever they are."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+from tiny import all_finite, config, line, quick_compile
+
+from structlat_jax.evaluate import evaluate
+from structlat_jax.meta_train import init, make_setup, meta_step
+
+CASES = {
+    "gaussian, pearl": {
+        "latent": "gau:5",
+        "precision": "softplus",
+        "init": "pearl",
+        "prior_factor": False,
+    },
+    "categorical, no exploring": {"latent": "cat:2x4", "explore_episodes": 0},
+    "exact, next observation": {"latent": "dir:2x4", "kl": "exact", "next_obs_in_context": True},
+    "mixed, prior, printed": {
+        "latent": "gau:1,dir:3x5,cat:1x3",
+        "prior_factor": True,
+        "bridge": "printed",
+    },
+    "corrected, no posterior, plain draw": {
+        "latent": "dir:1x3",
+        "bridge": "corrected",
+        "posterior_episodes": 0,
+        "context_best_of": 1,
+        "encoder_norm": False,
+    },
+}
+
+
+@pytest.mark.parametrize("changes", CASES.values(), ids=CASES)
+def test_structure_options_need_no_special_case(changes):
+    own = make_setup(config(**changes, kl_samples=8), line())
+    with quick_compile():
+        with jax.debug_key_reuse(True):  # the checker reads the whole program
+            state, metrics = jax.jit(first_step, static_argnums=0)(own, jax.random.key(0))
+        adapt = jax.jit(evaluate, static_argnums=0)
+        adaptation = adapt(own, own.config.hyper, state.params, state.test_tasks, state.key)
+    assert all_finite((state.params, metrics.losses, adaptation))
+    assert adaptation.z.shape == (2, 2, 4, own.space.dim)
+    missing = [n for n in ("explore", "posterior") if changes.get(f"{n}_episodes") == 0]
+    for name in ("prior", "explore", "posterior"):
+        assert bool(jnp.isnan(getattr(metrics, f"{name}_return"))) == (name in missing)
+
+
+def first_step(own, key):
+    return meta_step(own, own.config.hyper, init(own, key))
+
+
+def test_a_reused_key_would_be_seen():
+    def careless(key):
+        return jax.random.normal(key) + jax.random.uniform(key)
+
+    with jax.debug_key_reuse(True), pytest.raises(jax.errors.KeyReuseError):
+        jax.jit(careless)(jax.random.key(0))
