@@ -160,7 +160,9 @@ def meta_step(setup: Setup, hyper: Hyper, state: TrainState) -> tuple[TrainState
 
 def kl_weight(hyper: Hyper, updates: Array) -> Array:
     """The KL weight after ``updates``: a linear ramp from ``kl_weight_start``."""
-    progress = jnp.clip(updates.astype(jnp.float32) / jnp.maximum(hyper.kl_ramp_updates, 1.0), 0.0, 1.0)
+    progress = jnp.clip(
+        updates.astype(jnp.float32) / jnp.maximum(hyper.kl_ramp_updates, 1.0), 0.0, 1.0
+    )
     return hyper.kl_weight_start + (hyper.kl_weight - hyper.kl_weight_start) * progress
 
 

@@ -18,6 +18,7 @@ from structlat_jax.report.figures_style import (
     seed_lines,
     seeds_note,
     styled,
+    top_at,
 )
 
 
@@ -64,8 +65,7 @@ def learning_curve(
     top.axhline(oracle, color=INK, linestyle=(0, (5, 3)), linewidth=1.3, label="oracle", zorder=2)
     from_zero(top, test, train, prior)
     top.set_ylabel("return of an episode")
-    if oracle > 0:
-        top.set_ylim(top=max(top.get_ylim()[1], 1.06 * oracle))
+    top_at(top, oracle, test, train, prior)
     percent_axis(top, oracle)
     _legend_above(top, columns=2, title=seeds_note(test.shape[0]))
 
@@ -107,8 +107,7 @@ def adaptation_curve(
     ax.axhline(ceiling, color=INK, linestyle=(0, (5, 3)), linewidth=1.3, label="oracle", zorder=2)
     ax.set(xlim=(0.5, episodes + 0.5), xticks=episode_ticks(episodes))
     from_zero(ax, returns)
-    if ceiling > 0:
-        ax.set_ylim(top=max(ax.get_ylim()[1], 1.06 * ceiling))
+    top_at(ax, ceiling, returns.mean(axis=(1, 2)))
     ax.set(xlabel="episode", ylabel="return of an episode")
     percent_axis(ax, ceiling)
 

@@ -52,6 +52,7 @@ GOAL = "#0B2A6F"
 FAINT = "#B8B8B8"
 INK = "#333333"
 CONFIDENCE = 0.95
+SEEDS_FOR_BAND = 3
 DPI = 150
 
 Figured = Callable[..., Figure]
@@ -143,11 +144,13 @@ def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def seed_lines(ax: Axes, x: np.ndarray, values: np.ndarray, colour, label: str, style="-") -> None:
-    """Draws ``[S, P]``: the mean, its interval over seeds and one thin line per seed."""
+    """Draws ``[S, P]``: the mean, one thin line per seed, and its interval from three seeds on
+    (that of two is 25 standard errors wide and would be all that one sees)."""
     mean, half = interval(values)
     marker = "o" if x.size == 1 else None
     if values.shape[0] > 1:
         ax.plot(x, values.T, color=colour, linewidth=0.7, alpha=0.45, zorder=2)
+    if values.shape[0] >= SEEDS_FOR_BAND:
         ax.fill_between(x, mean - half, mean + half, color=colour, alpha=0.18, linewidth=0)
     ax.plot(x, mean, color=colour, linestyle=style, marker=marker, label=label, zorder=3)
 
@@ -156,6 +159,8 @@ def seeds_note(seeds: int) -> str:
     """What the thick line and the band are, in words."""
     if seeds == 1:
         return "one seed"
+    if seeds < SEEDS_FOR_BAND:
+        return f"thick: mean of {seeds} seeds; thin: each seed"
     return f"thick: mean of {seeds} seeds; band: its 95% t-interval; thin: each seed"
 
 
@@ -163,6 +168,13 @@ def from_zero(ax: Axes, *values: np.ndarray) -> None:
     """Starts the y axis at zero, unless a value is negative."""
     if not any(np.any(v < 0) for v in values):
         ax.set_ylim(bottom=0.0)
+
+
+def top_at(ax: Axes, oracle: float, *values: np.ndarray) -> None:
+    """Ends the y axis above the oracle and all lines, but not above a wide band."""
+    finite = [np.max(v, where=np.isfinite(v), initial=oracle) for v in values]
+    if oracle > 0:
+        ax.set_ylim(top=max(1.06 * oracle, 1.02 * max(finite)))
 
 
 def episode_ticks(episodes: int) -> list[int]:
