@@ -12,32 +12,34 @@ from rich.console import Console
 
 from experiments import cli, platform
 from experiments.record import write_run
-from experiments.runner import Plan, run
+from experiments.runner import PLAN_LIMITS, Plan, run
 from structlat_jax import checkpoint
 from structlat_jax.config import DEFAULT_UPDATES
 from structlat_jax.report import progress
 
 
+def _whole(name: str) -> click.IntRange:
+    return click.IntRange(*PLAN_LIMITS[name][1:])
+
+
 @click.command(cls=cli.SectionedCommand, help=__doc__.replace("\n\n    ", "\n\n\b\n    "))
 @click.option(
     "--seeds",
-    type=click.IntRange(1, 100_000),
+    type=_whole("seeds"),
     default=1,
     show_default=True,
     help="How many seeds to train, as one program.",
 )
-@click.option(
-    "--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="The first seed."
-)
+@click.option("--seed", type=_whole("seed"), default=0, show_default=True, help="The first seed.")
 @click.option(
     "--updates",
-    type=click.IntRange(1),
+    type=_whole("updates"),
     help="Gradient updates per seed, rounded up to whole meta-steps. "
     f"[{'; '.join(f'{name}: {n:,}' for name, n in DEFAULT_UPDATES.items())}]",
 )
 @click.option(
     "--evals",
-    type=click.IntRange(1, 10_000),
+    type=_whole("evals"),
     default=20,
     show_default=True,
     help="Evaluations along the learning curve.",

@@ -11,10 +11,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from structlat_jax import checkpoint, sweep
-from structlat_jax.config import Config
+from structlat_jax.config import PRESETS, Config, ConfigError
 from structlat_jax.evaluate import Adaptation, oracle_returns
 from structlat_jax.meta_train import Metrics, make_setup
 from structlat_jax.report import progress, results
+
+PLAN_LIMITS = {
+    "seeds": (int, 1, 100_000),
+    "seed": (int, 0, 2**31 - 1),
+    "updates": (int, 1, 10**9),
+    "evals": (int, 1, 10_000),
+    "checkpoint_seconds": ((int, float), 0, 10**9),
+}
+"""Type, least and greatest value of each number in a `Plan`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +47,16 @@ class Plan:
     updates: int
     evals: int
     checkpoint_seconds: float
+
+    def __post_init__(self):
+        if self.preset not in PRESETS:
+            raise ConfigError(f"preset must be one of {', '.join(PRESETS)}, not {self.preset!r}.")
+        for name, (kind, low, high) in PLAN_LIMITS.items():
+            value = getattr(self, name)
+            right_type = isinstance(value, kind) and not isinstance(value, bool)
+            if not right_type or not low <= value <= high:
+                what = "a whole number" if kind is int else "a number"
+                raise ConfigError(f"{name} must be {what} from {low} to {high}, not {value!r}.")
 
     @property
     def steps(self) -> int:

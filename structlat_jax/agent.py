@@ -61,8 +61,9 @@ class Agent:
           ValueError: if an observation or an action has another width than in training.
         """
         _, obs_dim, action_dim, _ = self.networks.widths
-        require_last_axis("transition.obs", jnp.asarray(transition.obs), obs_dim)
-        require_last_axis("transition.action", jnp.asarray(transition.action), action_dim)
+        transition = Transition(*map(jnp.asarray, transition))
+        require_last_axis("transition.obs", transition.obs, obs_dim)
+        require_last_axis("transition.action", transition.action, action_dim)
         return _update(self.networks, self.space, self.config, self.params, posterior, transition)
 
     def distribution(self, posterior: Belief) -> tuple[Any, ...]:
@@ -113,7 +114,7 @@ def load(path: str | Path, seed: int = 0) -> Agent:
 @partial(jax.jit, static_argnums=(0, 1, 2))
 def _update(networks, space, config, params, belief, transition):
     features = context_features(
-        jax.tree.map(jnp.asarray, transition),
+        transition,
         config.hyper.context_reward_scale,
         config.structure.next_obs_in_context,
     )

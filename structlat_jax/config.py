@@ -9,6 +9,7 @@ import dataclasses
 from typing import Any
 
 import jax
+import numpy as np
 
 from structlat_jax.latents import LatentOptions, latent_space
 from structlat_jax.latents.block import BRIDGES, KLS, PRECISIONS
@@ -197,15 +198,22 @@ def _check(field: dataclasses.Field, value: Any) -> None:
     is_bool = isinstance(value, bool)
     if not isinstance(value, accepted) or (is_bool and field.type is not bool):
         raise ConfigError(f"{field.name} must be {kinds[field.type]}, not {value!r}.")
+    number = value
+    if field.type is float:
+        with np.errstate(over="ignore"):
+            number = float(np.float32(value))  # what the program will see
     wrong = (
         (limits["choices"] is not None and value not in limits["choices"])
-        or (limits["low"] is not None and not value >= limits["low"])
-        or (limits["high"] is not None and not value <= limits["high"])
-        or (limits["above"] is not None and not value > limits["above"])
-        or (field.type is float and not abs(value) < float("inf"))
+        or (limits["low"] is not None and not number >= limits["low"])
+        or (limits["high"] is not None and not number <= limits["high"])
+        or (limits["above"] is not None and not number > limits["above"])
+        or (field.type is float and not abs(number) < float("inf"))
     )
     if wrong:
-        raise ConfigError(f"{field.name} must be {allowed(field) or 'finite'}, not {value!r}.")
+        finite = field.type is float and abs(value) < float("inf")
+        suffix = " in single precision" if finite and number != value else ""
+        rule = allowed(field) or "finite"
+        raise ConfigError(f"{field.name} must be {rule}{suffix}, not {value!r}.")
 
 
 PRESETS: dict[str, Config] = {

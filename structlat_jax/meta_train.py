@@ -104,7 +104,11 @@ def init(setup: Setup, key: Key) -> TrainState:
     s = setup.config.structure
     key_tasks, key_split, key_networks, key_train = jax.random.split(key, 4)
     count = s.train_tasks + s.test_tasks
-    tasks = setup.env.sample_tasks(key_tasks, count)
+    # Strong types: a restored state must be of the same type as a fresh one, or it traces anew.
+    tasks = jax.tree.map(
+        lambda x: jax.lax.convert_element_type(x, x.dtype),
+        setup.env.sample_tasks(key_tasks, count),
+    )
     order = jax.random.permutation(key_split, count)
     params = setup.networks.init(key_networks)
     rings = replay.empty(

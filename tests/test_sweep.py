@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from tiny import (
     all_finite,
+    assert_same,
     config,
     counting,
     evaluator,
@@ -26,7 +27,7 @@ from tiny import (
 )
 
 from structlat_jax import sweep
-from structlat_jax.checkpoint import Checkpoints, load_params
+from structlat_jax.checkpoint import Checkpoints, keys_to_data, load_params
 from structlat_jax.meta_train import make_setup, meta_step
 
 STEPS = 10  # of five updates each
@@ -107,8 +108,8 @@ def test_hyper_parameters_may_differ_between_seeds():
     assert moved.tolist() == [False, True, False, True]
 
 
-def flat_seeds(tree):
-    return np.stack([flat(one_seed(tree, seed)) for seed in range(SEEDS)])
+def flat_seeds(tree, seeds=SEEDS):
+    return np.stack([flat(one_seed(tree, seed)) for seed in range(seeds)])
 
 
 def test_evaluation_keys_never_meet_those_of_training():
@@ -173,7 +174,7 @@ params = [tiny.flat(tiny.one_seed(state.params, seed)) for seed in range(4)]
 np.savez(run / "out.npz", params=np.stack(params), q=np.asarray(metrics.losses.q))
 checkpoint.write_config(run, tiny.config(), seeds=3)
 with checkpoint.Checkpoints(run) as saved:
-    saved.save(steps, state, [])
+    saved.save(steps, sweep.trim(made, state), [])
 """
 
 
@@ -213,7 +214,17 @@ def test_a_run_on_two_devices_loads_on_one(together, on_two_devices):
 
 
 def test_a_run_on_two_devices_goes_on_with_one(together, on_two_devices):
-    made, _ = programs(SEEDS)
+    made = sweep.make_programs(setup(), 3, jax.devices()[:1])
+    like = jax.eval_shape(made.init, sweep.seed_numbers(made, 0))
     with Checkpoints(on_two_devices) as saved:
-        state, _ = saved.restore(made.init(sweep.seed_numbers(made, 0)))
-    assert_close(flat_seeds(sweep.place(made, state).params), flat_seeds(together[0].params))
+        state = sweep.pad(made, saved.restore(like)[0])
+    assert_close(flat_seeds(state.params, 3), flat_seeds(together[0].params)[:3])
+
+
+def test_padding_repeats_the_last_seed_and_is_trimmed_again():
+    made = sweep.make_programs(setup(), 3, jax.devices()[:1])._replace(padded=5)
+    tree = {"x": jnp.arange(6.0).reshape(3, 2), "keys": jax.random.split(jax.random.key(0), 3)}
+    plain = keys_to_data(tree)
+    padded = sweep.pad(made, plain)
+    assert padded["x"].tolist() == [[0, 1], [2, 3], [4, 5], [4, 5], [4, 5]]
+    assert_same(sweep.trim(made, padded), plain)
