@@ -1,7 +1,7 @@
 """Updates per second of one seed, and where the speed comes from.
 
 The same update, on the same replay: dispatched operation by operation, jitted alone with its
-batch drawn in the same program, and inside the scanned meta-step.
+batch drawn in the same program, and inside the scanned meta-step, collection included.
 """
 
 import time
@@ -66,10 +66,10 @@ def _rows(setup: Setup, repeats: int) -> list[dict]:
     jitted, compile_one = _compiled(jax.jit(one_update).lower(hyper, state))
     per_step = setup.config.structure.updates_per_step
     programs = (
-        ("operation by operation", lambda: one_update(hyper, state), 1, 0.0),
+        ("op by op", lambda: one_update(hyper, state), 1, 0.0),
         ("jitted update", lambda: jitted(hyper, state), 1, compile_one),
         (
-            "scanned meta-step, collection included",
+            "scanned meta-step",
             lambda: step(hyper, state),
             per_step,
             compile_step,

@@ -37,7 +37,7 @@ class Structure:
     prior_factor: bool = _field(True, "count the prior as one more factor of the posterior")
     precision: str = _field("exp", "encoder output to precision", choices=PRECISIONS)
     temperature: float = _field(0.5, "of the relaxed categorical in training", above=0.0)
-    kl_samples: int = _field(1024, "quadrature points of --kl exact", low=2)
+    kl_samples: int = _field(256, "quadrature points of --kl exact", low=2)
     anchor_start: float = _field(0.0, "angle of the first base task (radians)")
     anchor_end: float = _field(3.141592653589793, "angle of the second base task (radians)")
     train_tasks: int = _field(30, "number of training goals", low=1)

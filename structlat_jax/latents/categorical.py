@@ -14,6 +14,7 @@ from structlat_jax.latents.block import Block, LatentOptions
 from structlat_jax.types import Array
 
 _LOG_PROBABILITY_FLOOR = -30.0  # one transition cannot veto a class for ever
+_FAINT = 0.02  # hundreds of transitions add up: at full size a fresh encoder is already certain
 
 
 class CategoricalPosterior(NamedTuple):
@@ -31,6 +32,7 @@ def make(sizes: tuple[int, ...], options: LatentOptions) -> Block:
         )
     variables, classes = sizes
     dim = variables * classes
+    scale = _FAINT if options.precision == "exp" else 1.0
 
     def split(x):
         return x.reshape(*x.shape[:-1], variables, classes)
@@ -39,7 +41,7 @@ def make(sizes: tuple[int, ...], options: LatentOptions) -> Block:
         return x.reshape(*x.shape[:-2], dim)
 
     def evidence(raw):
-        log_probabilities = jax.nn.log_softmax(split(raw), axis=-1)
+        log_probabilities = jax.nn.log_softmax(scale * split(raw), axis=-1)
         return flat(jnp.maximum(log_probabilities, _LOG_PROBABILITY_FLOOR))
 
     def posterior(total):
