@@ -39,10 +39,11 @@ class SectionedCommand(click.Command):
                 formatter.write_dl(records)
 
 
-def config_options(command: Callable) -> Callable:
-    """Adds ``--preset`` and one option per field of the configuration."""
+def config_options(command: Callable, without: tuple[str, ...] = ()) -> Callable:
+    """Adds ``--preset`` and one option per field of the configuration, ``without`` some."""
     for name, field in reversed(configuration.fields().items()):
-        command = _option(name, field)(command)
+        if name not in without:
+            command = _option(name, field)(command)
     names = list(PRESETS)
     return click.option(
         "--preset",
@@ -71,31 +72,51 @@ def build_config(preset: str, options: dict[str, Any]) -> Config:
         raise click.UsageError(_as_flag(str(error))) from None
 
 
-def prepare_folder(out: Path, overwrite: bool) -> None:
-    """Makes a run folder, empty.
+def prepare_folder(out: Path, overwrite: bool, marker: str = CONFIG_FILE) -> None:
+    """Makes a run folder, empty; only a folder that holds the file ``marker`` is overwritten.
 
     Raises:
       click.UsageError: if it cannot be written or is in use; nothing was changed then.
     """
-    if out.exists() and not out.is_dir():
-        raise click.UsageError(f"--out must be a folder, but {out} is a file.")
-    parent = next(folder for folder in (out, *out.parents) if folder.exists())
-    _require_writable(parent, out)
+    require_writable(out)
     if out.exists() and any(out.iterdir()):
         if not overwrite:
             raise click.UsageError(
                 f"--out must be a new or an empty folder, but {out} is not empty; "
                 "--overwrite replaces an earlier run, --resume continues it."
             )
-        if not (out / CONFIG_FILE).is_file():
+        if not (out / marker).is_file():
             raise click.UsageError(
-                f"--overwrite replaces run folders only, and {out} has no {CONFIG_FILE}."
+                f"--overwrite replaces folders of earlier runs only, and {out} has no {marker}."
             )
         shutil.rmtree(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise click.UsageError(f"--out {out} cannot be made: {error.strerror}.") from None
+
+
+def require_writable(out: Path) -> None:
+    """Checks that files can be written to a folder, which need not exist.
+
+    Raises:
+      click.UsageError: if they cannot; nothing was changed.
+    """
+    if out.exists() and not out.is_dir():
+        raise click.UsageError(f"--out must be a folder, but {out} is a file.")
+    folder = next(folder for folder in (out, *out.parents) if folder.exists())
+    try:
+        # Root may write where no permission bit allows it; a folder so marked is meant to be kept.
+        if not folder.is_dir() or not folder.stat().st_mode & (
+            stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+        ):
+            raise OSError
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError:
+        raise click.UsageError(
+            f"--out must lie in a folder that can be written, but {out} does not."
+        ) from None
 
 
 def main(command: click.Command) -> None:
@@ -117,21 +138,6 @@ def _fail(message: str) -> None:
     sentence = " ".join(message.split())
     print(f"error: {sentence}", file=sys.stderr)
     sys.exit(EXIT_BAD_INPUT)
-
-
-def _require_writable(folder: Path, out: Path) -> None:
-    try:
-        # Root may write where no permission bit allows it; a folder so marked is meant to be kept.
-        if not folder.is_dir() or not folder.stat().st_mode & (
-            stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
-        ):
-            raise OSError
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError:
-        raise click.UsageError(
-            f"--out must lie in a folder that can be written, but {out} does not."
-        ) from None
 
 
 def _option(name: str, field: dataclasses.Field) -> Callable:

@@ -138,9 +138,9 @@ def run(plan: Plan, out: Path, resume: bool, meter: progress.Silent) -> Outcome:
             state = sweep.pad(programs, state)
             first = saved.latest
         loop = _Loop(plan, out, programs, hyper, numbers, oracle[: plan.seeds], meter, rows)
-        state, done = loop.go(state, first, saved, stop)
-        if done < plan.steps:
-            return Outcome(rows, None, None, None, {}, interrupted=True)
+        state = loop.go(state, first, saved, stop)
+    if stop.asked:  # even after the last meta-step: there may be another run to come
+        return Outcome(rows, None, None, None, {}, interrupted=True)
 
     seeds = slice(plan.seeds)
     adaptation, train_tasks, test_tasks = jax.tree.map(
@@ -182,7 +182,7 @@ class _Loop:
         self.earlier = rows[-1]["seconds"] if rows else 0.0  # of the sessions before a resume
 
     def go(self, state, first, saved, stop):
-        """Runs meta-steps ``first`` to the plan's last; returns the state and the steps done."""
+        """Runs meta-steps ``first`` to the plan's last, unless stopped; returns the state."""
         plan = self.plan
         per_step = plan.config.structure.updates_per_step
         due = set(np.unique(np.linspace(0, plan.steps, plan.evals + 1).round().astype(int))[1:])
@@ -199,10 +199,13 @@ class _Loop:
                 self._evaluate(state, step * per_step, rows)
             self.rows.extend(rows)
             elapsed = time.perf_counter() - begin
+            per_update = elapsed / (step - first) / per_step
             self.status.update(
                 updates_per_second=self.rate,
                 kl=self.last_kl(),
-                seconds_left=elapsed / (step - first) * (plan.steps - step),
+                seconds_training=elapsed,
+                seconds_per_update=per_update,
+                seconds_left=per_update * per_step * (plan.steps - step),
             )
             self.meter.advance(step * per_step, self.status)
             waited = time.perf_counter() - last_save
@@ -211,10 +214,10 @@ class _Loop:
                 results.write_metrics(self.out / "metrics.csv", self.rows)
                 last_save = time.perf_counter()
             if stop.asked:
-                return state, step
+                return state
         if self.adaptation is None:  # resumed after the last step: only the files are missing
             self._evaluate(state, plan.steps * per_step, [{} for _ in range(plan.seeds)])
-        return state, plan.steps
+        return state
 
     def last_kl(self):
         """KL to the prior in nats per block, at the last meta-step, mean over seeds."""

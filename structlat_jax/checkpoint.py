@@ -94,22 +94,29 @@ def data_to_keys(tree: Any, like: Any) -> Any:
     )
 
 
-def write_config(run: Path, config: Config, **extra: Any) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text file in one piece: whoever looks sees the old file or the new one."""
+    partial = path.with_suffix(".part")
+    partial.write_text(text)
+    partial.replace(path)
+
+
+def write_config(run: Path, config: Config, name: str = CONFIG_FILE, **extra: Any) -> None:
     """Writes ``config.json``: the configuration and whatever else identifies the run."""
     data = {"schema_version": SCHEMA_VERSION, **extra, **config.to_dict()}
-    (run / CONFIG_FILE).write_text(json.dumps(data, indent=2) + "\n")
+    write_whole(run / name, json.dumps(data, indent=2) + "\n")
 
 
-def read_config(run: Path) -> tuple[Config, dict[str, Any]]:
+def read_config(run: Path, name: str = CONFIG_FILE) -> tuple[Config, dict[str, Any]]:
     """The configuration of a run folder, and the file as a dictionary.
 
     Raises:
       FileNotFoundError: if the folder holds no run.
       CheckpointError: if the file cannot be understood.
     """
-    path = run / CONFIG_FILE
+    path = run / name
     if not path.is_file():
-        raise FileNotFoundError(f"{run} is not a run folder: it has no {CONFIG_FILE}.")
+        raise FileNotFoundError(f"{run} is not a run folder: it has no {name}.")
     try:
         data = json.loads(path.read_text())
     except (UnicodeDecodeError, json.JSONDecodeError) as error:

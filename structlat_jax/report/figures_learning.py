@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from structlat_jax.report.figures_style import (
-    INK,
     PALETTE,
     arrays,
     colours,
     episode_ticks,
     from_zero,
+    oracle_line,
     percent_axis,
     seed_lines,
     seeds_note,
@@ -62,7 +62,7 @@ def learning_curve(
     seed_lines(top, thousands, test, PALETTE[0], "test tasks")
     seed_lines(top, thousands, train, PALETTE[5], "training tasks", "--")
     seed_lines(top, thousands, prior, PALETTE[7], "test tasks, z from prior", "-.")
-    top.axhline(oracle, color=INK, linestyle=(0, (5, 3)), linewidth=1.3, label="oracle", zorder=2)
+    oracle_line(top, oracle)
     from_zero(top, test, train, prior)
     top.set_ylabel("return of an episode")
     top_at(top, oracle, test, train, prior)
@@ -104,24 +104,29 @@ def adaptation_curve(
     ax = figure.subplots()
 
     seed_lines(ax, number, returns.mean(axis=(1, 2)), PALETTE[0], "agent")
-    ax.axhline(ceiling, color=INK, linestyle=(0, (5, 3)), linewidth=1.3, label="oracle", zorder=2)
+    oracle_line(ax, ceiling)
     ax.set(xlim=(0.5, episodes + 0.5), xticks=episode_ticks(episodes))
     from_zero(ax, returns)
     top_at(ax, ceiling, returns.mean(axis=(1, 2)))
     ax.set(xlabel="episode", ylabel="return of an episode")
     percent_axis(ax, ceiling)
 
+    shade_prior(ax, prior_episodes, episodes)
+    handles, labels = ax.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, title=seeds_note(seeds))
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def shade_prior(ax: Axes, prior_episodes: int, episodes: int) -> None:
+    """Shades the episodes whose z came from the prior, and says above the axes which is which."""
     edge = min(prior_episodes, episodes) + 0.5
     if prior_episodes > 0:
         ax.axvspan(0.5, edge, color="#EDEDED", zorder=0, linewidth=0)
         _above(ax, (0.5 + edge) / 2, "z from prior")
     if prior_episodes < episodes:
         _above(ax, (edge + episodes + 0.5) / 2, "z from posterior")
-    handles, labels = ax.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, title=seeds_note(seeds))
-    if title:
-        figure.suptitle(title)
-    return figure
 
 
 def _above(ax: Axes, x: float, text: str) -> None:

@@ -2,7 +2,6 @@
 
 import math
 
-import matplotlib
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
@@ -11,21 +10,24 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from structlat_jax.report.figures_style import (
-    GOAL,
+from structlat_jax.report.figures_map import (
+    PATH,
+    RING,
     START,
+    VIRIDIS,
     angles,
-    arrays,
     goal_discs,
     half_circle,
     limits,
+    map_grid,
     map_legend,
     marks,
-    styled,
+    paths_by_direction,
+    tallness,
 )
+from structlat_jax.report.figures_style import GOAL, arrays, styled
 
 _BIN = 15.0  # degrees
-_VIRIDIS = matplotlib.colormaps["viridis"]
 
 
 @styled
@@ -82,22 +84,15 @@ def prior_paths(paths: ArrayLike, goals: ArrayLike, title: str) -> Figure:
     """
     paths, goals = arrays(paths=(paths, "K P 2"), goals=(goals, "T 2"))
     box = limits(paths, goals, margin=0.15)
-    figure = Figure(figsize=(6.4, 1.2 + 5.8 * _tallness(box)), layout="compressed")
+    figure = Figure(figsize=(6.4, 1.2 + 5.8 * tallness(box)), layout="compressed")
     ax = figure.subplots()
     half_circle(ax, box)
-    colour = _VIRIDIS(np.clip(angles(paths[:, -1]) / 180.0, 0.0, 1.0) * 0.93)
-    ax.add_collection(
-        LineCollection(list(paths), colors=colour, linewidths=1.3, alpha=0.8, zorder=3)
-    )
-    ax.scatter(*paths[:, -1].T, c=colour, s=14, zorder=4, linewidths=0)
-    ring = {"marker": "o", "markersize": 9, "markerfacecolor": "none", "color": GOAL}
-    ring |= {"linestyle": "", "markeredgewidth": 1.5}
-    ax.plot(*goals.T, **ring, zorder=5)
+    paths_by_direction(ax, paths)
+    ax.plot(*goals.T, **RING, zorder=5)
     ax.set(xlabel="x (m)", ylabel="y (m)")
     if title:
         figure.suptitle(title)
-    line = {"color": _VIRIDIS(0.5), "linestyle": "-"}
-    shown = marks(("goal", ring), START, ("path (colour: final direction)", line))
+    shown = marks(("goal", RING), START, PATH)
     figure.legend(handles=shown, loc="outside lower center", ncols=3)
     return figure
 
@@ -137,15 +132,13 @@ def adaptation_paths(
     rows = math.ceil(tasks / columns)
     box = limits(path, goals, margin=goal_radius + 0.05)
     used = np.arange(episodes) * (np.arange(episodes) >= prior_episodes)
-    scale = ScalarMappable(Normalize(0, max(episodes - 1, 1)), _VIRIDIS)
+    scale = ScalarMappable(Normalize(0, max(episodes - 1, 1)), VIRIDIS)
 
     wide = 2.1 if tasks > 1 else 4.2  # inches
-    tall = wide * _tallness(box)
+    tall = wide * tallness(box)
     size = (1.4 + (wide + 0.15) * columns, 1.35 + (tall + 0.35) * rows)
     figure = Figure(figsize=size, layout="compressed")
-    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for ax in axes.flat[tasks:]:
-        ax.set_visible(False)
+    axes = map_grid(figure, tasks, columns)
     for i, ax in enumerate(axes.flat[:tasks]):
         half_circle(ax, box)
         goal_discs(ax, goals[i : i + 1], goal_radius, alpha=0.15)
@@ -154,12 +147,6 @@ def adaptation_paths(
         ax.add_collection(lines)
         ax.plot(*goals[i], "o", color=GOAL, markersize=6, zorder=5)
         ax.set_title(_score(i, returns[i, -1], oracle[i]), fontsize=11)
-    for ax in axes[:, 0]:
-        ax.set_ylabel("y (m)")
-    for column in range(columns):
-        last = axes[(tasks - 1 - column) // columns, column]
-        last.set_xlabel("x (m)")
-        last.tick_params(labelbottom=True)
     bar = figure.colorbar(scale, ax=axes, label="episodes of context", shrink=0.9, aspect=30)
     bar.locator = MaxNLocator(integer=True, nbins=6)
     bar.outline.set_visible(False)
@@ -172,11 +159,6 @@ def adaptation_paths(
 def _score(task: int, value: float, oracle: float) -> str:
     percent = f" ({100.0 * value / oracle:.0f}%)" if oracle > 0 else ""
     return f"{task + 1}: {value:.1f} / {oracle:.1f}{percent}"
-
-
-def _tallness(box: tuple[tuple[float, float], tuple[float, float]]) -> float:
-    """Height over width: figures are sized after their maps, which leaves no empty bands."""
-    return (box[1][1] - box[1][0]) / (box[0][1] - box[0][0])
 
 
 def _degree_ticks(low: float, high: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What the figures share: style, colours, shape checks, intervals over seeds, the map, saving.
+"""What the figures share: style, colours, shape checks, intervals over seeds, saving.
 
 The figures are made from `matplotlib.figure.Figure` alone: no pyplot, no backend and no global
 state, so that they can be drawn in any process and thread that draws one figure at a time.
@@ -13,9 +13,6 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Circle
-from matplotlib.ticker import MultipleLocator
 from numpy.typing import ArrayLike
 from scipy import stats
 
@@ -143,14 +140,18 @@ def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, error * stats.t.ppf(0.5 + CONFIDENCE / 2, seeds - 1)
 
 
-def seed_lines(ax: Axes, x: np.ndarray, values: np.ndarray, colour, label: str, style="-") -> None:
+def seed_lines(
+    ax: Axes, x: np.ndarray, values: np.ndarray, colour, label: str, style="-", thin: bool = True
+) -> None:
     """Draws ``[S, P]``: the mean, one thin line per seed, and its interval from three seeds on
-    (that of two is 25 standard errors wide and would be all that one sees)."""
+    (that of two is 25 standard errors wide and would be all that one sees). Without ``thin``, for
+    pictures of many lines, the seeds' own lines are drawn only where there is no interval."""
+    band = values.shape[0] >= SEEDS_FOR_BAND
     mean, half = interval(values)
     marker = "o" if x.size == 1 else None
-    if values.shape[0] > 1:
+    if values.shape[0] > 1 and (thin or not band):
         ax.plot(x, values.T, color=colour, linewidth=0.7, alpha=0.45, zorder=2)
-    if values.shape[0] >= SEEDS_FOR_BAND:
+    if band:
         ax.fill_between(x, mean - half, mean + half, color=colour, alpha=0.18, linewidth=0)
     ax.plot(x, mean, color=colour, linestyle=style, marker=marker, label=label, zorder=3)
 
@@ -162,6 +163,11 @@ def seeds_note(seeds: int) -> str:
     if seeds < SEEDS_FOR_BAND:
         return f"thick: mean of {seeds} seeds; thin: each seed"
     return f"thick: mean of {seeds} seeds; band: its 95% t-interval; thin: each seed"
+
+
+def oracle_line(ax: Axes, oracle: float, label: str = "oracle") -> None:
+    """Marks the return of the controller that knows the task."""
+    ax.axhline(oracle, color=INK, linestyle=(0, (5, 3)), linewidth=1.3, label=label, zorder=2)
 
 
 def from_zero(ax: Axes, *values: np.ndarray) -> None:
@@ -191,53 +197,3 @@ def percent_axis(ax: Axes, oracle: float) -> None:
         "right", functions=(lambda r: 100.0 * r / oracle, lambda p: p * oracle / 100.0)
     )
     percent.set_ylabel("% of oracle")
-
-
-def angles(points: np.ndarray) -> np.ndarray:
-    """Directions of ``[..., 2]`` in degrees, in [-90, 270): rounding cannot make 180 into -180."""
-    degrees = np.degrees(np.arctan2(points[..., 1], points[..., 0]))
-    return np.mod(np.round(degrees, 3) + 90.0, 360.0) - 90.0
-
-
-def limits(*points: np.ndarray, margin: float) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The x and y range that holds the half circle and all points ``[..., 2]``, in metres."""
-    corners = np.array([[-1.0, 0.0], [1.0, 1.0]])
-    every = np.concatenate([corners, *(p.reshape(-1, 2) for p in points)])
-    every = every[np.isfinite(every).all(axis=1)]
-    low, high = every.min(axis=0) - margin, every.max(axis=0) + margin
-    return (low[0], high[0]), (low[1], high[1])
-
-
-def half_circle(ax: Axes, box: tuple[tuple[float, float], tuple[float, float]]) -> None:
-    """Prepares a map in metres: equal aspect, the half circle of goals and the start."""
-    theta = np.linspace(0.0, np.pi, 181)
-    ax.plot(np.cos(theta), np.sin(theta), color=FAINT, linewidth=1.0, zorder=1)
-    ax.plot(0.0, 0.0, marker="+", color=INK, markersize=9, markeredgewidth=1.4, zorder=6)
-    ax.set(xlim=box[0], ylim=box[1], aspect="equal")
-    ax.xaxis.set_major_locator(MultipleLocator(1.0))
-    ax.yaxis.set_major_locator(MultipleLocator(1.0))
-
-
-def goal_discs(ax: Axes, goals: np.ndarray, radius: float, alpha: float) -> None:
-    """Draws the discs in which the sparse reward is paid; radius in metres."""
-    for goal in goals:
-        ax.add_patch(Circle(tuple(goal), radius, color=GOAL, alpha=alpha, linewidth=0, zorder=1))
-
-
-def marks(*labelled: tuple[str, dict]) -> list[Line2D]:
-    """Legend entries ``(label, line properties)`` for things that a map shows many times."""
-    return [Line2D([], [], **{"linestyle": "", **look}, label=text) for text, look in labelled]
-
-
-def map_legend(figure: Figure, radius: float) -> None:
-    """Says below the figure what the signs of its maps are; radius in metres."""
-    dot = {"marker": "o", "color": GOAL, "markeredgewidth": 0}
-    shown = marks(
-        ("goal", {**dot, "markersize": 8}),
-        (f"reward is paid ({radius:g} m)", {**dot, "markersize": 17, "alpha": 0.15}),
-        START,
-    )
-    figure.legend(handles=shown, loc="outside lower center", ncols=3)
-
-
-START = ("start", {"marker": "+", "color": INK, "markersize": 9, "markeredgewidth": 1.4})

@@ -1,10 +1,12 @@
 """Live output of a run, injected into the host loop; `Silent` is the neutral one."""
 
+import datetime
+import time
 from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 
@@ -36,12 +38,12 @@ class Bar(Silent):
             BarColumn(bar_width=24),
             TextColumn("{task.fields[status]}"),
             TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            # The run's own estimate: it knows how much of the total it was spared by resuming.
+            TextColumn("left {task.fields[left]}"),
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._progress.add_task("train", total=total, status="compiling")
+        self._task = self._progress.add_task("train", total=total, status="compiling", left="?")
 
     def __enter__(self) -> "Bar":
         self._progress.start()
@@ -51,21 +53,50 @@ class Bar(Silent):
         self._progress.stop()
 
     def message(self, text: str) -> None:
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, soft_wrap=True)
 
     def advance(self, updates: int, status: dict[str, Any]) -> None:
-        text = describe(status)
-        self._progress.update(self._task, completed=updates, status=text)
+        text, left = describe(status), status["seconds_left"]
+        shown_left = str(datetime.timedelta(seconds=round(left)))
+        self._progress.update(self._task, completed=updates, status=text, left=shown_left)
         evaluated = status.get("evaluated_at")
-        if not self._console.is_terminal and evaluated != self._shown:
+        if not self._console.is_terminal and evaluated not in (None, self._shown):
             self._shown = evaluated
-            left = status["seconds_left"]
             self.message(f"{updates:>7,}/{self._total:,} updates  {text}  {left:.0f} s left")
 
 
+class Part(Silent):
+    """One of several runs of equal length that share a meter, which counts on through all.
+
+    Args:
+      whole: The meter, whose total is that of all runs.
+      name: The run's, shown before its status.
+      updates: Of one run.
+      before, after: How many of the runs are done, and how many are still to come.
+    """
+
+    def __init__(self, whole: Silent, name: str, updates: int, before: int, after: int):
+        self._whole, self._name, self._updates = whole, name, updates
+        self._offset, self._after = before * updates, after
+        self._began = time.perf_counter()
+
+    def message(self, text: str) -> None:
+        self._whole.message(f"{self._name}: {text}")
+
+    def advance(self, updates: int, status: dict[str, Any]) -> None:
+        # A run to come takes what this one does: to start, and for each update.
+        start = time.perf_counter() - self._began - status["seconds_training"]
+        one = start + self._updates * status["seconds_per_update"]
+        changes = {"name": self._name, "seconds_left": status["seconds_left"] + self._after * one}
+        if "evaluated_at" in status:
+            changes["evaluated_at"] = self._offset + status["evaluated_at"]
+        self._whole.advance(self._offset + updates, {**status, **changes})
+
+
 def describe(status: dict[str, Any]) -> str:
-    """One line: rate, last test return, KL per block."""
-    parts = [f"{status['updates_per_second']:.0f} updates/s"]
+    """One line: the run's name if it is one of several, rate, last test return, KL per block."""
+    parts = [status["name"]] if "name" in status else []
+    parts.append(f"{status['updates_per_second']:.0f} updates/s")
     if status.get("test_return") is not None:
         parts.append(f"test {status['test_return']:.2f} ({status['percent_of_oracle']:.0f} %)")
     kl = "  ".join(f"{name} {value:.2f}" for name, value in status["kl"].items())

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
+
+from structlat_jax.checkpoint import write_whole
+from structlat_jax.report.statistics import student_interval
 
 RESULTS_SCHEMA = 1
 ADAPTATION_AXES = ("seed", "task", "repeat", "episode")
@@ -21,10 +23,7 @@ def over_seeds(per_seed: np.ndarray) -> dict[str, Any]:
     count = len(values)
     mean = float(values.mean())
     std = float(values.std(ddof=1)) if count > 1 else None
-    interval = None
-    if count > 1:
-        half = float(stats.t.ppf(0.975, count - 1)) * std / count**0.5
-        interval = [mean - half, mean + half]
+    interval = student_interval(values)
     return {"mean": mean, "std": std, "ci95": interval, "per_seed": values.tolist()}
 
 
@@ -38,6 +37,12 @@ def episodes_until(returns: np.ndarray, share: float) -> int:
     curve = returns.mean(axis=(0, 1, 2))
     reached = curve >= share * curve[-1]
     return int(np.argmax(reached)) + 1
+
+
+def episodes_until_level(returns: np.ndarray, level: float) -> int | None:
+    """The first episode (from 1) whose mean return is at least ``level``, or None."""
+    reached = returns.mean(axis=(0, 1, 2)) >= level
+    return int(np.argmax(reached)) + 1 if reached.any() else None
 
 
 def summarise(
@@ -71,9 +76,7 @@ def summarise(
 
 def write_results(path: Path, results: dict[str, Any]) -> None:
     """Writes ``results.json``, in one piece."""
-    partial = path.with_suffix(".part")
-    partial.write_text(json.dumps({"schema_version": RESULTS_SCHEMA, **results}, indent=2) + "\n")
-    partial.replace(path)
+    write_whole(path, json.dumps({"schema_version": RESULTS_SCHEMA, **results}, indent=2) + "\n")
 
 
 def write_adaptation(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -1,5 +1,6 @@
 """Two ways to run the program: in this process and in its own."""
 
+import functools
 import sys
 
 import jax
@@ -8,7 +9,7 @@ from jax.experimental.compilation_cache import compilation_cache
 from program import TINY, Done, start
 from tiny import quick_compile
 
-from experiments import cli, platform, point_robot
+from experiments import cli, platform, point_robot, table1
 
 
 @pytest.fixture(scope="module")
@@ -27,18 +28,30 @@ def compiled_once(tmp_path_factory):
 
 
 @pytest.fixture
-def here(monkeypatch, capfd):
-    """Runs the program in this process, whose devices are settled already."""
+def in_process(monkeypatch, capfd):
+    """Runs a program in this process, whose devices are settled already."""
     monkeypatch.setattr(platform, "configure", lambda seeds: None)
 
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["point_robot", *map(str, arguments)])
+    def run(command, *arguments):
+        monkeypatch.setattr(sys, "argv", ["program", *map(str, arguments)])
         capfd.readouterr()
         with quick_compile(), pytest.raises(SystemExit) as ended:
-            cli.main(point_robot.command)
+            cli.main(command)
         return Done(ended.value.code or 0, *capfd.readouterr())
 
     return run
+
+
+@pytest.fixture
+def here(in_process):
+    """Runs the main program in this process."""
+    return functools.partial(in_process, point_robot.command)
+
+
+@pytest.fixture
+def table_here(in_process):
+    """Runs the table of latent spaces in this process."""
+    return functools.partial(in_process, table1.command)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 from program import start
 from tiny import setup
 
-from experiments import point_robot
+from experiments import job, point_robot
 from structlat_jax import sweep
 from structlat_jax.config import Config
 
@@ -25,7 +25,7 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "config.json").write_text("{")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(point_robot, "run", must_not_start)
+    monkeypatch.setattr(job, "run", must_not_start)
     yield tmp_path
     (tmp_path / "locked").chmod(0o755)
 

@@ -11,7 +11,7 @@ import pytest
 from program import LATENT, OPTIONS, PER_STEP, SEEDS, TINY
 
 import structlat_jax as sl
-from experiments import point_robot
+from experiments import job
 from structlat_jax import config as configuration
 from structlat_jax.report.progress import Bar
 
@@ -223,7 +223,7 @@ def test_overwrite_replaces_a_run(copy, here, monkeypatch):
     def begin(plan, out, resume, meter):
         raise Begun
 
-    monkeypatch.setattr(point_robot, "run", begin)
+    monkeypatch.setattr(job, "run", begin)
     with pytest.raises(Begun):
         here(*TINY, "--seed", 7, "--out", copy, "--overwrite")
     assert [path.name for path in copy.iterdir()] == ["config.json"]

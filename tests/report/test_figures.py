@@ -1,11 +1,17 @@
 """The figures: made for every shape that occurs, labelled, inside their borders, saved."""
 
 import matplotlib
-import matplotlib.image
 import numpy as np
 import pytest
+from looks import assert_good
 
-from structlat_jax.report import figures_belief, figures_learning, figures_paths, figures_style
+from structlat_jax.report import (
+    figures_belief,
+    figures_learning,
+    figures_map,
+    figures_paths,
+    figures_style,
+)
 
 P, R, E, H = 4, 2, 6, 5
 BLOCKS = {
@@ -27,21 +33,6 @@ def rng():
 
 def goals_of(weight):
     return np.stack([np.cos(np.pi * weight), np.sin(np.pi * weight)], -1).astype(np.float32)
-
-
-def assert_good(figure, path):
-    """The file exists, is not blank, labels are there, nothing is cut off or covered."""
-    saved = matplotlib.image.imread(figures_style.save(figure, path))
-    # Saving laid the figure out; ink on the border would be something that is cut off.
-    border = np.concatenate([saved[0], saved[-1], saved[:, 0], saved[:, -1]])
-    assert saved[..., :3].std() > 0.02
-    assert np.all(border[:, :3] == 1.0)
-    shown = [ax for ax in figure.axes if ax.get_visible()]
-    boxes = [ax.get_tightbbox() for ax in shown]
-    for legend in figure.legends:
-        assert not any(legend.get_window_extent().overlaps(box) for box in boxes)
-    assert any(ax.get_xlabel() for ax in shown)
-    assert any(ax.get_ylabel() for ax in shown)
 
 
 def learning(rng, seeds, points=P):
@@ -98,7 +89,7 @@ def test_task_map_counts_every_goal(rng, tmp_path, tasks):
 
 def test_a_goal_at_180_degrees_is_not_at_minus_180():
     rounded = np.array([[-1.0, -8.7e-8], [1.0, -8.7e-8], [0.0, -1.0]])
-    np.testing.assert_allclose(figures_style.angles(rounded), [180.0, 0.0, -90.0])
+    np.testing.assert_allclose(figures_map.angles(rounded), [180.0, 0.0, -90.0])
 
 
 @pytest.mark.parametrize("scale", [0.1, 1.0])

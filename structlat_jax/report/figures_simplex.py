@@ -1,0 +1,128 @@
+"""Points on the simplex, drawn as a regular polygon: what the agent believes, as it learns more."""
+
+import math
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
+
+from structlat_jax.report.figures_map import VIRIDIS, apart, marks, numbered_disc
+from structlat_jax.report.figures_style import FAINT, INK, arrays, styled
+
+_WEIGHT = matplotlib.colormaps["coolwarm"]
+_COLUMNS = 4
+_MARGIN = 0.3  # the corners lie at distance 1 from the centre
+_DISC = 0.15  # the diameter of a task's disc, in the same units
+
+
+def corners(classes: int) -> np.ndarray:
+    """Where the classes stand, ``[K, 2]``: a regular polygon of radius 1 on a flat base; two make
+    a line.
+
+    Raises:
+      ValueError: if there are fewer than two.
+    """
+    if classes < 2:
+        raise ValueError(f"classes must be at least 2, not {classes}.")
+    first = math.pi / 2 + (math.pi / classes if classes % 2 == 0 else 0.0)
+    turn = first - 2 * math.pi * np.arange(classes) / classes
+    return np.stack([np.cos(turn), np.sin(turn)], axis=-1)
+
+
+def barycentric(weights: np.ndarray) -> np.ndarray:
+    """Weights ``[..., K]`` to the weighted mean of the corners, ``[..., 2]``.
+
+    From four classes on different weights may meet in one point: the simplex has K - 1 dimensions.
+    """
+    return weights @ corners(weights.shape[-1])
+
+
+@styled
+def simplex(
+    names: Sequence[str],
+    beliefs: Sequence[ArrayLike],
+    goal_weight: ArrayLike,
+    title: str = "",
+) -> Figure:
+    """Posterior mean of each variable moving over its simplex as context comes in.
+
+    One path per task, coloured by the episodes of context; its end is numbered by the task and
+    coloured by the weight of the task's goal.
+
+    Args:
+      names: One per variable, the titles of the panels.
+      beliefs: Weights given 0, 1, ... episodes, ``[T, E, K]`` per variable; K may differ.
+      goal_weight: Mixture weight w of each goal in [0, 1], ``[T]``.
+      title: Stands above the figure.
+
+    Raises:
+      ValueError: if the shapes do not fit each other, if there is no variable, or if one has a
+        single class.
+    """
+    if not names or len(names) != len(beliefs):
+        raise ValueError(f"beliefs must hold one array per name ({len(names)}), and at least one.")
+    drawn = [arrays(goal_weight=(goal_weight, "T"), belief=(belief, "T E K")) for belief in beliefs]
+    weight, first = drawn[0]
+    columns = min(len(names), _COLUMNS)
+    rows = math.ceil(len(names) / columns)
+    context = ScalarMappable(Normalize(0, max(first.shape[1] - 1, 1)), VIRIDIS)
+    goal = ScalarMappable(Normalize(0, 1), _WEIGHT)
+
+    figure = Figure(figsize=(2.7 + 3.5 * columns, 1.1 + 3.6 * rows), layout="compressed")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for ax, name, (_, belief) in zip(axes.flat, names, drawn, strict=False):
+        _polygon(ax, belief.shape[-1])
+        _walks(ax, barycentric(belief), weight, context, goal)
+        ax.set_title(name)
+    for scale, label in ((goal, "goal weight w of the task"), (context, "episodes of context")):
+        bar = figure.colorbar(scale, ax=axes, label=label, shrink=0.85, aspect=25, pad=0.02)
+        bar.outline.set_visible(False)
+        if scale is context:
+            bar.locator = MaxNLocator(integer=True, nbins=6)
+    numbered = {"marker": "o", "markersize": 10.5, "color": "white", "markeredgecolor": INK}
+    shown = marks(("belief at the end, with the number of the task", numbered))
+    note = "a place is the mean of the corners, weighted by the belief"
+    if any(belief.shape[-1] > 3 for _, belief in drawn):
+        note += "; several mixtures may share it"
+    figure.legend(handles=shown, loc="outside lower center", title=note)
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def _polygon(ax: Axes, classes: int) -> None:
+    """The outline of the simplex, with its corners named."""
+    at = corners(classes)
+    ax.plot(*np.concatenate([at, at[:1]]).T, color=FAINT, linewidth=1.2, zorder=1)
+    ax.plot(0.0, 0.0, marker="+", color=INK, markersize=7, markeredgewidth=1.0, zorder=2)
+    for k, corner in enumerate(at):
+        ax.text(*(1.17 * corner), f"{k + 1}", ha="center", va="center", fontsize=12, color=INK)
+    low, high = at.min(axis=0) - _MARGIN, at.max(axis=0) + _MARGIN
+    if classes == 2:  # room for the discs beside the line
+        low[1], high[1] = low[0] / 2, high[0] / 2
+    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
+
+
+def _walks(
+    ax: Axes,
+    walks: np.ndarray,
+    weight: np.ndarray,
+    context: ScalarMappable,
+    goal: ScalarMappable,
+) -> None:
+    """Draws ``[T, E, 2]``: a step has the colour of the context that it ends with."""
+    tasks, episodes, _ = walks.shape
+    steps = np.stack([walks[:, :-1], walks[:, 1:]], axis=2).reshape(-1, 2, 2)
+    colour = context.to_rgba(np.tile(np.arange(1, episodes), tasks))
+    ax.add_collection(LineCollection(steps, colors=colour, linewidths=1.4, alpha=0.8, zorder=3))
+    for task, place in enumerate(apart(walks[:, -1], _DISC, inward=True)):
+        numbered_disc(ax, walks[task, -1], place, task + 1, goal.to_rgba(weight[task]))

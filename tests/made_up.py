@@ -1,0 +1,58 @@
+"""Finished runs with numbers that were made up, so that a test knows what is to come out."""
+
+from pathlib import Path
+
+import numpy as np
+from tiny import config
+
+from structlat_jax.checkpoint import write_config
+from structlat_jax.config import Config
+from structlat_jax.report import results
+from structlat_jax.report.run_files import ADAPTATION_FILE, METRICS_FILE, RESULTS_FILE, RunFiles
+
+CURVE = (0.0, 0.25, 0.5, 1.0)
+"""Return of each episode over that of the last; the first two are from the prior."""
+
+ORACLE = 16.0
+
+
+def run(latent: str, per_seed: list[float], path: Path = Path("run"), **results_: object):
+    """A run in memory whose last test return is ``per_seed [S]`` on every task and repeat."""
+    return run_of(config(latent=latent), per_seed, path, **results_)
+
+
+def run_of(made: Config, per_seed: list[float], path: Path, **changes: object) -> RunFiles:
+    """`run` for a configuration; ``changes`` are to ``results.json``."""
+    seeds, s = len(per_seed), made.structure
+    arrays = {}
+    for kind, tasks, factor in (("test", s.test_tasks, 1.0), ("train", s.train_tasks, 1.5)):
+        axes = (seeds, tasks, s.eval_repeats, s.eval_episodes)
+        last = np.reshape(per_seed, (seeds, 1, 1, 1)) * factor
+        arrays[f"returns_{kind}"] = last * np.broadcast_to(CURVE, axes)
+        for name in ("path", "z", "belief", "kl"):
+            arrays[f"{name}_{kind}"] = np.zeros((*axes, 2))
+        arrays[f"oracle_{kind}"] = np.full((seeds, tasks), ORACLE)
+        arrays[f"label_{kind}"] = np.zeros((seeds, tasks))
+    said = {
+        "schema_version": results.RESULTS_SCHEMA,
+        "preset": "cpu",
+        "env": "line",
+        "seeds": seeds,
+        "first_seed": 0,
+        "updates": 20,
+        "wall_seconds": 70.0,
+        "compile_seconds": 10.0,
+        "jax_version": "0",
+        "device": "2 x cpu",
+    }
+    metrics = {"updates": np.array([20.0])}
+    return RunFiles(path, made, {**said, **changes}, arrays, metrics)
+
+
+def write(made: RunFiles, **records: object) -> None:
+    """Writes the run folder; ``records`` go into ``config.json``."""
+    made.path.mkdir(parents=True, exist_ok=True)
+    write_config(made.path, made.config, **records)
+    results.write_adaptation(made.path / ADAPTATION_FILE, made.arrays)
+    results.write_metrics(made.path / METRICS_FILE, [{"updates": 20, "seed": 0}])
+    results.write_results(made.path / RESULTS_FILE, made.results)

@@ -1,0 +1,150 @@
+"""Reading finished runs: what is there comes back, and what is wrong is named."""
+
+import json
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+from drawable import EVALUATED, UPDATES, write_run
+
+from structlat_jax.report.run_files import evaluations, find_runs, read_run
+
+SEEDS = 2
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    return write_run(tmp_path_factory.mktemp("runs") / "one", seeds=SEEDS, checkpoint=False)
+
+
+@pytest.fixture
+def copy(written, tmp_path):
+    return shutil.copytree(written, tmp_path / "run")
+
+
+def test_what_was_written_comes_back(written):
+    run = read_run(written)
+    assert (run.path, run.latent, run.seeds) == (written, "dir:1x3,gau:1", SEEDS)
+    assert run.results["env"] == "point_robot"
+    s = run.config.structure
+    assert run.arrays["returns_test"].shape == (SEEDS, s.test_tasks, s.eval_repeats, 4)
+    assert run.arrays["axes"].tolist() == ["seed", "task", "repeat", "episode"]
+    np.testing.assert_array_equal(run.metrics["updates"], np.repeat(UPDATES, SEEDS))
+    empty = ~np.isin(run.metrics["updates"], EVALUATED)
+    np.testing.assert_array_equal(np.isnan(run.metrics["test_return"]), empty)
+
+
+def test_evaluations(written):
+    run = read_run(written)
+    updates, returns = evaluations(run, "test_return")
+    np.testing.assert_array_equal(updates, EVALUATED)
+    column = run.metrics["test_return"]
+    np.testing.assert_array_equal(returns.T.ravel(), column[~np.isnan(column)])
+
+
+def test_a_diverged_seed_is_nan_and_no_missing_evaluation(written):
+    run = read_run(written)
+    run.metrics["test_return"][-1] = np.nan
+    _, returns = evaluations(run, "test_return")
+    np.testing.assert_array_equal(np.isnan(returns), [[False, False], [False, True]])
+
+
+def test_evaluations_that_are_not_there(written):
+    run = read_run(written)
+    with pytest.raises(ValueError, match="no column other"):
+        evaluations(run, "other")
+    shorter = run._replace(metrics={name: v[:-1] for name, v in run.metrics.items()})
+    with pytest.raises(ValueError, match="one row per seed for every test_return"):
+        evaluations(shorter, "test_return")
+    run.metrics["test_return"][:] = np.nan
+    with pytest.raises(ValueError, match="one row per seed"):
+        evaluations(run, "test_return")
+
+
+def test_find_runs_looks_one_level_down_and_finds_each_once(written, tmp_path):
+    table = tmp_path / "table"
+    for name in ("b", "a", "a/inner"):
+        shutil.copytree(written, table / name)
+    (table / "notes").mkdir()
+    (table / "file").write_text("")
+    assert find_runs([table]) == [table / "a", table / "b"]
+    assert find_runs([table / "b", table, str(table / "a")]) == [table / "b", table / "a"]
+
+
+def test_find_runs_names_what_is_no_run(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    for name, kind, said in (
+        ("absent", FileNotFoundError, "does not exist"),
+        ("empty", FileNotFoundError, "no config.json"),
+        ("file", ValueError, "is a file"),
+    ):
+        with pytest.raises(kind, match=f"{name}.* {said}"):
+            find_runs([tmp_path / name])
+
+
+@pytest.mark.parametrize("name", ["results.json", "adaptation.npz", "metrics.csv"])
+def test_an_unfinished_run_is_not_read(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f"not a finished run: it has no {name}"):
+        read_run(copy)
+
+
+def pickled():
+    return pickle.dumps({"returns_test": np.ones(3)})
+
+
+DAMAGE = [
+    ("config.json", b"{", "not valid JSON"),
+    ("config.json", b"{}", "schema_version"),
+    ("results.json", b"\xff\xfe", "results.json cannot be read"),
+    ("results.json", b"[]", "schema_version 1"),
+    ("adaptation.npz", b"", "adaptation.npz cannot be read"),
+    ("adaptation.npz", b"PK\x03\x04 and no more", "adaptation.npz cannot be read"),
+    ("adaptation.npz", pickled(), "adaptation.npz cannot be read"),
+    ("metrics.csv", b"updates,seed\n5,0\n5,one\n", "metrics.csv cannot be read"),
+    ("metrics.csv", b"updates,seed\n5\n", "rows differ in length"),
+    ("metrics.csv", b"\xff\n\xff", "metrics.csv cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "said"), DAMAGE)
+def test_a_damaged_file_is_named(copy, name, content, said):
+    (copy / name).write_bytes(content)
+    with pytest.raises(ValueError, match=said) as caught:
+        read_run(copy)
+    assert "\n" not in str(caught.value).strip()
+
+
+def change_arrays(folder, change):
+    with np.load(folder / "adaptation.npz") as data:
+        arrays = dict(data)
+    change(arrays)
+    np.savez(folder / "adaptation.npz", **arrays)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda a: a.pop("belief_test"), "no array belief_test"),
+        (lambda a: a.pop("returns_test"), "no array"),
+        (lambda a: a.update(kl_test=a["kl_test"][:, :1]), "kl_test must begin with the axes"),
+        (lambda a: a.update(oracle_train=np.ones(3)), "oracle_train must begin"),
+        (lambda a: a.update(returns_test=np.float32(1)), "must begin with the axes"),
+        (lambda a: a.update(goal_test=np.array("x")), "goal_test must hold numbers"),
+        (lambda a: a.update(goal_test=np.array([None])), "cannot be read"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_named(copy, change, said):
+    change_arrays(copy, change)
+    with pytest.raises(ValueError, match=said):
+        read_run(copy)
+
+
+def test_a_config_of_other_sizes_does_not_fit(copy):
+    data = json.loads((copy / "config.json").read_text())
+    data["structure"]["test_tasks"] = 5
+    (copy / "config.json").write_text(json.dumps(data))
+    with pytest.raises(ValueError, match=r"returns_test must begin with the axes \[2, 5, 2, 4\]"):
+        read_run(copy)
