@@ -15,7 +15,7 @@ def main(seeds: int, quick: bool) -> None:
 
     from structlat_jax import sweep
     from structlat_jax.config import PRESETS
-    from structlat_jax.meta_train import make_setup
+    from structlat_jax.setup import make_setup
 
     config = PRESETS["cpu"]
     if quick:

@@ -14,9 +14,9 @@ from experiments.album import FORMATS, Album
 from experiments.job import slug
 from experiments.pictures import DRAWERS, Case
 from structlat_jax.checkpoint import CheckpointError
-from structlat_jax.meta_train import Setup, make_setup
 from structlat_jax.report.progress import block_names
 from structlat_jax.report.run_files import ADAPTATION_FILE, RunFiles, find_runs, read_run
+from structlat_jax.setup import Setup, make_setup
 
 
 @click.command(cls=cli.SectionedCommand, help=__doc__.replace("\n\n    ", "\n\n\b\n    "))

@@ -9,7 +9,6 @@ from experiments import effect
 from experiments.album import Album
 from structlat_jax import agent as agents
 from structlat_jax.latents import LatentSpace
-from structlat_jax.meta_train import Setup
 from structlat_jax.report.figures_compare import Curve, adaptation_curves, learning_curves
 from structlat_jax.report.figures_paper import PriorPanel, prior_panels
 from structlat_jax.report.figures_paths import adaptation_paths, task_map
@@ -17,6 +16,7 @@ from structlat_jax.report.figures_simplex import simplex
 from structlat_jax.report.figures_sweep import sweep
 from structlat_jax.report.run_files import RunFiles, evaluations
 from structlat_jax.report.shares_table import percent, shares_record, shares_table
+from structlat_jax.setup import Setup
 
 BEST = "dir:2x4,gau:2"
 """The latent space whose paths the paper's Figure 3 shows."""

@@ -7,15 +7,15 @@ import numpy as np
 
 from experiments.runner import Outcome
 from structlat_jax.config import Config
-from structlat_jax.meta_train import Setup, make_setup
 from structlat_jax.report import results
 from structlat_jax.report.figures_belief import belief
 from structlat_jax.report.figures_learning import adaptation_curve, learning_curve
 from structlat_jax.report.figures_paths import adaptation_paths, prior_paths, task_map
 from structlat_jax.report.figures_style import save
 from structlat_jax.report.progress import block_names
+from structlat_jax.setup import Setup, make_setup
 
-_ADAPTATION_FIELDS = ("returns", "path", "z", "belief", "kl")
+_ADAPTATION_FIELDS = ("returns", "amortised", "path", "z", "belief", "kl")
 
 
 def write_run(out: Path, config: Config, outcome: Outcome) -> None:

@@ -13,8 +13,9 @@ import numpy as np
 from structlat_jax import checkpoint, sweep
 from structlat_jax.config import PRESETS, Config, ConfigError
 from structlat_jax.evaluate import Adaptation, oracle_returns
-from structlat_jax.meta_train import Metrics, make_setup
+from structlat_jax.meta_train import Metrics
 from structlat_jax.report import progress, results
+from structlat_jax.setup import make_setup
 
 PLAN_LIMITS = {
     "seeds": (int, 1, 100_000),
@@ -146,7 +147,10 @@ def run(plan: Plan, out: Path, resume: bool, meter: progress.Silent) -> Outcome:
     adaptation, train_tasks, test_tasks = jax.tree.map(
         lambda x: np.asarray(x)[seeds], (loop.adaptation, state.train_tasks, state.test_tasks)
     )
-    returns = np.split(adaptation.returns, [plan.config.structure.train_tasks], axis=1)
+    split = [plan.config.structure.train_tasks]
+    returns, amortised = (
+        np.split(x, split, axis=1) for x in (adaptation.returns, adaptation.amortised)
+    )
     summary = {
         "latent": str(setup.space),
         "preset": plan.preset,
@@ -156,7 +160,11 @@ def run(plan: Plan, out: Path, resume: bool, meter: progress.Silent) -> Outcome:
         "updates": plan.steps * plan.config.structure.updates_per_step,
         "env_steps": plan.steps * setup.env_steps_per_step,
         **results.summarise(
-            returns[1], returns[0], oracle[seeds], plan.config.structure.eval_prior_episodes
+            returns[1],
+            returns[0],
+            amortised[1],
+            oracle[seeds],
+            plan.config.structure.eval_prior_episodes,
         ),
         "kl_nats": loop.last_kl(),
         "compile_seconds": compile_seconds,
@@ -229,10 +237,14 @@ class _Loop:
         prior = self.plan.config.structure.eval_prior_episodes
         eval_round = sweep.place(self.programs, jnp.full_like(self.numbers, updates))
         self.adaptation = self.programs.evaluate(self.hyper, state, self.numbers, eval_round)
-        returns = np.asarray(self.adaptation.returns)[: self.plan.seeds]
+        returns, amortised = (
+            np.asarray(x)[: self.plan.seeds]
+            for x in (self.adaptation.returns, self.adaptation.amortised)
+        )
         test, train = returns[:, split:], returns[:, :split]
         for seed, row in enumerate(rows):
             row["test_return"] = float(test[seed, ..., -1].mean())
+            row["test_amortised_return"] = float(amortised[seed, split:, :, -1].mean())
             row["train_return"] = float(train[seed, ..., -1].mean())
             row["test_prior_return"] = float(test[seed, ..., :prior].mean())
             row["test_first_posterior_return"] = float(test[seed, ..., prior].mean())

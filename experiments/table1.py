@@ -8,36 +8,23 @@ the tasks, so that rows are compared seed by seed. At the end: DIR/table.md and 
 
 import dataclasses
 import functools
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 from rich.console import Console
 
-from experiments import cli, job, platform
+from experiments import cli, job, rows
 from experiments.runner import Plan
 from structlat_jax import checkpoint
-from structlat_jax.checkpoint import CONFIG_FILE, CheckpointError
+from structlat_jax.checkpoint import CheckpointError
 from structlat_jax.config import Config, ConfigError
-from structlat_jax.report import progress, table, table_text
-from structlat_jax.report.run_files import RESULTS_FILE, read_run
+from structlat_jax.report import table
+from structlat_jax.report.run_files import read_run
 
 TABLE_CONFIG_FILE = "table_config.json"
-
-
-class Row(NamedTuple):
-    """One run of the table: its latent spec, its folder and its plan."""
-
-    latent: str
-    folder: Path
-    plan: Plan
-
-    @property
-    def finished(self) -> bool:
-        return (self.folder / RESULTS_FILE).is_file()
 
 
 @click.command(cls=cli.SectionedCommand, help=__doc__.replace("\n\npython", "\n\n\b\npython"))
@@ -69,11 +56,11 @@ def command(
         checkpoint.write_config(
             out, plan.config, TABLE_CONFIG_FILE, latents=specs, **plan.records()
         )
-    rows = _rows(out, plan, specs)
+    made = _rows(out, plan, specs)
     console = Console()
     with job.interruptible(out, console):
-        _train(rows, console)
-        _report(rows, out, console)
+        rows.train(made, console)
+        rows.report(table.build([read_run(row.folder) for row in made]), out, console)
     return 0
 
 
@@ -106,50 +93,11 @@ def _saved(out: Path, given: dict[str, Any]) -> tuple[Plan, list[str]]:
     return job.saved_plan(config, data), specs
 
 
-def _rows(out: Path, plan: Plan, specs: list[str]) -> list[Row]:
-    """The rows in the order in which they run; folders that are there must belong to them."""
-    rows = []
-    for spec in specs:
-        own = dataclasses.replace(plan, config=plan.config.replace(latent=spec))
-        row = Row(spec, out / job.slug(own.config), own)
-        if (row.folder / CONFIG_FILE).exists():
-            there = job.settings(*checkpoint.read_config(row.folder))
-            different = job.differences(there, job.settings(own.config, own.records()))
-            if different:
-                raise CheckpointError(f"{row.folder} belongs to another table: {different}.")
-        rows.append(row)
-    return rows
-
-
-def _train(rows: list[Row], console: Console) -> None:
-    """Runs what is not finished; rows of which there is a checkpoint continue from it."""
-    pending = [row for row in rows if not row.finished]
-    if not pending:
-        return
-    plan = pending[0].plan
-    platform.configure(plan.seeds)
-    updates = plan.steps * plan.config.structure.updates_per_step
-    with progress.Bar(len(rows) * updates, console) as meter:
-        for row in rows:
-            if row.finished:
-                meter.message(f"{row.latent}: finished before")
-        for i, row in enumerate(pending):
-            before, after = len(rows) - len(pending) + i, len(pending) - 1 - i
-            part = progress.Part(meter, row.latent, updates, before, after)
-            if not (row.folder / CONFIG_FILE).exists():
-                row.folder.mkdir(exist_ok=True)
-                checkpoint.write_config(row.folder, row.plan.config, **row.plan.records())
-            job.train(row.plan, row.folder, resume=True, meter=part)
-
-
-def _report(rows: list[Row], out: Path, console: Console) -> None:
-    """Writes and prints the table, from the row folders alone."""
-    built = table.build([read_run(row.folder) for row in rows])
-    checkpoint.write_whole(out / "table.md", table_text.markdown(built))
-    text = json.dumps(built, indent=2, allow_nan=False) + "\n"
-    checkpoint.write_whole(out / "table.json", text)
-    console.print(table_text.terminal(built))
-    console.print(f"everything is in {out}", highlight=False)
+def _rows(out: Path, plan: Plan, specs: list[str]) -> list[rows.Row]:
+    plans = (dataclasses.replace(plan, config=plan.config.replace(latent=s)) for s in specs)
+    return rows.make(
+        (spec, out / job.slug(own.config), own) for spec, own in zip(specs, plans, strict=True)
+    )
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from structlat_jax.config import Config
+from structlat_jax.hypotheses import Hypotheses
+from structlat_jax.hypotheses import update as weigh
 from structlat_jax.inference import context_features, evidence_of
 from structlat_jax.latents import LatentSpace
 from structlat_jax.networks import AgentParams, Networks, squash
@@ -21,12 +23,15 @@ class Belief:
     """What the agent knows of its task: the sum of the evidence, O(1) in the number of steps.
 
     Attributes:
-      total: Summed natural parameters, ``[stat_dim]``.
+      total: Summed natural parameters of the encoder's posterior, ``[stat_dim]``.
       steps: Transitions seen, an int32 scalar.
+      log_weights: Of the agent's hypotheses, ``[N]``; N is 0 for an agent that infers z by the
+        encoder's posterior alone.
     """
 
     total: Array
     steps: Array
+    log_weights: Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,16 +43,20 @@ class Agent:
       space: Its latent space.
       networks: Its networks.
       params: Their parameters.
+      hypotheses: Draws from the prior, ``[N, D]``, that `update` weighs and `sample_z` picks from;
+        with N = 0, z comes from the encoder's posterior.
     """
 
     config: Config
     space: LatentSpace
     networks: Networks
     params: AgentParams
+    hypotheses: Array
 
     def prior(self) -> Belief:
         """The belief before any transition."""
-        return Belief(jnp.zeros(self.space.stat_dim), jnp.zeros((), jnp.int32))
+        weights = jnp.zeros(self.hypotheses.shape[0])
+        return Belief(jnp.zeros(self.space.stat_dim), jnp.zeros((), jnp.int32), weights)
 
     def update(self, posterior: Belief, transition: Transition) -> Belief:
         """The belief after one more transition; adding two in any order gives the same.
@@ -64,15 +73,18 @@ class Agent:
         transition = Transition(*map(jnp.asarray, transition))
         require_last_axis("transition.obs", transition.obs, obs_dim)
         require_last_axis("transition.action", transition.action, action_dim)
-        return _update(self.networks, self.space, self.config, self.params, posterior, transition)
+        return _update(
+            *(self.networks, self.space, self.config),
+            *(self.params, self.hypotheses, posterior, transition),
+        )
 
     def distribution(self, posterior: Belief) -> tuple[Any, ...]:
-        """The belief as one posterior per block of the latent space."""
+        """The encoder's posterior, one per block of the latent space."""
         return self.space.posterior(posterior.total)
 
     def sample_z(self, posterior: Belief, key: Key) -> Array:
         """A hypothesis about the task, ``[D]``; from the prior while nothing was seen."""
-        return _sample_z(self.space, posterior, key)
+        return _sample_z(self.space, self.hypotheses, posterior, key)
 
     def act(self, obs: Array, z: Array, key: Key | None = None) -> Array:
         """An action ``[..., action_dim]``: the policy's mode, or a draw if a key is given.
@@ -104,26 +116,38 @@ def load(path: str | Path, seed: int = 0) -> Agent:
       ValueError: if its configuration cannot be read or it has fewer seeds.
     """
     from structlat_jax import checkpoint  # needs orbax, which the library itself does not
-    from structlat_jax.meta_train import make_setup
+    from structlat_jax.setup import make_setup
 
     config, params = checkpoint.load_params(Path(path), seed)
     setup = make_setup(config)
-    return Agent(config, setup.space, setup.networks, params)
+    by_encoder = config.structure.inference == "amortised"
+    count = 0 if by_encoder else config.structure.hypotheses
+    # Always the same draws: what the agent infers depends on what it saw alone.
+    drawn = setup.space.sample_prior(jax.random.key(0), (count,))
+    return Agent(config, setup.space, setup.networks, params, drawn)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
-def _update(networks, space, config, params, belief, transition):
+def _update(networks, space, config, params, drawn, belief, transition):
     features = context_features(
         transition,
         config.hyper.context_reward_scale,
         config.structure.next_obs_in_context,
     )
     evidence = evidence_of(networks, space, params.encoder, features)
-    return Belief(belief.total + evidence, belief.steps + 1)
+    log_weights = belief.log_weights
+    if log_weights.size:
+        episode = jax.tree.map(lambda x: x[None], transition)  # one step long
+        before = Hypotheses(drawn, log_weights)
+        after = weigh(networks, params, before, episode, config.hyper.reward_noise)
+        log_weights = after.log_weights
+    return Belief(belief.total + evidence, belief.steps + 1, log_weights)
 
 
 @partial(jax.jit, static_argnums=0)
-def _sample_z(space, belief, key):
+def _sample_z(space, drawn, belief, key):
+    if belief.log_weights.size:
+        return drawn[jax.random.categorical(key, belief.log_weights)]
     return space.sample(space.posterior(belief.total), key, hard=True)
 
 

@@ -62,6 +62,12 @@ class Structure:
     explore_episodes: int = _field(5, "episodes with one random heading each", low=0)
     posterior_episodes: int = _field(10, "episodes with z from the posterior", low=0)
     replay_steps: int = _field(20_000, "transitions kept per task", low=1)
+    inference: str = _field(
+        "hypotheses",
+        "of the evaluation: Bayes' rule over draws from the prior, or the encoder's posterior",
+        choices=("hypotheses", "amortised"),
+    )
+    hypotheses: int = _field(128, "draws from the prior that are weighed, a power of two", low=2)
     eval_episodes: int = _field(20, "episodes per task in evaluation", low=2)
     eval_prior_episodes: int = _field(5, "of those, with z from the prior", low=1)
     eval_repeats: int = _field(4, "repeats of the evaluation per task", low=1)
@@ -74,16 +80,24 @@ class Hyper:
 
     lr: float = _field(1e-3, "Adam step size of critics, value and policy", above=0.0)
     encoder_lr: float = _field(1e-3, "Adam step size of the encoder", above=0.0)
+    lr_end: float = _field(
+        0.05, "step sizes after their decay, as a share of those before", low=0.0, high=1.0
+    )
+    lr_decay_start: float = _field(8_000.0, "updates after which the step sizes decay", low=0.0)
+    lr_decay_end: float = _field(24_000.0, "updates after which they stay at their end", low=0.0)
     discount: float = _field(0.9, "discount factor", low=0.0, high=1.0)
     tau: float = _field(0.005, "Polyak step of the target value network", above=0.0, high=1.0)
     reward_scale: float = _field(1.0, "multiplies the reward in the Bellman target", above=0.0)
     entropy_weight: float = _field(0.02, "weight of the policy's entropy", low=0.0)
-    kl_weight: float = _field(0.01, "weight of the KL, summed over the meta-batch", low=0.0)
+    kl_weight: float = _field(0.003, "weight of the KL, summed over the meta-batch", low=0.0)
     kl_weight_start: float = _field(2e-4, "the KL weight before the ramp", low=0.0)
     silent_kl: float = _field(
         1.0, "KL to the prior given a context's silent episodes only, per KL weight", low=0.0
     )
-    kl_ramp_updates: float = _field(20_000.0, "updates over which the KL weight ramps", low=0.0)
+    kl_ramp_updates: float = _field(10_000.0, "updates over which the KL weight ramps", low=0.0)
+    reward_noise: float = _field(
+        0.15, "standard deviation of rewards around the reward model's, for hypotheses", above=0.0
+    )
     mean_reg: float = _field(1e-3, "penalty on the squared policy mean", low=0.0)
     std_reg: float = _field(1e-3, "penalty on the squared policy log-std", low=0.0)
     context_reward_scale: float = _field(5.0, "multiplies the reward that the encoder sees")
@@ -116,6 +130,10 @@ class Config:
             raise ConfigError(
                 "eval_prior_episodes must be below eval_episodes "
                 f"({structure.eval_episodes}), not {structure.eval_prior_episodes}."
+            )
+        if structure.hypotheses & (structure.hypotheses - 1):
+            raise ConfigError(
+                f"hypotheses must be a power of two from 2 up, not {structure.hypotheses}."
             )
         if structure.meta_batch > structure.train_tasks:
             raise ConfigError(
@@ -245,9 +263,11 @@ PRESETS: dict[str, Config] = {
         silent_kl=0.0,
         task_focus=0.0,
         explore_context=0.0,
+        inference="amortised",
+        lr_end=1.0,
     ),
 }
 """``cpu`` learns in minutes on two cores; ``paper`` has PEARL's published sizes."""
 
-DEFAULT_UPDATES = {"cpu": 48_000, "paper": 500_000}
+DEFAULT_UPDATES = {"cpu": 24_000, "paper": 500_000}
 """Gradient updates per seed of each preset."""

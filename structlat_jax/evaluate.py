@@ -5,16 +5,16 @@ from the prior; the others from the posterior given all that this evaluation has
 replay is not an argument, so it cannot be read, and only the task's own reward is used.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from structlat_jax import inference, rollout
+from structlat_jax import hypotheses, inference, rollout
 from structlat_jax.config import Hyper
-from structlat_jax.meta_train import Setup
 from structlat_jax.networks import AgentParams
-from structlat_jax.types import Array, Key, Task
+from structlat_jax.setup import Setup
+from structlat_jax.types import Array, Key, Task, Transition
 
 
 class Adaptation(NamedTuple):
@@ -22,14 +22,18 @@ class Adaptation(NamedTuple):
 
     Attributes:
       returns: Return of each episode, ``[T, R, E]``; headlines are reductions of this.
+      amortised: The same where z comes from the encoder's posterior, as in the paper, whatever
+        the configured inference is; its own episodes, ``[T, R, E]``.
       path: Observations from reset to the end, ``[T, R, E, H + 1, obs_dim]``.
       z: The latent of each episode, ``[T, R, E, D]``.
       belief: Posterior mean of z given what was seen *before* the episode (the prior's mean for
         the first), ``[T, R, E, D]``.
-      kl: KL of that posterior to the prior in nats, ``[T, R, E, blocks]``.
+      kl: KL to the prior of the encoder's posterior given the same, in nats,
+        ``[T, R, E, blocks]``.
     """
 
     returns: Array
+    amortised: Array
     path: Array
     z: Array
     belief: Array
@@ -51,45 +55,91 @@ def last_return(adaptation: Adaptation) -> Array:
 
 
 def _adapt(setup: Setup, hyper: Hyper, params: AgentParams, task: Task, key: Key) -> Adaptation:
-    s = setup.config.structure
-    space, env = setup.space, setup.env
-    key_prior, key_kl, key_run = jax.random.split(key, 3)
-    prior_z = space.sample_prior(key_prior, (s.eval_episodes,))
-    key_noise, key_reset = jax.random.split(key_run)
-    latent_noise = space.noise(key_noise, (s.eval_episodes,))
+    key_own, key_paper = jax.random.split(key)
+    amortised = _amortised(setup, hyper, params, task, key_paper)
+    if setup.config.structure.inference == "amortised":
+        return amortised
+    own = _by_hypotheses(setup, hyper, params, task, key_own)
+    return own._replace(amortised=amortised.returns)
 
-    def one_episode(total: Array, inputs: Any):
-        index, z_prior, noise, reset_key, step_kl_key = inputs
-        posterior = space.posterior(total)
-        z_posterior = space.transform(posterior, noise, hard=True)
-        z = jnp.where(index < s.eval_prior_episodes, z_prior, z_posterior)
 
-        def act(obs, _):
-            return jnp.tanh(setup.networks.policy(params.policy, obs, z)[0])
+def _amortised(setup: Setup, hyper: Hyper, params: AgentParams, task: Task, key: Key) -> Adaptation:
+    """z from the encoder's posterior: independent draws, first from the prior."""
+    s, space = setup.config.structure, setup.space
+    names = ("prior", "noise", "reset", "kl")
+    keys = dict(zip(names, jax.random.split(key, len(names)), strict=True))
 
-        no_noise = jnp.zeros((env.horizon, env.action_dim))
-        seen = rollout.episode(env, act, task, reset_key, no_noise)
-        features = inference.context_features(
-            seen, hyper.context_reward_scale, s.next_obs_in_context
-        )
-        evidence = inference.evidence_of(setup.networks, space, params.encoder, features)
-        adaptation = Adaptation(
-            returns=jnp.sum(seen.reward),
-            path=jnp.concatenate([seen.obs[:1], seen.next_obs]),
-            z=z,
-            belief=space.mean(posterior),
-            kl=space.kl(posterior, step_kl_key),
-        )
-        return total + space.combine(evidence), adaptation
+    def one_episode(total, inputs):
+        index, prior_z, noise, reset_key = inputs
+        z = space.transform(space.posterior(total), noise, hard=True)
+        z = jnp.where(index < s.eval_prior_episodes, prior_z, z)
+        seen = _episode(setup, params, task, z, reset_key)
+        return total + _evidence(setup, hyper, params, seen), (seen, z, total)
 
     inputs = (
         jnp.arange(s.eval_episodes),
-        prior_z,
-        latent_noise,
-        jax.random.split(key_reset, s.eval_episodes),
-        jax.random.split(key_kl, s.eval_episodes),
+        space.sample_prior(keys["prior"], (s.eval_episodes,)),
+        space.noise(keys["noise"], (s.eval_episodes,)),
+        jax.random.split(keys["reset"], s.eval_episodes),
     )
-    return jax.lax.scan(one_episode, jnp.zeros(space.stat_dim), inputs)[1]
+    _, (seen, z, totals) = jax.lax.scan(one_episode, jnp.zeros(space.stat_dim), inputs)
+    posterior = space.posterior(totals)
+    return _record(seen, z, space.mean(posterior), space.kl(posterior, keys["kl"]))
+
+
+def _by_hypotheses(
+    setup: Setup, hyper: Hyper, params: AgentParams, task: Task, key: Key
+) -> Adaptation:
+    """z among draws from the prior: spread over all of them at first, then by their weights."""
+    s, space, networks = setup.config.structure, setup.space, setup.networks
+    names = ("start", "hypotheses", "positions", "reset", "kl")
+    keys = dict(zip(names, jax.random.split(key, len(names)), strict=True))
+    start = setup.env.observe(setup.env.reset(keys["start"], task))
+    prior = hypotheses.draw(networks, space, params, start, s.hypotheses, keys["hypotheses"])
+
+    def one_episode(carry, inputs):
+        belief, total = carry
+        index, position, reset_key = inputs
+        equal = index < s.eval_prior_episodes
+        z = hypotheses.at(hypotheses.prior_where(belief, equal), position)
+        seen = _episode(setup, params, task, z, reset_key)
+        after = hypotheses.update(networks, params, belief, seen, hyper.reward_noise)
+        total_after = total + _evidence(setup, hyper, params, seen)
+        return (after, total_after), (seen, z, hypotheses.mean(belief), total)
+
+    inputs = (
+        jnp.arange(s.eval_episodes),
+        hypotheses.positions(keys["positions"], s.eval_episodes, s.eval_prior_episodes),
+        jax.random.split(keys["reset"], s.eval_episodes),
+    )
+    carry = (prior, jnp.zeros(space.stat_dim))
+    _, (seen, z, means, totals) = jax.lax.scan(one_episode, carry, inputs)
+    return _record(seen, z, means, space.kl(space.posterior(totals), keys["kl"]))
+
+
+def _episode(setup: Setup, params: AgentParams, task: Task, z: Array, key: Key) -> Transition:
+    """One episode with the policy's mode, ``[H]``."""
+
+    def act(obs, _):
+        return jnp.tanh(setup.networks.policy(params.policy, obs, z)[0])
+
+    no_noise = jnp.zeros((setup.env.horizon, setup.env.action_dim))
+    return rollout.episode(setup.env, act, task, key, no_noise)
+
+
+def _evidence(setup: Setup, hyper: Hyper, params: AgentParams, seen: Transition) -> Array:
+    """What the encoder makes of an episode, ``[stat_dim]``."""
+    features = inference.context_features(
+        seen, hyper.context_reward_scale, setup.config.structure.next_obs_in_context
+    )
+    evidence = inference.evidence_of(setup.networks, setup.space, params.encoder, features)
+    return setup.space.combine(evidence)
+
+
+def _record(seen: Transition, z: Array, belief: Array, kl: Array) -> Adaptation:
+    returns = jnp.sum(seen.reward, axis=-1)
+    path = jnp.concatenate([seen.obs[:, :1], seen.next_obs], axis=1)
+    return Adaptation(returns, returns, path, z, belief, kl)
 
 
 def oracle_returns(setup: Setup, tasks: Task) -> Array:

@@ -1,54 +1,15 @@
 """Meta-training: one meta-step is collect, write, update, as one pure function of its state."""
 
-import dataclasses
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from structlat_jax import inference, replay, rollout, sac
-from structlat_jax.config import Config, Hyper
-from structlat_jax.envs import Env, point_robot
-from structlat_jax.latents import LatentSpace
-from structlat_jax.networks import AgentParams, Networks, make_networks, squash
+from structlat_jax.config import Hyper
+from structlat_jax.networks import AgentParams, squash
+from structlat_jax.setup import Setup
 from structlat_jax.types import Array, Key, Task, Transition
-
-
-@dataclasses.dataclass(frozen=True)
-class Setup:
-    """The static half of a run: what a compiled program closes over.
-
-    Attributes:
-      config: The configuration.
-      env: The environment.
-      space: The latent space.
-      networks: The networks.
-      layout: Of a packed transition.
-    """
-
-    config: Config
-    env: Env
-    space: LatentSpace
-    networks: Networks
-    layout: replay.RowLayout
-
-    @property
-    def blocks(self) -> int:
-        """Blocks that the replay keeps per task."""
-        s = self.config.structure
-        steps_per_block = self.episodes_per_step * self.env.horizon
-        return max(1, s.context_window, s.replay_steps // steps_per_block)
-
-    @property
-    def episodes_per_step(self) -> int:
-        """Episodes that a meta-step collects from each training task."""
-        s = self.config.structure
-        return s.prior_episodes + s.explore_episodes + s.posterior_episodes
-
-    @property
-    def env_steps_per_step(self) -> int:
-        """Environment steps that a meta-step takes, over all training tasks."""
-        return self.config.structure.train_tasks * self.episodes_per_step * self.env.horizon
 
 
 class TrainState(NamedTuple):
@@ -87,16 +48,6 @@ class Metrics(NamedTuple):
     explore_return: Array
     posterior_return: Array
     kl_weight: Array
-
-
-def make_setup(config: Config, env: Env | None = None) -> Setup:
-    """The static half of a run; the point robot of the configuration unless ``env`` is given."""
-    s = config.structure
-    if env is None:
-        env = point_robot.make(anchors=(s.anchor_start, s.anchor_end))
-    space = config.latent_space()
-    networks = make_networks(s, env.obs_dim, env.action_dim, space.dim, space.stat_dim)
-    return Setup(config, env, space, networks, replay.RowLayout(env.obs_dim, env.action_dim))
 
 
 def init(setup: Setup, key: Key) -> TrainState:
@@ -170,15 +121,24 @@ def kl_weight(hyper: Hyper, updates: Array) -> Array:
     return hyper.kl_weight_start + (hyper.kl_weight - hyper.kl_weight_start) * progress
 
 
+def step_size_share(hyper: Hyper, updates: Array) -> Array:
+    """What is left of the step sizes after ``updates``: 1, then a linear decay to ``lr_end``."""
+    span = jnp.maximum(hyper.lr_decay_end - hyper.lr_decay_start, 1.0)
+    progress = jnp.clip((updates.astype(jnp.float32) - hyper.lr_decay_start) / span, 0.0, 1.0)
+    return 1.0 + (hyper.lr_end - 1.0) * progress
+
+
 def coefficients_at(hyper: Hyper, updates: Array) -> sac.Coefficients:
     """The scalars of one update; all KL terms follow the ramp of the KL weight."""
-    weight = kl_weight(hyper, updates)
-    ramped = {
+    weight, share = kl_weight(hyper, updates), step_size_share(hyper, updates)
+    scheduled = {
         "kl_weight": weight,
         "silent_weight": hyper.silent_kl * weight,
+        "lr": hyper.lr * share,
+        "encoder_lr": hyper.encoder_lr * share,
     }
-    constant = set(sac.Coefficients._fields) - set(ramped)
-    return sac.Coefficients(**ramped, **{name: getattr(hyper, name) for name in constant})
+    constant = set(sac.Coefficients._fields) - set(scheduled)
+    return sac.Coefficients(**scheduled, **{name: getattr(hyper, name) for name in constant})
 
 
 def task_log_weights(setup: Setup, hyper: Hyper, rings: replay.Replay) -> Array:

@@ -59,13 +59,15 @@ class MLP(nn.Module):
 
 
 class AgentParams(NamedTuple):
-    """Parameters of all networks; ``q`` has a leading axis of 2, the twin critics."""
+    """Parameters of all networks; ``q`` has a leading axis of 2, the twin critics; ``reward`` is
+    empty where nothing needs a reward model."""
 
     encoder: Params
     q: Params
     v: Params
     target_v: Params
     policy: Params
+    reward: Params
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Networks:
 
     Attributes:
       encoder, q_single, v_net, policy_net: The flax modules.
+      reward_net: The flax module of the reward model, or None.
       widths: (context features, observation, action, latent).
       scheme: Initialisation: ``he`` (He et al. 2015, with a small policy head) or ``pearl``.
     """
@@ -82,6 +85,7 @@ class Networks:
     q_single: MLP
     v_net: MLP
     policy_net: MLP
+    reward_net: MLP | None
     widths: tuple[int, int, int, int]
     scheme: str = "he"
 
@@ -104,13 +108,15 @@ class Networks:
         features, obs, action, latent = self.widths
         key, z = jax.random.key(0), jnp.zeros((latent,))  # the modules' own values are zeros
         v = self.v_net.init(key, jnp.zeros((obs,)), z)
-        q = self.q_single.init(key, jnp.zeros((obs + action,)), z)
+        pair = jnp.zeros((obs + action,))
+        q = self.q_single.init(key, pair, z)
         return AgentParams(
             encoder=self.encoder.init(key, jnp.zeros((features,))),
             q=jax.tree.map(lambda x: jnp.stack([x, x]), q),
             v=v,
             target_v=v,
             policy=self.policy_net.init(key, jnp.zeros((obs,)), z),
+            reward=self.reward_net.init(key, pair, z) if self.reward_net else {},
         )
 
     def encode(self, params: Params, features: Array) -> Array:
@@ -121,6 +127,10 @@ class Networks:
         """Both critics, ``[2, ...]``."""
         x = jnp.concatenate([obs, action], axis=-1)
         return jax.vmap(lambda p: self.q_single.apply(p, x, z)[..., 0])(params)
+
+    def reward(self, params: Params, obs: Array, action: Array, z: Array) -> Array:
+        """The task's own reward as the reward model predicts it, ``[...]``."""
+        return self.reward_net.apply(params, jnp.concatenate([obs, action], axis=-1), z)[..., 0]
 
     def v(self, params: Params, obs: Array, z: Array) -> Array:
         """State value, ``[...]``."""
@@ -150,6 +160,7 @@ def make_networks(
         q_single=MLP(s.width, s.depth, 1),
         v_net=MLP(s.width, s.depth, 1),
         policy_net=MLP(s.width, s.depth, 2 * action_dim),
+        reward_net=MLP(s.width, s.depth, 1) if s.inference == "hypotheses" else None,
         widths=(features, obs_dim, action_dim, latent),
         scheme=s.init,
     )

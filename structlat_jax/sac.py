@@ -60,6 +60,7 @@ class Optimisers(NamedTuple):
     q: optax.OptState
     v: optax.OptState
     policy: optax.OptState
+    reward: optax.OptState
 
 
 class Losses(NamedTuple):
@@ -67,6 +68,7 @@ class Losses(NamedTuple):
 
     Attributes:
       q, v, policy: The three losses, scalars.
+      reward: Mean squared error of the reward model, a scalar; 0 without one.
       kl: Mean over tasks of the KL per block in nats, ``[blocks]``.
       q_mean: Mean predicted Q in scaled reward units, a scalar.
       entropy: Mean of minus the log-density of the policy's actions in nats, a scalar.
@@ -75,6 +77,7 @@ class Losses(NamedTuple):
     q: Array
     v: Array
     policy: Array
+    reward: Array
     kl: Array
     q_mean: Array
     entropy: Array
@@ -97,7 +100,7 @@ _ADAM = optax.flatten(optax.scale_by_adam())
 
 def init_optimisers(params: AgentParams) -> Optimisers:
     """Fresh Adam states."""
-    parts = (params.encoder, params.q, params.v, params.policy)
+    parts = (params.encoder, params.q, params.v, params.policy, params.reward)
     return Optimisers(*(_ADAM.init(part) for part in parts))
 
 
@@ -178,6 +181,12 @@ def value_loss(v: Params, networks: Networks, obs: Array, z: Array, target: Arra
     return jnp.mean((networks.v(v, obs, z[:, None]) - target) ** 2)
 
 
+def reward_loss(reward: Params, networks: Networks, transitions: Transition, z: Array) -> Array:
+    """``mean[(r_hat(s, a, z) - r)^2]`` of the task's own reward r, z ``[T, D]`` held fixed."""
+    predicted = networks.reward(reward, transitions.obs, transitions.action, z[:, None])
+    return jnp.mean((predicted - transitions.reward) ** 2)
+
+
 def update(
     networks: Networks,
     space: LatentSpace,
@@ -187,6 +196,9 @@ def update(
     c: Coefficients,
 ) -> tuple[AgentParams, Optimisers, Losses]:
     """One PEARL update: critics with encoder, value, target, policy, in that order.
+
+    Beside it the reward model, if there is one, is fitted to the same transitions and latents. It
+    is a reader of z only: nothing of PEARL's depends on it.
 
     Args:
       networks, space: Static.
@@ -216,16 +228,25 @@ def update(
     target_v = optax.incremental_update(v, params.target_v, c.tau)
     policy, opt_policy = _adam(params.policy, grad_policy, optimisers.policy, c.lr)
 
+    reward, opt_reward, loss_reward = params.reward, optimisers.reward, jnp.zeros(())
+    if networks.reward_net is not None:
+        loss_reward, grad_reward = jax.value_and_grad(reward_loss)(
+            params.reward, networks, batch.transitions, z
+        )
+        reward, opt_reward = _adam(params.reward, grad_reward, optimisers.reward, c.lr)
+
     losses = Losses(
         q=aux.bellman,
         v=loss_v,
         policy=loss_policy,
+        reward=loss_reward,
         kl=jnp.mean(aux.kl, axis=0),
         q_mean=aux.q_mean,
         entropy=-jnp.mean(log_pi),
     )
-    new_params = AgentParams(encoder, q, v, target_v, policy)
-    return new_params, Optimisers(opt_encoder, opt_q, opt_v, opt_policy), losses
+    new_params = AgentParams(encoder, q, v, target_v, policy, reward)
+    new_optimisers = Optimisers(opt_encoder, opt_q, opt_v, opt_policy, opt_reward)
+    return new_params, new_optimisers, losses
 
 
 def _adam(

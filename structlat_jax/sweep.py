@@ -15,7 +15,8 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from structlat_jax.config import Hyper
 from structlat_jax.evaluate import Adaptation, evaluate
-from structlat_jax.meta_train import Metrics, Setup, TrainState, init, meta_step
+from structlat_jax.meta_train import Metrics, TrainState, init, meta_step
+from structlat_jax.setup import Setup
 from structlat_jax.types import Array, Key
 
 _AXIS = "seeds"

@@ -8,9 +8,9 @@ import numpy as np
 from tiny import config
 
 from structlat_jax.checkpoint import Checkpoints, write_config
-from structlat_jax.meta_train import make_setup
 from structlat_jax.networks import AgentParams
 from structlat_jax.report import results
+from structlat_jax.setup import make_setup
 
 UPDATES = (5, 10, 15, 20)
 EVALUATED = (10, 20)
@@ -44,6 +44,7 @@ def write_run(
         steps = rng.normal(0, 0.2, (*axes, setup.env.horizon + 1, 2))
         arrays |= {
             f"returns_{kind}": rng.uniform(0, 12, axes) * rng.integers(0, 2, axes),
+            f"amortised_{kind}": rng.uniform(0, 12, axes),
             f"path_{kind}": np.cumsum(steps, axis=-2),
             f"z_{kind}": np.zeros((*axes, setup.space.dim)),
             f"belief_{kind}": _beliefs(setup.space, rng, axes),

@@ -15,6 +15,9 @@ CURVE = (0.0, 0.25, 0.5, 1.0)
 
 ORACLE = 16.0
 
+AMORTISED = 0.5
+"""Return with the encoder's posterior over that with the configured inference."""
+
 
 def run(latent: str, per_seed: list[float], path: Path = Path("run"), **results_: object):
     """A run in memory whose last test return is ``per_seed [S]`` on every task and repeat."""
@@ -29,6 +32,7 @@ def run_of(made: Config, per_seed: list[float], path: Path, **changes: object) -
         axes = (seeds, tasks, s.eval_repeats, s.eval_episodes)
         last = np.reshape(per_seed, (seeds, 1, 1, 1)) * factor
         arrays[f"returns_{kind}"] = last * np.broadcast_to(CURVE, axes)
+        arrays[f"amortised_{kind}"] = AMORTISED * arrays[f"returns_{kind}"]
         for name in ("path", "z", "belief", "kl"):
             arrays[f"{name}_{kind}"] = np.zeros((*axes, 2))
         arrays[f"oracle_{kind}"] = np.full((seeds, tasks), ORACLE)

@@ -1,18 +1,21 @@
 """A loaded agent, against the run it comes from and batch inference."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import assert_same, config, line, one_seed, setup, train
+from tiny import assert_same, config, informed, line, one_seed, setup, train
 
 import structlat_jax as sl
-from structlat_jax import checkpoint
+from structlat_jax import checkpoint, hypotheses
 from structlat_jax.checkpoint import Checkpoints
 from structlat_jax.inference import context_features, infer
 
 SEEDS = 4
 STEPS = 6
+COUNT = config().structure.hypotheses
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +35,16 @@ def agent(run):
     return load(run[0], seed=2)
 
 
+@pytest.fixture(scope="module")
+def by_encoder(agent):
+    """The same, but z comes from the encoder's posterior."""
+    return dataclasses.replace(agent, hypotheses=jnp.zeros((0, setup().space.dim)))
+
+
 def load(folder, seed):
     config_, params = checkpoint.load_params(folder, seed)
-    return sl.Agent(config_, setup().space, setup().networks, params)
+    drawn = setup().space.sample_prior(jax.random.key(9), (COUNT,))
+    return sl.Agent(config_, setup().space, setup().networks, params, drawn)
 
 
 @pytest.fixture(scope="module")
@@ -60,20 +70,29 @@ def test_each_seed_has_its_own_parameters(run):
         assert_same(load(folder, seed).params, one_seed(params, seed))
 
 
-def test_load_needs_nothing_but_the_folder(tmp_path):
+@pytest.mark.parametrize(("inference", "count"), [("hypotheses", 256), ("amortised", 0)])
+def test_load_needs_nothing_but_the_folder(tmp_path, inference, count):
     """`sl.load` builds the point robot's networks, whose parameters these are."""
-    own = sl.make_setup(config())
+    own = sl.make_setup(config(inference=inference, hypotheses=256))
     state = jax.eval_shape(lambda key: sl.init(own, key), jax.random.key(0))
     params = jax.tree.map(lambda x: jnp.full((1, *x.shape), 0.25, x.dtype), state.params)
-    checkpoint.write_config(tmp_path, config(), seeds=1)
+    checkpoint.write_config(tmp_path, own.config, seeds=1)
     with Checkpoints(tmp_path) as saved:
         saved.save(1, state._replace(params=params, key=jax.random.key(0), **BARE), [])
     for path in (tmp_path, str(tmp_path)):
         agent = sl.load(path)
         assert_same(agent.params, one_seed(params))
-        assert agent.config == config()
+        assert agent.config == own.config
+        assert (agent.params.reward == {}) == (inference == "amortised")
+        assert agent.hypotheses.shape == (count, own.space.dim)
+        np.testing.assert_array_equal(agent.hypotheses, sl.load(path).hypotheses)
+        if count:
+            assert_from_the_prior(np.asarray(agent.hypotheses))
         z = agent.sample_z(agent.prior(), jax.random.key(0))
-        assert agent.act(jnp.zeros(2), z).shape == (2,)
+        action = agent.act(jnp.zeros(2), z)
+        assert action.shape == (2,)
+        belief = agent.update(agent.prior(), sl.Transition(z[:2], action, 1.0, 0.0, z[:2], 0.0))
+        assert belief.log_weights.shape == (count,)
 
 
 BARE = {"optimisers": (), "replay": (), "updates": np.zeros(1), "train_tasks": (), "test_tasks": ()}
@@ -82,6 +101,7 @@ BARE = {"optimisers": (), "replay": (), "updates": np.zeros(1), "train_tasks": (
 def test_prior_has_seen_nothing(agent):
     belief = agent.prior()
     assert int(belief.steps) == 0
+    np.testing.assert_array_equal(belief.log_weights, np.zeros(COUNT))
     categorical, gaussian = agent.distribution(belief)
     np.testing.assert_allclose(jnp.exp(categorical.logits), 1 / 3, rtol=1e-6)
     assert (float(gaussian.mean[0]), float(gaussian.variance[0])) == (0.0, 1.0)
@@ -98,34 +118,79 @@ def test_streaming_equals_batch_inference(agent, steps):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
+def test_streaming_equals_weighing_whole_episodes(agent, steps):
+    belief = stream(agent, steps, range(STEPS))
+    expected = hypotheses.Hypotheses(agent.hypotheses, jnp.zeros(COUNT))
+    for part in (slice(0, 4), slice(4, None)):
+        episode = jax.tree.map(lambda x, part=part: x[part], steps)
+        noise = jnp.float32(agent.config.hyper.reward_noise)
+        expected = hypotheses.update(agent.networks, agent.params, expected, episode, noise)
+    np.testing.assert_allclose(belief.log_weights, expected.log_weights, rtol=1e-4, atol=1e-4)
+    assert np.ptp(expected.log_weights) > 0.1
+
+
 def test_reward_matters_and_training_reward_does_not(agent, steps):
     belief = stream(agent, steps, range(STEPS))
     shaped = stream(agent, steps._replace(train_reward=steps.train_reward * jnp.nan), range(STEPS))
-    np.testing.assert_array_equal(belief.total, shaped.total)
     silent = stream(agent, steps._replace(reward=0 * steps.reward), range(STEPS))
-    assert not np.allclose(belief.total, silent.total)
+    for name in ("total", "log_weights"):
+        np.testing.assert_array_equal(getattr(belief, name), getattr(shaped, name))
+        assert not np.allclose(getattr(belief, name), getattr(silent, name))
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_order_does_not_matter(agent, steps, seed):
     order = np.random.default_rng(seed).permutation(STEPS)
     ours, other = stream(agent, steps, order), stream(agent, steps, range(STEPS))
-    np.testing.assert_allclose(ours.total, other.total, rtol=1e-5, atol=1e-5)
+    for name in ("total", "log_weights"):
+        one, same = getattr(ours, name), getattr(other, name)
+        np.testing.assert_allclose(one, same, rtol=1e-5, atol=1e-5)
 
 
-def test_prior_draws_where_nothing_was_seen(agent):
-    draws = np.stack([agent.sample_z(agent.prior(), key) for key in keys(200)])
-    assert draws.shape == (200, 4)
+@pytest.mark.parametrize("weights", [np.ones(COUNT), np.arange(COUNT)], ids=["prior", "other"])
+def test_draws_follow_the_weights(agent, weights):
+    belief = agent.prior()
+    if np.ptp(weights):
+        belief = dataclasses.replace(belief, log_weights=jnp.log(weights.astype(np.float32)))
+    draws = np.stack([agent.sample_z(belief, key) for key in keys(400)])
+    same = np.all(draws[:, None] == np.asarray(agent.hypotheses), axis=-1)
+    np.testing.assert_array_equal(same.sum(axis=1), 1)
+    np.testing.assert_allclose(same.mean(axis=0), weights / weights.sum(), atol=0.06)
+
+
+@pytest.mark.parametrize("goal", [1.0, -1.0])
+def test_a_silent_walk_rules_its_side_out(agent, goal):
+    """With an exact reward model, where it matters that nothing was paid."""
+    told = dataclasses.replace(agent, networks=informed(setup()).networks)
+    obs = -goal * jnp.array([[0.0], [0.5], [1.0]])
+    action = -goal * jnp.ones((3, 1))
+    out = jax.vmap(line().step, in_axes=(0, 0, None))(obs, action, jnp.float32(goal))
+    assert not np.any(np.asarray(out.reward))
+    walk = sl.Transition(obs, action, out.reward, out.train_reward, out.obs, out.done)
+    belief = stream(told, walk, range(3))
+    draws = np.stack([told.sample_z(belief, key) for key in keys(50)])
+    assert np.all(np.sign(draws[:, -1]) == goal)
+    assert len(np.unique(draws[:, -1])) > 3  # and nothing else
+
+
+def assert_from_the_prior(draws):
+    assert draws.shape[1:] == (4,)
     assert np.all(np.sort(draws[:, :3], axis=1) == [0, 0, 1])
     np.testing.assert_allclose(draws[:, :3].mean(axis=0), 1 / 3, atol=0.12)
     assert abs(draws[:, 3].std() - 1.0) < 0.15
+
+
+def test_prior_draws_where_nothing_was_seen(by_encoder):
+    belief = by_encoder.prior()
+    assert_from_the_prior(np.stack([by_encoder.sample_z(belief, key) for key in keys(200)]))
 
 
 def keys(n):
     return jax.random.split(jax.random.key(0), n)
 
 
-def test_draws_follow_the_belief(agent, steps):
+def test_draws_follow_the_encoders_posterior(by_encoder, steps):
+    agent = by_encoder
     belief = stream(agent, steps, range(STEPS))
     _, gaussian = agent.distribution(belief)
     draws = np.stack([agent.sample_z(belief, key)[3] for key in keys(200)])
@@ -165,7 +230,7 @@ def test_numpy_and_plain_numbers_will_do(agent):
     transition = sl.Transition(one, one, 1.0, 0.0, one, 0.0)
     as_arrays = jax.tree.map(jnp.asarray, transition)
     beliefs = [agent.update(agent.prior(), t) for t in (transition, as_arrays)]
-    np.testing.assert_array_equal(beliefs[0].total, beliefs[1].total)
+    assert_same(*beliefs)
     assert int(beliefs[0].steps) == 1
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from tiny import TRACES, assert_same, config, go_on, programs, train
+from tiny import TRACES, assert_same, config, go_on, one_seed, programs, setup, train
 
 from structlat_jax import checkpoint, sweep
 from structlat_jax.checkpoint import CONFIG_FILE, CheckpointError, Checkpoints
@@ -53,6 +53,19 @@ def test_interrupted_equals_uninterrupted(tmp_path):
     assert len(TRACES) == traces  # the same program goes on
     assert_same(again, straight)
     assert_same(its_metrics[-1], metrics[-1])
+
+
+def test_a_state_without_a_reward_model_comes_back(tmp_path):
+    made = sweep.make_programs(setup(inference="amortised"), 1)
+    state = made.init(sweep.seed_numbers(made, 0))
+    checkpoint.write_config(tmp_path, setup(inference="amortised").config, seeds=1)
+    with Checkpoints(tmp_path) as saved:
+        saved.save(2, state, [])
+        found, _ = saved.restore(jax.eval_shape(made.init, sweep.seed_numbers(made, 0)))
+    assert_same(found, state)
+    config_, params = checkpoint.load_params(tmp_path, 0)
+    assert config_.structure.inference == "amortised"
+    assert_same(params, one_seed(state.params))
 
 
 def test_the_last_ones_are_kept(tmp_path):

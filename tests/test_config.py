@@ -160,6 +160,20 @@ def test_cross_field_rules(changes, names):
     Config().replace(**relaxed)
 
 
+@pytest.mark.parametrize("count", [3, 6, 100, 127, 2**20 - 1])
+def test_hypotheses_are_a_power_of_two(count):
+    assert refusal(hypotheses=count) == f"hypotheses must be a power of two from 2 up, not {count}."
+    for allowed in (2, 64, 2**20):
+        assert Config().replace(hypotheses=allowed).structure.hypotheses == allowed
+
+
+def test_the_papers_preset_infers_and_steps_as_the_paper_does():
+    paper = PRESETS["paper"]
+    assert paper.structure.inference == "amortised"
+    assert paper.hyper.lr_end == 1.0  # no decay
+    assert Config().structure.inference == "hypotheses"
+
+
 @given(st.text(max_size=12))
 def test_unknown_field(name):
     if name not in FIELDS:

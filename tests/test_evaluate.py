@@ -1,4 +1,8 @@
-"""The adaptation protocol: which z each episode uses, and what it may and may not look at."""
+"""The adaptation protocol: which z each episode uses, and what it may and may not look at.
+
+Both kinds of inference pass the same tests; what is particular to hypotheses is in
+``test_evaluate_hypotheses.py``.
+"""
 
 import dataclasses
 import inspect
@@ -14,10 +18,11 @@ from structlat_jax import evaluate as module
 from structlat_jax.envs import point_robot
 from structlat_jax.evaluate import Adaptation, evaluate, last_return, oracle_returns
 from structlat_jax.inference import context_features, infer
-from structlat_jax.meta_train import make_setup
+from structlat_jax.setup import make_setup
 from structlat_jax.types import Transition
 
 TASKS = jnp.array([1.0, -1.0])
+INFERENCES = ("hypotheses", "amortised")
 S = setup().config.structure
 PRIOR, EPISODES, REPEATS = S.eval_prior_episodes, S.eval_episodes, S.eval_repeats
 
@@ -30,24 +35,30 @@ def network_params(seed=0):
 
 
 @cache
-def program():
+def program(inference):
     """`evaluate` of the tiny setup, compiled once."""
-    run = jax.jit(lambda params, tasks, key: evaluate(setup(), config().hyper, params, tasks, key))
+    own, hyper = setup(inference=inference), config().hyper
+    run = jax.jit(lambda params, tasks, key: evaluate(own, hyper, params, tasks, key))
     with quick_compile():
         run(network_params(), TASKS, jax.random.key(0))
     return run
 
 
+@pytest.fixture(scope="module", params=INFERENCES)
+def inference(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def found():
-    return program()(network_params(), TASKS, jax.random.key(4))
+def found(inference):
+    return program(inference)(network_params(), TASKS, jax.random.key(4))
 
 
 def test_shapes(found):
     lead = (len(TASKS), REPEATS, EPISODES)
     dim, blocks = setup().space.dim, len(setup().space.blocks)
     expected = Adaptation(
-        lead, (*lead, HORIZON + 1, 1), (*lead, dim), (*lead, dim), (*lead, blocks)
+        lead, lead, (*lead, HORIZON + 1, 1), (*lead, dim), (*lead, dim), (*lead, blocks)
     )
     assert jax.tree.map(lambda x: x.shape, found) == expected
 
@@ -76,7 +87,7 @@ def test_actions_are_the_mode_and_z_is_held_for_an_episode(found):
     assert np.abs(np.asarray(t.action)).max() > 0.05
 
 
-def test_beliefs_gather_all_earlier_episodes(found):
+def test_beliefs_gather_all_earlier_episodes(inference, found):
     own = setup()
     t = deterministic(found, network_params())
     features = context_features(t, config().hyper.context_reward_scale, False)
@@ -85,16 +96,19 @@ def test_beliefs_gather_all_earlier_episodes(found):
         mask = jnp.arange(EPISODES * HORIZON) < episode * HORIZON
         mask = jnp.broadcast_to(mask, features.shape[:-1])
         posterior = infer(own.networks, own.space, network_params().encoder, features, mask)
-        np.testing.assert_allclose(
-            found.belief[:, :, episode], own.space.mean(posterior), rtol=1e-3, atol=1e-4
-        )
+        if inference == "amortised":
+            np.testing.assert_allclose(
+                found.belief[:, :, episode], own.space.mean(posterior), rtol=1e-3, atol=1e-4
+            )
         np.testing.assert_allclose(
             found.kl[:, :, episode], own.space.kl(posterior), rtol=1e-3, atol=1e-3
         )
 
 
-def test_the_first_belief_is_the_prior(found):
-    np.testing.assert_allclose(found.belief[:, :, 0], [[[1 / 3, 1 / 3, 1 / 3, 0.0]] * REPEATS] * 2)
+def test_the_first_belief_is_the_prior(inference, found):
+    if inference == "amortised":
+        expected = [[[1 / 3, 1 / 3, 1 / 3, 0.0]] * REPEATS] * 2
+        np.testing.assert_allclose(found.belief[:, :, 0], expected)
     np.testing.assert_allclose(found.kl[:, :, 0], 0.0, atol=1e-6)
     assert np.all(np.asarray(found.kl[:, :, 1:]).sum(-1) > 0)
 
@@ -108,17 +122,36 @@ def test_first_episodes_use_prior_draws(found):
     assert len(np.unique(prior[:, 3])) == len(prior)
 
 
-def test_only_later_episodes_listen_to_the_encoder(found):
-    other = network_params()._replace(encoder=network_params(1).encoder)
-    changed = program()(other, TASKS, jax.random.key(4))
-    np.testing.assert_array_equal(changed.z[:, :, :PRIOR], found.z[:, :, :PRIOR])
-    np.testing.assert_array_equal(changed.path[:, :, :PRIOR], found.path[:, :, :PRIOR])
-    later, its = np.asarray(changed.z[:, :, PRIOR:, 3]), np.asarray(found.z[:, :, PRIOR:, 3])
-    assert np.all(np.abs(later - its) > 1e-4)
+READER = {"hypotheses": "reward", "amortised": "encoder"}
+"""Which network the posterior comes from."""
 
 
-def test_prior_draws_follow_the_prior():
-    many = program()(network_params(), jnp.ones(2000), jax.random.key(1)).z[:, :, :PRIOR]
+def test_only_later_episodes_listen_to_what_was_seen(inference, found):
+    reader = READER[inference]
+    other = network_params()._replace(**{reader: getattr(network_params(1), reader)})
+    changed = program(inference)(other, TASKS, jax.random.key(4))
+    for name in ("z", "path", "returns"):
+        its, ours = (np.asarray(getattr(x, name))[:, :, :PRIOR] for x in (changed, found))
+        np.testing.assert_array_equal(its, ours)
+    assert np.all(np.abs(changed.belief - found.belief)[:, :, 1:, 3] > 1e-5)
+    later, its = (np.asarray(x.z[:, :, PRIOR:, 3]) for x in (changed, found))
+    assert np.any(np.abs(later - its) > 1e-4)
+    if inference == "amortised":
+        assert np.all(np.abs(later - its) > 1e-4)
+
+
+def test_the_papers_inference_is_reported_beside_any_other():
+    """The same key gives it the same episodes, whatever the configured inference is."""
+    with_hypotheses, paper = (
+        program(inference)(network_params(), TASKS, jax.random.key(4)) for inference in INFERENCES
+    )
+    np.testing.assert_array_equal(paper.amortised, paper.returns)
+    np.testing.assert_allclose(with_hypotheses.amortised, paper.returns, atol=1e-5)
+    assert not np.allclose(with_hypotheses.returns, paper.returns, atol=1e-3)
+
+
+def test_prior_draws_follow_the_prior(inference):
+    many = program(inference)(network_params(), jnp.ones(2000), jax.random.key(1)).z[:, :, :PRIOR]
     classes = np.asarray(many[..., :3]).mean(axis=(0, 1, 2))
     gaussian = np.asarray(many[..., 3]).ravel()
     np.testing.assert_allclose(classes, 1 / 3, atol=0.03)
@@ -126,31 +159,34 @@ def test_prior_draws_follow_the_prior():
     assert abs(gaussian.std() - 1.0) < 0.05
 
 
-def test_deterministic_given_the_key(found):
-    assert_same(program()(network_params(), TASKS, jax.random.key(4)), found)
-    other = program()(network_params(), TASKS, jax.random.key(5))
+def test_deterministic_given_the_key(inference, found):
+    assert_same(program(inference)(network_params(), TASKS, jax.random.key(4)), found)
+    other = program(inference)(network_params(), TASKS, jax.random.key(5))
     assert not np.any(np.asarray(other.z[..., 3]) == np.asarray(found.z[..., 3]))
 
 
-def test_tasks_repeats_and_episodes_have_their_own_draws(found):
-    draws = np.asarray(found.z[..., 3]).ravel()
+def test_tasks_repeats_and_episodes_have_their_own_draws(inference, found):
+    """Two later episodes may follow the same hypothesis."""
+    episodes = EPISODES if inference == "amortised" else PRIOR
+    draws = np.asarray(found.z[:, :, :episodes, 3]).ravel()
     assert len(np.unique(draws)) == draws.size
 
 
-def test_the_task_itself_is_hidden():
+def test_the_task_itself_is_hidden(inference):
     """Where no reward was paid, evaluations of different tasks cannot be told apart."""
-    far = program()(network_params(), jnp.array([50.0, 60.0]), jax.random.key(4))
-    near = program()(network_params(), jnp.array([-70.0, 50.0]), jax.random.key(4))
+    run = program(inference)
+    far = run(network_params(), jnp.array([50.0, 60.0]), jax.random.key(4))
+    near = run(network_params(), jnp.array([-70.0, 50.0]), jax.random.key(4))
     assert not np.any(np.asarray(far.returns))
     assert_same(far, near)
 
 
-def test_training_reward_is_never_seen(found):
+def test_training_reward_is_never_seen(inference, found):
     def step(state, action, task):
         return line().step(state, action, task)._replace(train_reward=jnp.nan)
 
-    blind = dataclasses.replace(setup(), env=dataclasses.replace(line(), step=step))
-    hyper = config().hyper
+    own, hyper = setup(inference=inference), config().hyper
+    blind = dataclasses.replace(own, env=dataclasses.replace(line(), step=step))
     run = jax.jit(lambda params, key: evaluate(blind, hyper, params, TASKS, key))
     with quick_compile():
         assert_same(run(network_params(), jax.random.key(4)), found)
@@ -161,10 +197,10 @@ def test_no_replay_and_no_hidden_randomness():
     assert names == ["setup", "hyper", "params", "tasks", "key"]
 
 
-def test_keys_are_used_once():
+def test_keys_are_used_once(inference):
     # The checker takes the transposes that vmap adds for reuse: one task, one repeat.
     def one(params, task, key):
-        return module._adapt(setup(), config().hyper, params, task, key)
+        return module._adapt(setup(inference=inference), config().hyper, params, task, key)
 
     with jax.debug_key_reuse(True), quick_compile():
         found = jax.jit(one)(network_params(), jnp.float32(1.0), jax.random.key(0))
@@ -176,7 +212,7 @@ def test_last_return_is_the_mean_of_last_episodes():
         jnp.zeros((2, 3, 4)).at[..., -1].set(jnp.arange(6.0).reshape(2, 3)).at[..., 0].set(9.0)
     )
     empty = jnp.zeros(0)
-    assert float(last_return(Adaptation(returns, empty, empty, empty, empty))) == 2.5
+    assert float(last_return(Adaptation(returns, empty, empty, empty, empty, empty))) == 2.5
 
 
 def test_untrained_agent_on_the_point_robot():

@@ -32,9 +32,10 @@ from structlat_jax.meta_train import (
     collect,
     init,
     kl_weight,
-    make_setup,
     meta_step,
+    step_size_share,
 )
+from structlat_jax.setup import make_setup
 
 
 def first_state(seed=0):
@@ -131,6 +132,43 @@ def test_kl_ramp(updates, expected):
 def test_kl_weight_without_a_ramp():
     hyper = Hyper(kl_weight_start=1.0, kl_weight=3.0, kl_ramp_updates=0.0)
     assert [float(kl_weight(hyper, jnp.int32(u))) for u in (0, 1, 9)] == [1.0, 3.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("updates", "share"), [(0, 1.0), (10, 1.0), (15, 0.875), (20, 0.75), (30, 0.5), (99, 0.5)]
+)
+def test_step_sizes_decay(updates, share):
+    hyper = Hyper(lr=2.0, encoder_lr=8.0, lr_end=0.5, lr_decay_start=10.0, lr_decay_end=30.0)
+    assert float(step_size_share(hyper, jnp.int32(updates))) == pytest.approx(share)
+    now, before = (coefficients_at(hyper, jnp.int32(u)) for u in (updates, 0))
+    assert float(now.lr) == pytest.approx(2.0 * share)
+    assert float(now.encoder_lr) == pytest.approx(8.0 * share)
+    for name in set(now._fields) - {"lr", "encoder_lr", "kl_weight", "silent_weight"}:
+        assert getattr(now, name) == getattr(before, name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"lr_end": 1.0}, [1.0, 1.0, 1.0, 1.0]),
+        ({"lr_end": 0.25, "lr_decay_end": 10.0}, [1.0, 1.0, 0.25, 0.25]),  # no span: a step
+        ({"lr_end": 0.25, "lr_decay_end": 5.0}, [1.0, 1.0, 0.25, 0.25]),  # an end before the start
+    ],
+)
+def test_step_sizes_without_a_decay(changes, expected):
+    hyper = Hyper(**{"lr_decay_start": 10.0, "lr_decay_end": 30.0, **changes})
+    shares = [float(step_size_share(hyper, jnp.int32(u))) for u in (0, 10, 11, 99)]
+    assert shares == pytest.approx(expected)
+
+
+def test_nothing_is_learned_once_the_step_sizes_are_zero():
+    made, _ = programs(1)
+    state, _ = train(1, 0, 1)
+    before = jax.tree.map(np.asarray, one_seed(state.params))
+    stopped = config(lr_end=0.0, lr_decay_start=0.0, lr_decay_end=1.0).hyper
+    after = one_seed(go_on(1, state, 1, sweep.spread(made, stopped))[0].params)
+    for name in ("encoder", "q", "v", "policy", "reward"):
+        assert_same(getattr(after, name), getattr(before, name))
 
 
 def test_coefficients_come_from_the_hyper_parameters():

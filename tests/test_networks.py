@@ -86,6 +86,7 @@ def test_heads_have_the_shapes_that_the_losses_expect():
 
     assert shapes(nets.q, params.q, obs, action, z) == (2, 5, 7)
     assert shapes(nets.v, params.v, obs, z) == (5, 7)
+    assert shapes(nets.reward, params.reward, obs, action, z) == (5, 7)
     assert shapes(nets.policy, params.policy, obs, z) == ((5, 7, ACTION),) * 2
     assert shapes(nets.encode, params.encoder, features) == (5, 9, STAT)
 
@@ -101,6 +102,23 @@ def test_q_is_each_critic_on_observation_action_and_latent():
         np.testing.assert_allclose(got[i], expected, rtol=1e-3, atol=1e-4)
 
 
+def test_reward_model_is_a_network_of_observation_action_and_latent():
+    nets = networks()
+    reward = randomised(jax.eval_shape(nets.init, jax.random.key(0)).reward)
+    parts = [normal(6, width) for width in (OBS, ACTION, LATENT)]
+    expected = numpy_mlp(reward, np.concatenate(parts, -1))[:, 0]
+    got = jax.jit(nets.reward)(reward, *parts)
+    np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_there_is_no_reward_model_where_nothing_needs_one():
+    nets = networks(inference="amortised")
+    assert nets.reward_net is None
+    params, full = (jax.eval_shape(n.init, jax.random.key(0)) for n in (nets, networks()))
+    assert params.reward == {}
+    assert params == full._replace(reward={})
+
+
 def test_twins_differ_and_the_target_starts_as_a_copy():
     params = initial()
     kernels = params.q["params"]["kernel_0"]
@@ -110,7 +128,7 @@ def test_twins_differ_and_the_target_starts_as_a_copy():
 
 def test_seeds_differ():
     a, b = (initial(seed) for seed in (0, 1))
-    for name in ("encoder", "q", "v", "policy"):
+    for name in ("encoder", "q", "v", "policy", "reward"):
         first, second = (getattr(p, name)["params"]["kernel_0"] for p in (a, b))
         assert np.max(np.abs(first - second)) > 1e-3
 

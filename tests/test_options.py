@@ -6,7 +6,8 @@ import pytest
 from tiny import all_finite, config, line, quick_compile
 
 from structlat_jax.evaluate import evaluate
-from structlat_jax.meta_train import init, make_setup, meta_step
+from structlat_jax.meta_train import init, meta_step
+from structlat_jax.setup import make_setup
 
 CASES = {
     "gaussian, pearl": {
@@ -14,8 +15,13 @@ CASES = {
         "precision": "softplus",
         "init": "pearl",
         "prior_factor": False,
+        "hypotheses": 2,
     },
-    "categorical, no exploring": {"latent": "cat:2x4", "explore_episodes": 0},
+    "categorical, no exploring, amortised": {
+        "latent": "cat:2x4",
+        "explore_episodes": 0,
+        "inference": "amortised",
+    },
     "exact, next observation": {"latent": "dir:2x4", "kl": "exact", "next_obs_in_context": True},
     "mixed, prior, printed": {
         "latent": "gau:1,dir:3x5,cat:1x3",
@@ -42,6 +48,9 @@ def test_structure_options_need_no_special_case(changes):
         adaptation = adapt(own, own.config.hyper, state.params, state.test_tasks, state.key)
     assert all_finite((state.params, metrics.losses, adaptation))
     assert adaptation.z.shape == (2, 2, 4, own.space.dim)
+    amortised = own.config.structure.inference == "amortised"
+    assert (state.params.reward == {}) == amortised
+    assert bool(metrics.losses.reward == 0) == amortised
     missing = [n for n in ("explore", "posterior") if changes.get(f"{n}_episodes") == 0]
     for name in ("prior", "explore", "posterior"):
         assert bool(jnp.isnan(getattr(metrics, f"{name}_return"))) == (name in missing)

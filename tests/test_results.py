@@ -51,10 +51,12 @@ def hand_made():
 
 def test_summarise():
     test, oracle = hand_made(), np.full((2, 2), 16.0)
-    found = results.summarise(test, test / 2, oracle, prior_episodes=2)
+    found = results.summarise(test, test / 2, test / 4, oracle, prior_episodes=2)
     assert found["test_return"]["per_seed"] == [6.0, 10.0]
     assert found["test_return"]["mean"] == 8.0
     assert found["train_return"]["per_seed"] == [3.0, 5.0]
+    assert found["amortised_return"]["per_seed"] == [1.5, 2.5]
+    assert found["amortised_return"]["mean"] == 2.0
     assert found["prior_return"] == 0.5
     assert found["first_posterior_return"] == 4.0
     assert found["tasks_reached_by_prior"] == 1 / 8
@@ -132,7 +134,7 @@ def test_status_line():
 
 def table_text(returns):
     summary = {
-        **results.summarise(returns, returns, np.full((len(returns), 2), 16.0), 2),
+        **results.summarise(returns, returns, returns / 4, np.full((len(returns), 2), 16.0), 2),
         "latent": "gau:2",
         "updates": 1000,
         "seeds": len(returns),
@@ -151,10 +153,13 @@ def test_results_table_prints_percent_of_oracle():
     assert "2 seeds" in text
     assert "8.00 ± 2.83 (95 %" in text
     assert "50.0 of 16.00" in text
+    assert "with the encoder's posterior" in text
+    assert "2.00 ± 0.71 (95 %" in text
     assert "3.14 nats" in text
 
 
 def test_results_table_of_one_seed_claims_no_spread():
     text = table_text(hand_made()[:1])
     assert "6.00 (one seed)" in text
+    assert "1.50 (one seed)" in text
     assert "±" not in text

@@ -28,7 +28,8 @@ from tiny import (
 
 from structlat_jax import sweep
 from structlat_jax.checkpoint import Checkpoints, keys_to_data, load_params
-from structlat_jax.meta_train import make_setup, meta_step
+from structlat_jax.meta_train import meta_step
+from structlat_jax.setup import make_setup
 
 STEPS = 10  # of five updates each
 FIRST = 3

@@ -16,7 +16,8 @@ from structlat_jax import sweep
 from structlat_jax.checkpoint import keys_to_data
 from structlat_jax.config import Config
 from structlat_jax.envs import Env, Step
-from structlat_jax.meta_train import Setup, make_setup
+from structlat_jax.networks import Networks
+from structlat_jax.setup import Setup, make_setup
 
 TRACES = []
 """One entry for each time that a rollout of `setup` was traced."""
@@ -45,11 +46,17 @@ SIZES = {
     "explore_episodes": 2,
     "posterior_episodes": 1,
     "replay_steps": 60,
+    "hypotheses": 16,
     "eval_episodes": 4,
     "eval_prior_episodes": 2,
     "eval_repeats": 2,
 }
 HYPER = {"kl_ramp_updates": 10.0, "kl_weight_start": 0.0, "kl_weight": 0.1}
+
+
+def paid(distance: Any) -> Any:
+    """The sparse reward at a distance from the goal of the line."""
+    return jnp.where(distance <= RADIUS, 1.0 - distance, 0.0)
 
 
 def line() -> Env:
@@ -64,8 +71,7 @@ def line() -> Env:
     def step(state, action, task):
         position = state + 0.5 * jnp.clip(action, -1.0, 1.0)
         distance = jnp.abs(position[0] - task)
-        sparse = jnp.where(distance <= RADIUS, 1.0 - distance, 0.0)
-        return Step(position, position, sparse, -distance, jnp.zeros(()))
+        return Step(position, position, paid(distance), -distance, jnp.zeros(()))
 
     return Env(
         name="line",
@@ -164,6 +170,21 @@ def following_z(params: Any) -> Any:
         "bias_head": jnp.array([0.0, -20.0]),
     }
     return params._replace(policy={"params": policy})
+
+
+@dataclasses.dataclass(frozen=True)
+class Informed(Networks):
+    """Networks with an exact reward model of the line: the last number of z, by its sign, says
+    where the goal is."""
+
+    def reward(self, params: Any, obs: Any, action: Any, z: Any) -> Any:
+        position = obs[..., 0] + 0.5 * jnp.clip(action[..., 0], -1.0, 1.0)
+        return paid(jnp.abs(position - jnp.sign(z[..., -1])))
+
+
+def informed(own: Setup) -> Setup:
+    """The same setup with an exact reward model."""
+    return dataclasses.replace(own, networks=Informed(**vars(own.networks)))
 
 
 def one_seed(tree: Any, seed: int = 0) -> Any:

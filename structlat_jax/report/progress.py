@@ -121,6 +121,7 @@ def results_table(results: dict[str, Any]) -> Table:
     rows = [
         ("test return, last episode", spread(results["test_return"])),
         ("  % of oracle", f"{results['percent_of_oracle']:.1f} of {results['oracle_return']:.2f}"),
+        ("  with the encoder's posterior", spread(results["amortised_return"])),
         ("train return, last episode", spread(results["train_return"])),
         ("prior episodes' return", f"{results['prior_return']:.2f}"),
         ("first posterior episode's return", f"{results['first_posterior_return']:.2f}"),

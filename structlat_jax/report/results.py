@@ -46,12 +46,17 @@ def episodes_until_level(returns: np.ndarray, level: float) -> int | None:
 
 
 def summarise(
-    test: np.ndarray, train: np.ndarray, oracle_test: np.ndarray, prior_episodes: int
+    test: np.ndarray,
+    train: np.ndarray,
+    amortised: np.ndarray,
+    oracle_test: np.ndarray,
+    prior_episodes: int,
 ) -> dict[str, Any]:
     """The numbers of an evaluation.
 
     Args:
       test, train: Returns ``[S, T, R, E]`` on test and on training tasks.
+      amortised: Returns on test tasks with the encoder's posterior, ``[S, T, R, E]``.
       oracle_test: Return of the oracle on the test tasks, ``[S, T]``.
       prior_episodes: How many episodes used the prior.
 
@@ -64,6 +69,7 @@ def summarise(
     reached = (test[..., :prior_episodes] > 0).any(axis=-1)
     return {
         "test_return": headline,
+        "amortised_return": over_seeds(last_episode(amortised)),
         "train_return": over_seeds(last_episode(train)),
         "prior_return": float(test[..., :prior_episodes].mean()),
         "first_posterior_return": first_posterior,

@@ -21,7 +21,11 @@ ADAPTATION_FILE = "adaptation.npz"
 METRICS_FILE = "metrics.csv"
 
 _TEXT = {"axes"}
-_DEPTHS = {**dict.fromkeys(("returns", "path", "z", "belief", "kl"), 4), "oracle": 2, "label": 2}
+_DEPTHS = {
+    **dict.fromkeys(("returns", "amortised", "path", "z", "belief", "kl"), 4),
+    "oracle": 2,
+    "label": 2,
+}
 
 
 class RunFiles(NamedTuple):

@@ -13,6 +13,7 @@ import numpy as np
 
 from structlat_jax.checkpoint import CheckpointError
 from structlat_jax.report import results, statistics
+from structlat_jax.report.links import links
 from structlat_jax.report.run_files import RESULTS_FILE, RunFiles
 
 TABLE_SCHEMA = 1
@@ -32,12 +33,14 @@ _KINDS = ("train", "test")
 _MEASURES = (
     "test_return",
     "percent_of_oracle",
+    "amortised_return",
     "train_return",
     "prior_return",
     "first_posterior_return",
     "first_posterior_share",
     "tasks_reached_by_prior",
     "episodes_to_80_percent_of_oracle",
+    "links",
 )
 
 
@@ -47,7 +50,7 @@ def paper_order(latents: Iterable[str]) -> list[str]:
 
 
 def build(runs: Sequence[RunFiles]) -> dict[str, Any]:
-    """The whole table, ready for JSON.
+    """The table of latent spaces, ready for JSON.
 
     Args:
       runs: Finished runs of different latent spaces with the same seeds, in any order.
@@ -60,26 +63,49 @@ def build(runs: Sequence[RunFiles]) -> dict[str, Any]:
       CheckpointError: if a run lacks a number, or if they do not share seeds and test tasks.
     """
     by_latent = {run.latent: run for run in runs}
-    ordered = [by_latent[latent] for latent in paper_order(by_latent)]
-    for run in ordered[1:]:
-        _require_pairs(ordered[0], run)
-    rows = [row(run) for run in ordered]
+    ordered = paper_order(by_latent)
+    rows = _rows({latent: by_latent[latent] for latent in ordered})
+    pairs = zip(rows[1:], rows[:-1], strict=True)
+    title = "Does the paper's ordering hold? Each row against the one before it"
+    return _table(by_latent[ordered[0]], rows, pairs, title)
+
+
+def build_arms(runs: dict[str, RunFiles]) -> dict[str, Any]:
+    """A table of variants of one latent space, by label; as `build`, but every row is compared
+    with the first."""
+    rows = _rows(runs)
+    pairs = ((one, rows[0]) for one in rows[1:])
+    return _table(next(iter(runs.values())), rows, pairs, "Each row against the first")
+
+
+def _rows(runs: dict[str, RunFiles]) -> list[dict[str, Any]]:
+    first, *others = runs.values()
+    for run in others:
+        _require_pairs(first, run)
+    return [{**row(run), "latent": label} for label, run in runs.items()]
+
+
+def _table(
+    run: RunFiles, rows: list[dict], pairs: Iterable[tuple[dict, dict]], title: str
+) -> dict[str, Any]:
     return {
         "schema_version": TABLE_SCHEMA,
-        "settings": {name: _number(ordered[0], name) for name in _SETTINGS},
+        "settings": {name: _number(run, name) for name in _SETTINGS},
         "rows": rows,
-        "comparisons": [compare(*pair) for pair in zip(rows[1:], rows[:-1], strict=True)],
+        "comparisons": [compare(*pair) for pair in pairs],
+        "comparisons_title": title,
     }
 
 
 def row(run: RunFiles) -> dict[str, Any]:
-    """One latent space.
+    """One run.
 
     Returns:
       ``latent``, ``paper_return`` (None if it has none), ``seeds``, ``not_finite_seeds`` (seed
       numbers; the measures are None unless it is empty), ``oracle_return``,
       ``seconds_per_seed_and_core``, and the measures. ``test_return`` holds mean, std,
-      ``mean_ci95``, ``iqm``, ``iqm_ci95``, per_seed.
+      ``mean_ci95``, ``iqm``, ``iqm_ci95``, per_seed; ``amortised_return`` the same for the
+      encoder's posterior, as in the paper; ``links`` are those of `links.links`.
     """
     finite, first = _finite(run), _number(run, "first_seed")
     return {
@@ -134,25 +160,31 @@ def _finite(run: RunFiles) -> np.ndarray:
 def _measures(run: RunFiles) -> dict[str, Any]:
     test, oracle = run.arrays["returns_test"], run.arrays["oracle_test"]
     prior = run.config.structure.eval_prior_episodes
-    summary = results.summarise(test, run.arrays["returns_train"], oracle, prior)
-    headline = summary["test_return"]
-    per_seed = np.array(headline["per_seed"])
-    iqm = statistics.interquartile_mean
-    last, level = headline["mean"], SHARE_OF_ORACLE * summary["oracle_return"]
+    train, amortised = run.arrays["returns_train"], run.arrays["amortised_test"]
+    summary = results.summarise(test, train, amortised, oracle, prior)
+    last, level = summary["test_return"]["mean"], SHARE_OF_ORACLE * summary["oracle_return"]
     own = {
-        "test_return": {
-            "mean": last,
-            "std": headline["std"],
-            "mean_ci95": statistics.bootstrap_interval(per_seed),
-            "iqm": float(iqm(per_seed)),
-            "iqm_ci95": statistics.bootstrap_interval(per_seed, iqm),
-            "per_seed": headline["per_seed"],
-        },
+        "test_return": _over_seeds(summary["test_return"]),
+        "amortised_return": _over_seeds(summary["amortised_return"]),
         "train_return": summary["train_return"]["mean"],
         "first_posterior_share": summary["first_posterior_return"] / last if last else None,
         "episodes_to_80_percent_of_oracle": results.episodes_until_level(test, level),
+        "links": links(run),
     }
     return {name: own.get(name, summary.get(name)) for name in _MEASURES}
+
+
+def _over_seeds(headline: dict[str, Any]) -> dict[str, Any]:
+    per_seed = np.array(headline["per_seed"])
+    iqm = statistics.interquartile_mean
+    return {
+        "mean": headline["mean"],
+        "std": headline["std"],
+        "mean_ci95": statistics.bootstrap_interval(per_seed),
+        "iqm": float(iqm(per_seed)),
+        "iqm_ci95": statistics.bootstrap_interval(per_seed, iqm),
+        "per_seed": headline["per_seed"],
+    }
 
 
 def _seconds(run: RunFiles) -> float:

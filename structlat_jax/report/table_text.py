@@ -24,8 +24,10 @@ class Section(NamedTuple):
 
 def sections(table: dict[str, Any]) -> list[Section]:
     """The cells of what `table.build` gives."""
-    made = [_returns(table["rows"]), _adaptation(table["rows"])]
-    return [*made, _ordering(table["comparisons"])] if table["comparisons"] else made
+    made = [_returns(table["rows"]), _adaptation(table["rows"]), _links(table["rows"])]
+    if not table["comparisons"]:
+        return made
+    return [*made, _comparisons(table["comparisons_title"], table["comparisons"])]
 
 
 def notes(table: dict[str, Any]) -> list[str]:
@@ -39,11 +41,15 @@ def notes(table: dict[str, Any]) -> list[str]:
         "In brackets: 95 % intervals over seeds, by percentile bootstrap; of the paired "
         "difference, Student's. With few seeds the bootstrap's are too narrow. IQM: interquartile "
         "mean over seeds.",
+        "Encoder's posterior: the same agents with the paper's inference, a product of one factor "
+        "per transition; everything else is with the configured one (see --inference).",
         f"The oracle knows the goal and returns {table['rows'][0]['oracle_return']:.2f}. "
         "The paper gives neither seeds nor spread, and not its protocol.",
         "Prior: mean return of the episodes before any context counts. First posterior: return of "
         "the episode after them, and its share of the last one's. Goals reached: by one of the "
         "prior episodes. Episodes: the first whose mean return is 80 % of the oracle's.",
+        "Found: rewarded in any episode before the last. Far: goals farther from every training "
+        "goal than the radius of the reward; near: all others.",
         "Seconds: training and evaluation of one seed on one core, without compilation (on an "
         "accelerator: divided by the seeds that it ran at once).",
         "Seeds needed: for a paired t-test at 5 %, two-sided, to see a difference like the one "
@@ -81,16 +87,20 @@ def _returns(rows: list[dict[str, Any]]) -> Section:
         found = row["test_return"]
         if found is None:
             bad = ", ".join(map(str, row["not_finite_seeds"]))
-            return (*start, f"not finite\nin seed {bad}", *[NOTHING] * 3)
+            return (*start, f"not finite\nin seed {bad}", *[NOTHING] * 4)
         return (
             *start,
             _spread(found["mean"], found["mean_ci95"]),
             _spread(found["iqm"], found["iqm_ci95"]),
             _number(row["percent_of_oracle"], 1),
             _number(row["train_return"]),
+            _number(row["amortised_return"]["mean"]),
         )
 
-    heads = ("latent", "paper", "seeds", "mean", "IQM", "% of\noracle", "train\ngoals")
+    heads = (
+        *("latent", "paper", "seeds", "mean", "IQM", "% of\noracle", "train\ngoals"),
+        "encoder's\nposterior",
+    )
     return Section("Return of the last episode on test goals", heads, [cells(row) for row in rows])
 
 
@@ -117,7 +127,28 @@ def _adaptation(rows: list[dict[str, Any]]) -> Section:
     return Section("How it gets there, on test goals", heads, [cells(row) for row in rows])
 
 
-def _ordering(comparisons: list[dict[str, Any]]) -> Section:
+def _links(rows: list[dict[str, Any]]) -> Section:
+    def cells(row):
+        if row["links"] is None:
+            return (row["latent"], *[NOTHING] * 5)
+        found = row["links"]
+        return (
+            row["latent"],
+            _percent(found["tasks_found"]),
+            _number(found["found_percent"], 0),
+            _number(found["near_percent"], 0),
+            _number(found["far_percent"], 0),
+            _percent(found["far_share"]),
+        )
+
+    heads = (
+        *("latent", "goals\nfound", "found:\n% of oracle", "near:\n% of oracle"),
+        *("far:\n% of oracle", "share\nof far"),
+    )
+    return Section("Where the rest is, on test goals", heads, [cells(row) for row in rows])
+
+
+def _comparisons(title: str, comparisons: list[dict[str, Any]]) -> Section:
     def cells(one):
         start = one["latent"], one["against"]
         if one["difference"] is None:
@@ -132,7 +163,6 @@ def _ordering(comparisons: list[dict[str, Any]]) -> Section:
         )
 
     heads = ("latent", "against", "probability\nof better", "difference", "seeds needed")
-    title = "Does the paper's ordering hold? Each row against the one before it"
     return Section(title, heads, [cells(one) for one in comparisons])
 
 

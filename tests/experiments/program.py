@@ -35,6 +35,7 @@ OPTIONS = {
     "explore-episodes": 1,
     "posterior-episodes": 1,
     "replay-steps": 400,
+    "hypotheses": 16,
     "eval-episodes": 4,
     "eval-prior-episodes": 2,
     "eval-repeats": 2,

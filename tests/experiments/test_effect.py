@@ -7,14 +7,15 @@ from tiny import HORIZON, config, following_z, line, quick_compile
 
 from experiments import effect
 from structlat_jax.agent import Agent
-from structlat_jax.meta_train import make_setup
+from structlat_jax.setup import make_setup
 
 
 def agent_of(latent):
     """An agent on the line whose action is the hyperbolic tangent of the last number of z."""
     setup = make_setup(config(latent=latent), line())
     params = following_z(setup.networks.init(jax.random.key(0)))
-    return Agent(setup.config, setup.space, setup.networks, params), setup.env
+    drawn = setup.space.sample_prior(jax.random.key(1), (4,))
+    return Agent(setup.config, setup.space, setup.networks, params, drawn), setup.env
 
 
 @pytest.fixture(autouse=True)

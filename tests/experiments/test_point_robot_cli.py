@@ -70,7 +70,7 @@ def test_results(finished):
     assert (found["seeds"], found["first_seed"]) == (SEEDS, OPTIONS["seed"])
     assert found["updates"] == 4 * PER_STEP  # rounded up to whole meta-steps
     assert found["env_steps"] == 4 * 4 * 4 * 20  # meta-steps, tasks, episodes, horizon
-    for name in ("test_return", "train_return"):
+    for name in ("test_return", "train_return", "amortised_return"):
         assert set(found[name]) == {"mean", "std", "ci95", "per_seed"}
         assert len(found[name]["per_seed"]) == SEEDS
         assert found[name]["mean"] == pytest.approx(np.mean(found[name]["per_seed"]))
@@ -92,13 +92,15 @@ def test_adaptation_agrees_with_the_results(finished):
         assert data["axes"].tolist() == ["seed", "task", "repeat", "episode"]
         for kind, tasks in (("test", 2), ("train", 4)):
             returns = data[f"returns_{kind}"]
-            assert returns.shape == (SEEDS, tasks, 2, 4)
+            assert returns.shape == data[f"amortised_{kind}"].shape == (SEEDS, tasks, 2, 4)
             assert data[f"path_{kind}"].shape == (SEEDS, tasks, 2, 4, 21, 2)
             assert data[f"z_{kind}"].shape == (SEEDS, tasks, 2, 4, 3)
             assert data[f"kl_{kind}"].shape == (SEEDS, tasks, 2, 4, 2)
             assert data[f"goal_{kind}"].shape == (SEEDS, tasks, 2)
             last = returns[..., -1].mean(axis=(1, 2))
             np.testing.assert_allclose(found[f"{kind}_return"]["per_seed"], last, rtol=1e-5)
+        last = data["amortised_test"][..., -1].mean(axis=(1, 2))
+        np.testing.assert_allclose(found["amortised_return"]["per_seed"], last, rtol=1e-5)
         np.testing.assert_allclose(found["oracle_return"], data["oracle_test"].mean(), rtol=1e-5)
         np.testing.assert_allclose(np.linalg.norm(data["goal_test"], axis=-1), 1.0, rtol=1e-5)
 
@@ -109,8 +111,10 @@ def test_metrics_have_a_row_per_meta_step_and_seed(finished):
     assert [(int(row["updates"]), int(row["seed"])) for row in rows] == expected
     evaluated = [int(row["updates"]) for row in rows if row["test_return"]]
     assert evaluated == [10, 10, 20, 20]
-    assert {"q", "v", "policy", "kl cat:1x2", "kl gau:1", "kl_weight"} <= set(rows[0])
-    assert all(np.isfinite(float(row["q"])) for row in rows)
+    assert {"q", "v", "policy", "reward", "kl cat:1x2", "kl gau:1", "kl_weight"} <= set(rows[0])
+    assert all(np.isfinite(float(row[name])) for row in rows for name in ("q", "reward"))
+    found = results_of(finished[0])["amortised_return"]["per_seed"][-1]
+    assert float(rows[-1]["test_amortised_return"]) == pytest.approx(found, abs=1e-6)
 
 
 def test_a_run_can_be_loaded(finished):
@@ -119,6 +123,29 @@ def test_a_run_can_be_loaded(finished):
         z = agent.sample_z(agent.prior(), jax.random.key(0))
         assert agent.act(np.zeros(2, np.float32), z).shape == (2,)
         assert agent.config.structure.latent == LATENT
+        assert agent.hypotheses.shape == (OPTIONS["hypotheses"], agent.space.dim)
+
+
+def test_a_run_with_the_papers_inference(tmp_path, here):
+    run = tmp_path / "run"
+    options = ("--inference", "amortised", "--seeds", 1, "--updates", 2 * PER_STEP, "--evals", 1)
+    done = here(*TINY, *options, "--out", run)
+    assert done.code == 0, done.err
+    found = results_of(run)
+    assert found["test_return"] == found["amortised_return"]
+    assert {float(row["reward"]) for row in rows_of(run)} == {0.0}
+    with np.load(run / "adaptation.npz") as data:
+        for kind in ("train", "test"):
+            np.testing.assert_array_equal(data[f"returns_{kind}"], data[f"amortised_{kind}"])
+    agent, env = sl.load(run), sl.envs.point_robot.make()
+    assert agent.params.reward == {}
+    z = agent.sample_z(agent.prior(), jax.random.key(0))
+    state = env.reset(jax.random.key(1), env.sample_tasks(jax.random.key(2), 1)[0])
+    obs = env.observe(state)
+    seen = sl.Transition(obs, agent.act(obs, z), 1.0, 0.0, obs, 0.0)
+    belief = agent.update(agent.prior(), seen)
+    assert belief.log_weights.shape == (0,)
+    assert np.all(np.isfinite(agent.sample_z(belief, jax.random.key(3))))
 
 
 def assert_same_numbers(run, other):

@@ -13,6 +13,7 @@ from tiny import SIZES
 from experiments import job, table1
 from structlat_jax import config as configuration
 from structlat_jax.checkpoint import write_config
+from structlat_jax.config import DEFAULT_UPDATES
 from structlat_jax.report import table
 from structlat_jax.report.progress import Bar
 
@@ -117,7 +118,7 @@ def test_resume_runs_what_is_not_finished(folder, table_here, trained, lost):
     [
         ("--width 5", "--width is 4 there and 5 here"),
         ("--seeds 4", "--seeds is 3 there and 4 here"),
-        ("--updates 99", "--updates is 48000 there and 99 here"),
+        ("--updates 99", f"--updates is {DEFAULT_UPDATES['cpu']} there and 99 here"),
         ("--latents gau:5", "--latents is 'gau:2;cat:1x3;gau:5' there and 'gau:5' here"),
     ],
 )
@@ -163,6 +164,7 @@ BAD = [
     ("--seeds 0", "--seeds"),
     ("--lr nan", "--lr"),
     ("--meta-batch 31", "--meta-batch"),
+    ("--hypotheses 100", "--hypotheses must be a power of two"),
     ("--resume", "--out"),
     ("--resume --overwrite --out run", "--overwrite"),
     ("--resume --out absent", "table_config.json"),

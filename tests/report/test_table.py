@@ -47,6 +47,10 @@ def test_a_row_by_hand():
         assert 2.0 <= low < 5.0 < high <= 8.0
     assert row["percent_of_oracle"] == pytest.approx(100 * 5 / 16)
     assert row["train_return"] == pytest.approx(7.5)
+    amortised = row["amortised_return"]
+    assert amortised["per_seed"] == [made_up.AMORTISED * value for value in SEEDS["gau:5"]]
+    assert amortised["mean"] == amortised["iqm"] == pytest.approx(2.5)
+    assert set(amortised) == set(found)
     assert row["prior_return"] == pytest.approx(5 * (0 + 0.25) / 2)
     assert row["first_posterior_return"] == pytest.approx(2.5)
     assert row["first_posterior_share"] == pytest.approx(0.5)
@@ -168,14 +172,14 @@ def test_a_device_that_says_no_number_is_refused():
 
 def test_markdown():
     text = table_text.markdown(built())
-    assert text.count("\n## ") == 2
+    assert text.count("\n## ") == 3
     assert "| dir:2x4 | 11.3 | 4 | 15.00 (" in text
     assert "| not reached |" in text
     assert "| gau:5 | cat:2x4 | 0.62 (" in text
     assert "| 1.00 (1.00 to 1.00) | +10.00 (+10.00 to +10.00) | told apart |" in text
     assert "seeds 0 to 3" in text
     widths = [line.count("|") for line in text.splitlines() if line.startswith("|")]
-    assert widths == [8] * 5 + [8] * 5 + [6] * 4
+    assert widths == [9] * 5 + [8] * 5 + [7] * 5 + [6] * 4
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -1,0 +1,138 @@
+"""What each choice of the default recipe is worth: variants of one agent side by side.
+
+python -m experiments.ablations --latent dir:2x4,gau:2 --seeds 5 --out runs/ablations
+
+Every arm is a run folder of its own, DIR/ARM, and all arms have the same seeds, so that each is
+compared with the first, the unchanged settings, seed by seed. At the end: DIR/table.md and
+DIR/table.json.
+"""
+
+import dataclasses
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from experiments import cli, job, rows
+from experiments.runner import Plan
+from structlat_jax import checkpoint
+from structlat_jax import config as configuration
+from structlat_jax.checkpoint import CheckpointError
+from structlat_jax.config import Config, ConfigError
+from structlat_jax.report import table
+from structlat_jax.report.run_files import read_run
+
+ABLATIONS_CONFIG_FILE = "ablations_config.json"
+UNCHANGED = "unchanged"
+
+DEFAULT_ARMS = (
+    "bridge=corrected",
+    "bridge=printed",
+    "kl=exact",
+    "prior_factor=false",
+    "init=pearl",
+    "explore_episodes=0",
+    "kl_weight=0.0003",
+    "kl_weight=0.03",
+    "context_best_of=1",
+    "silent_kl=0",
+    "task_focus=0",
+    "lr_end=1",
+)
+
+_TRUTH = {"true": True, "false": False}
+
+
+@click.command(cls=cli.SectionedCommand, help=__doc__.replace("\n\npython", "\n\n\b\npython"))
+@click.option(
+    "--arms",
+    multiple=True,
+    default=[";".join(DEFAULT_ARMS)],
+    metavar="CHANGES",
+    help="Arms with semicolons between them, each FIELD=VALUE or several joined by + (quote them); "
+    f"may be given several times.  [{';'.join(DEFAULT_ARMS)}]",
+)
+@job.run_options(seeds=5, default_folder="runs/ablations-DATE-TIME")
+@cli.config_options
+def command(
+    arms: Sequence[str], out: Path | None, overwrite: bool, resume: bool, **options: Any
+) -> int:
+    """See the module's docstring."""
+    plan = job.make_plan(options)
+    names = [one.strip() for text in arms for one in text.split(";")]
+    try:
+        configs = _configs(plan.config, names)
+    except ConfigError as error:
+        raise click.UsageError(f"--arms: {error}") from None
+    if resume:
+        out = job.require_folder(out, overwrite)
+        plan, configs = _saved(out, {**options, "arms": ";".join(names)})
+    else:
+        out = out or Path("runs") / f"ablations-{time.strftime('%Y%m%d-%H%M%S')}"
+        cli.prepare_folder(out, overwrite, ABLATIONS_CONFIG_FILE)
+        checkpoint.write_config(
+            out, plan.config, ABLATIONS_CONFIG_FILE, arms=names, **plan.records()
+        )
+    made = rows.make(
+        (name, out / _slug(name), dataclasses.replace(plan, config=config))
+        for name, config in configs.items()
+    )
+    console = Console()
+    with job.interruptible(out, console):
+        rows.train(made, console)
+        built = table.build_arms({row.label: read_run(row.folder) for row in made})
+        rows.report(built, out, console)
+    return 0
+
+
+def _configs(base: Config, arms: Any) -> dict[str, Config]:
+    """The configuration of each arm, the unchanged one first; raises `ConfigError`."""
+    if not isinstance(arms, list) or not all(isinstance(arm, str) for arm in arms):
+        raise ConfigError(f"arms must be a list of changes, not {arms!r}.")
+    made = {UNCHANGED: base}
+    for arm in arms:
+        if arm in made:
+            raise ConfigError(f"arms must differ from each other, but {arm} is there twice.")
+        made[arm] = base.replace(**dict(_change(part) for part in arm.split("+")))
+        if made[arm] == base:
+            raise ConfigError(f"{arm} changes nothing.")
+    return made
+
+
+def _change(text: str) -> tuple[str, Any]:
+    """``name=value`` to the field's name and a value of its type."""
+    name, equals, value = (part.strip() for part in text.partition("="))
+    name = name.replace("-", "_")
+    field = configuration.fields().get(name)
+    if not equals or field is None:
+        raise ConfigError(f"an arm is FIELD=VALUE with a field of the configuration, not {text!r}.")
+    try:
+        return name, _TRUTH[value] if field.type is bool else field.type(value)
+    except (KeyError, ValueError):
+        kinds = {int: "a whole number", float: "a number", bool: "true or false"}
+        raise ConfigError(f"{name} must be {kinds[field.type]}, not {value!r}.") from None
+
+
+def _saved(out: Path, given: dict[str, Any]) -> tuple[Plan, dict[str, Config]]:
+    """The plan and the arms in the folder; options that contradict them are refused."""
+    config, data = checkpoint.read_config(out, ABLATIONS_CONFIG_FILE)
+    try:
+        configs = _configs(config, data.get("arms"))
+    except ConfigError as error:
+        raise CheckpointError(f"{out / ABLATIONS_CONFIG_FILE}: {error}") from None
+    saved = {**job.settings(config, data), "arms": ";".join(data["arms"])}
+    job.refuse_differences(out, saved, given)
+    cli.require_writable(out)
+    return job.saved_plan(config, data), configs
+
+
+def _slug(arm: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", arm)
+
+
+if __name__ == "__main__":
+    cli.main(command)

@@ -1,0 +1,96 @@
+"""Ablations end to end, with rows that are made up instead of trained."""
+
+import functools
+import json
+
+import made_up
+import pytest
+from test_bad_input import assert_refused, listing
+from tiny import SIZES
+
+from experiments import ablations, job
+from structlat_jax.config import Config
+
+MADE = [f"--{k.replace('_', '-')}={v}" for k, v in SIZES.items()]
+MADE += ["--seeds=3", "--arms", "prior_factor=false;kl=exact+alpha=0.5", "--arms", "lr_end=1"]
+ARMS = ["unchanged", "prior_factor=false", "kl=exact+alpha=0.5", "lr_end=1"]
+
+
+@pytest.fixture
+def run_here(in_process):
+    return functools.partial(in_process, ablations.command)
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Each arm returns 2 more than the one before it; the plans that were asked for."""
+    asked = []
+
+    def train(plan, out, resume, meter):
+        base = 4.0 + 2.0 * len(asked)
+        asked.append((out.name, plan))
+        made_up.write(made_up.run_of(plan.config, [base, base + 1, base], out), **plan.records())
+
+    monkeypatch.setattr(job, "train", train)
+    return asked
+
+
+@pytest.fixture
+def folder(tmp_path, run_here, trained):
+    done = run_here(*MADE, "--out", tmp_path / "arms")
+    assert done.code == 0, done.err
+    return tmp_path / "arms"
+
+
+def test_every_arm_changes_what_it_says(folder, trained):
+    names, plans = zip(*trained, strict=True)
+    assert names == ("unchanged", "prior_factor-false", "kl-exact-alpha-0.5", "lr_end-1")
+    base = plans[0].config
+    changes = ({"prior_factor": False}, {"kl": "exact", "alpha": 0.5}, {"lr_end": 1.0})
+    assert [p.config for p in plans[1:]] == [base.replace(**change) for change in changes]
+
+
+def test_each_arm_is_compared_with_the_unchanged_one(folder):
+    found = json.loads((folder / "table.json").read_text())
+    assert [row["latent"] for row in found["rows"]] == ARMS
+    assert [(one["latent"], one["against"]) for one in found["comparisons"]] == [
+        (arm, "unchanged") for arm in ARMS[1:]
+    ]
+    means = [one["difference"]["mean"] for one in found["comparisons"]]
+    assert means == pytest.approx([2.0, 4.0, 6.0])
+    assert "Each row against the first" in (folder / "table.md").read_text()
+
+
+def test_resume_repeats_nothing_and_refuses_other_arms(folder, run_here, trained):
+    trained.clear()
+    assert run_here("--resume", "--out", folder).code == 0
+    assert trained == []
+    before = listing(folder)
+    done = run_here("--resume", "--arms", "lr_end=1", "--out", folder)
+    assert "--arms" in assert_refused(done)
+    assert listing(folder) == before
+
+
+def test_the_default_arms_are_allowed():
+    made = ablations._configs(Config(), list(ablations.DEFAULT_ARMS))
+    assert len(made) == 1 + len(ablations.DEFAULT_ARMS)
+
+
+@pytest.mark.parametrize(
+    ("arms", "said"),
+    [
+        ("", "FIELD=VALUE"),
+        ("bridge", "FIELD=VALUE"),
+        ("colour=red", "FIELD=VALUE"),
+        ("width=wide", "a whole number"),
+        ("prior_factor=maybe", "true or false"),
+        ("bridge=golden", "bridge"),
+        ("bridge=projected", "changes nothing"),
+        ("kl=exact;kl=exact", "twice"),
+    ],
+)
+def test_wrong_arms_are_refused(tmp_path, run_here, arms, said):
+    done = run_here("--arms", arms, "--out", tmp_path / "arms")
+    assert "--arms" in assert_refused(done)
+    assert said in done.err
+    assert list(tmp_path.iterdir()) == []
