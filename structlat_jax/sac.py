@@ -99,9 +99,9 @@ _ADAM = optax.flatten(optax.scale_by_adam())
 
 
 def init_optimisers(params: AgentParams) -> Optimisers:
-    """Fresh Adam states."""
+    """Fresh Adam states; ``()`` for a network that is not there."""
     parts = (params.encoder, params.q, params.v, params.policy, params.reward)
-    return Optimisers(*(_ADAM.init(part) for part in parts))
+    return Optimisers(*(_ADAM.init(part) if part else () for part in parts))
 
 
 def critic_loss(
