@@ -153,7 +153,9 @@ def _finite(run: RunFiles) -> np.ndarray:
 
     Returns alone do not tell: a robot at NaN is not within reach of its goal, and is paid 0.
     """
-    arrays = [run.arrays[f"{a}_{kind}"] for a in ("returns", "path", "z") for kind in _KINDS]
+    arrays = [
+        run.arrays[f"{a}_{kind}"] for a in ("returns", "amortised", "path", "z") for kind in _KINDS
+    ]
     return np.all([np.isfinite(x).reshape(run.seeds, -1).all(axis=1) for x in arrays], axis=0)
 
 
