@@ -21,10 +21,10 @@ from structlat_jax.meta_train import (
     coefficients_at,
     draw_batch,
     init,
-    make_setup,
     meta_step,
     task_log_weights,
 )
+from structlat_jax.setup import make_setup
 
 _LATENTS = ("dir:2x4,gau:2", "gau:5", "cat:2x4,gau:2")
 
