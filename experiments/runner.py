@@ -269,6 +269,8 @@ class _Loop:
                     if name != "kl"
                 },
                 **{f"kl {name}": float(losses.kl[seed, i]) for i, name in enumerate(self.blocks)},
+                "world_dynamics": float(metrics.world.dynamics[seed]),
+                "world_reward": float(metrics.world.reward[seed]),
                 "kl_weight": float(metrics.kl_weight[seed]),
                 "collected_prior_return": float(metrics.prior_return[seed]),
                 "collected_explore_return": float(metrics.explore_return[seed]),

@@ -8,12 +8,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from structlat_jax import hypotheses
 from structlat_jax.config import Config
-from structlat_jax.hypotheses import Hypotheses
-from structlat_jax.hypotheses import update as weigh
 from structlat_jax.inference import context_features, evidence_of
 from structlat_jax.latents import LatentSpace
 from structlat_jax.networks import AgentParams, Networks, squash
+from structlat_jax.setup import Setup, make_setup
 from structlat_jax.types import Array, Key, Transition, require_last_axis
 
 
@@ -45,6 +45,7 @@ class Agent:
       params: Their parameters.
       hypotheses: Draws from the prior, ``[N, D]``, that `update` weighs and `sample_z` picks from;
         with N = 0, z comes from the encoder's posterior.
+      outcomes: Where each leads, ``[N, obs_dim]``; see `world_model.outcome`.
     """
 
     config: Config
@@ -52,6 +53,7 @@ class Agent:
     networks: Networks
     params: AgentParams
     hypotheses: Array
+    outcomes: Array
 
     def prior(self) -> Belief:
         """The belief before any transition."""
@@ -75,7 +77,7 @@ class Agent:
         require_last_axis("transition.action", transition.action, action_dim)
         return _update(
             *(self.networks, self.space, self.config),
-            *(self.params, self.hypotheses, posterior, transition),
+            *(self.params, self.hypotheses, self.outcomes, posterior, transition),
         )
 
     def distribution(self, posterior: Belief) -> tuple[Any, ...]:
@@ -116,19 +118,29 @@ def load(path: str | Path, seed: int = 0) -> Agent:
       ValueError: if its configuration cannot be read or it has fewer seeds.
     """
     from structlat_jax import checkpoint  # needs orbax, which the library itself does not
-    from structlat_jax.setup import make_setup
 
     config, params = checkpoint.load_params(Path(path), seed)
     setup = make_setup(config)
-    by_encoder = config.structure.inference == "amortised"
-    count = 0 if by_encoder else config.structure.hypotheses
-    # Always the same draws: what the agent infers depends on what it saw alone.
-    drawn = setup.space.sample_prior(jax.random.key(0), (count,))
-    return Agent(config, setup.space, setup.networks, params, drawn)
+    z, outcomes = _draw_hypotheses(setup, params)
+    return Agent(config, setup.space, setup.networks, params, z, outcomes)
+
+
+def _draw_hypotheses(setup: Setup, params: AgentParams) -> tuple[Array, Array]:
+    """Always the same draws, so that what an agent infers depends on what it saw alone."""
+    s, env = setup.config.structure, setup.env
+    if s.inference == "amortised":
+        return jnp.zeros((0, setup.space.dim)), jnp.zeros((0, env.obs_dim))
+    key_task, key_reset, key_draw = jax.random.split(jax.random.key(0), 3)
+    task = jax.tree.map(lambda x: x[0], env.sample_tasks(key_task, 1))
+    start = env.observe(env.reset(key_reset, task))
+    drawn = hypotheses.draw(
+        *(setup.networks, setup.space, params, start, env.horizon, s.hypotheses, key_draw)
+    )
+    return drawn.z, drawn.outcome
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
-def _update(networks, space, config, params, drawn, belief, transition):
+def _update(networks, space, config, params, drawn, outcomes, belief, transition):
     features = context_features(
         transition,
         config.hyper.context_reward_scale,
@@ -138,8 +150,9 @@ def _update(networks, space, config, params, drawn, belief, transition):
     log_weights = belief.log_weights
     if log_weights.size:
         episode = jax.tree.map(lambda x: x[None], transition)  # one step long
-        before = Hypotheses(drawn, log_weights)
-        after = weigh(networks, params, before, episode, config.hyper.reward_noise)
+        before = hypotheses.Hypotheses(drawn, outcomes, log_weights)
+        weight = config.hyper.evidence_weight
+        after = hypotheses.update(networks, params, before, episode, weight)
         log_weights = after.log_weights
     return Belief(belief.total + evidence, belief.steps + 1, log_weights)
 

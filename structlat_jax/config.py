@@ -45,7 +45,7 @@ class Structure:
     width: int = _field(64, "hidden width of the critics and the policy", low=1)
     depth: int = _field(3, "hidden layers of the critics and the policy", low=1)
     encoder_width: int = _field(64, "hidden width of the encoder", low=1)
-    encoder_depth: int = _field(3, "hidden layers of the encoder", low=1)
+    encoder_depth: int = _field(2, "hidden layers of the encoder", low=1)
     encoder_norm: bool = _field(True, "LayerNorm in the encoder")
     next_obs_in_context: bool = _field(False, "show the encoder the next observation too")
     init: str = _field("he", "network initialisation: ours or PEARL's", choices=("he", "pearl"))
@@ -67,7 +67,10 @@ class Structure:
         "of the evaluation: Bayes' rule over draws from the prior, or the encoder's posterior",
         choices=("hypotheses", "amortised"),
     )
-    hypotheses: int = _field(128, "draws from the prior that are weighed, a power of two", low=2)
+    hypotheses: int = _field(512, "draws from the prior that are weighed, a power of two", low=2)
+    world_width: int = _field(32, "hidden width of the world model", low=1)
+    world_draws: int = _field(8, "draws of z per task that explain its rewards together", low=1)
+    world_updates: int = _field(60, "updates of the world model per meta-step", low=1)
     eval_episodes: int = _field(20, "episodes per task in evaluation", low=2)
     eval_prior_episodes: int = _field(5, "of those, with z from the prior", low=1)
     eval_repeats: int = _field(4, "repeats of the evaluation per task", low=1)
@@ -83,23 +86,23 @@ class Hyper:
     lr_end: float = _field(
         0.05, "step sizes after their decay, as a share of those before", low=0.0, high=1.0
     )
-    lr_decay_start: float = _field(8_000.0, "updates after which the step sizes decay", low=0.0)
-    lr_decay_end: float = _field(24_000.0, "updates after which they stay at their end", low=0.0)
+    lr_decay_start: float = _field(7_000.0, "updates after which the step sizes decay", low=0.0)
+    lr_decay_end: float = _field(20_000.0, "updates after which they stay at their end", low=0.0)
     discount: float = _field(0.9, "discount factor", low=0.0, high=1.0)
     tau: float = _field(0.005, "Polyak step of the target value network", above=0.0, high=1.0)
     reward_scale: float = _field(1.0, "multiplies the reward in the Bellman target", above=0.0)
-    entropy_weight: float = _field(0.02, "weight of the policy's entropy", low=0.0)
+    entropy_weight: float = _field(0.01, "weight of the policy's entropy", low=0.0)
     kl_weight: float = _field(0.003, "weight of the KL, summed over the meta-batch", low=0.0)
     kl_weight_start: float = _field(2e-4, "the KL weight before the ramp", low=0.0)
     silent_kl: float = _field(
         1.0, "KL to the prior given a context's silent episodes only, per KL weight", low=0.0
     )
-    kl_ramp_updates: float = _field(10_000.0, "updates over which the KL weight ramps", low=0.0)
-    reward_noise: float = _field(
-        0.15, "standard deviation of rewards around the reward model's, for hypotheses", above=0.0
+    kl_ramp_updates: float = _field(9_000.0, "updates over which the KL weight ramps", low=0.0)
+    evidence_weight: float = _field(
+        1.0, "exponent of the likelihood that weighs hypotheses (1: Bayes, 0: prior)", low=0.0
     )
-    mean_reg: float = _field(1e-3, "penalty on the squared policy mean", low=0.0)
-    std_reg: float = _field(1e-3, "penalty on the squared policy log-std", low=0.0)
+    mean_reg: float = _field(1e-5, "penalty on the squared policy mean", low=0.0)
+    std_reg: float = _field(1e-5, "penalty on the squared policy log-std", low=0.0)
     context_reward_scale: float = _field(5.0, "multiplies the reward that the encoder sees")
     task_focus: float = _field(
         1.0, "exponent by which tasks that prior episodes seldom find are drawn more", low=0.0
@@ -242,6 +245,7 @@ PRESETS: dict[str, Config] = {
         precision="softplus",
         width=300,
         encoder_width=200,
+        encoder_depth=3,
         encoder_norm=False,
         meta_batch=16,
         batch_size=256,
@@ -259,6 +263,8 @@ PRESETS: dict[str, Config] = {
         entropy_weight=1.0,
         kl_weight=1.0,
         kl_weight_start=1.0,
+        mean_reg=1e-3,
+        std_reg=1e-3,
         context_reward_scale=1.0,
         silent_kl=0.0,
         task_focus=0.0,
@@ -269,5 +275,5 @@ PRESETS: dict[str, Config] = {
 }
 """``cpu`` learns in minutes on two cores; ``paper`` has PEARL's published sizes."""
 
-DEFAULT_UPDATES = {"cpu": 24_000, "paper": 500_000}
+DEFAULT_UPDATES = {"cpu": 20_000, "paper": 500_000}
 """Gradient updates per seed of each preset."""

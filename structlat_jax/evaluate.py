@@ -95,7 +95,9 @@ def _by_hypotheses(
     names = ("start", "hypotheses", "positions", "reset", "kl")
     keys = dict(zip(names, jax.random.split(key, len(names)), strict=True))
     start = setup.env.observe(setup.env.reset(keys["start"], task))
-    prior = hypotheses.draw(networks, space, params, start, s.hypotheses, keys["hypotheses"])
+    prior = hypotheses.draw(
+        *(networks, space, params, start, setup.env.horizon, s.hypotheses, keys["hypotheses"])
+    )
 
     def one_episode(carry, inputs):
         belief, total = carry
@@ -103,7 +105,7 @@ def _by_hypotheses(
         equal = index < s.eval_prior_episodes
         z = hypotheses.at(hypotheses.prior_where(belief, equal), position)
         seen = _episode(setup, params, task, z, reset_key)
-        after = hypotheses.update(networks, params, belief, seen, hyper.reward_noise)
+        after = hypotheses.update(networks, params, belief, seen, hyper.evidence_weight)
         total_after = total + _evidence(setup, hyper, params, seen)
         return (after, total_after), (seen, z, hypotheses.mean(belief), total)
 

@@ -4,12 +4,14 @@ The encoder's posterior multiplies one factor per transition and is trained by t
 which has two consequences. A product of normals has one mode, so it cannot say "not there"; and
 where a context fits several tasks the Bellman error prefers their middle, or the most frequent, to
 covering them all. Both hurt while little is known. Here the prior is represented by draws from it,
-and each is weighed by how well the reward model predicts the rewards seen so far,
+and each is weighed by how likely it makes the rewards seen so far,
 
-    w_i  proportional to  exp(-sum_t (r_t - r_hat(s_t, a_t, z_i))^2 / (2 sigma^2)),   z_i ~ p(z),
+    w_i  proportional to  prod_t p(r_t | s_t, a_t, outcome(z_i))^evidence_weight,   z_i ~ p(z),
 
 importance sampling of p(z | transitions) with the prior as proposal (Robert and Casella 2004,
-section 3.3). Weights are additive in the log, so that a transition costs O(1) memory here too.
+section 3.3); outcome and density are the world model's. Weights are additive in the log, so that a
+transition costs O(1) memory here too. The exponent tempers the likelihood (Grunwald 2012): the
+transitions of an episode share their errors, and a product takes them to be independent.
 """
 
 from typing import NamedTuple
@@ -17,40 +19,52 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from structlat_jax import world_model
 from structlat_jax.latents import LatentSpace
 from structlat_jax.networks import AgentParams, Networks
 from structlat_jax.types import Array, Key, Transition
 
 _GOLDEN = 0.6180339887498949
+_GROUPS = 32
 
 
 class Hypotheses(NamedTuple):
     """Draws from the prior and what speaks for each.
 
     Attributes:
-      z: ``[N, D]``, in an order in which neighbours make the policy behave alike.
+      z: ``[N, D]``, in an order in which neighbours lead to places close to each other.
+      outcome: Where each leads, ``[N, obs_dim]``; see `world_model.outcome`.
       log_weights: Unnormalised, ``[N]``; zero before anything was seen.
     """
 
     z: Array
+    outcome: Array
     log_weights: Array
 
 
 def draw(
-    networks: Networks, space: LatentSpace, params: AgentParams, obs: Array, count: int, key: Key
+    networks: Networks,
+    space: LatentSpace,
+    params: AgentParams,
+    obs: Array,
+    horizon: int,
+    count: int,
+    key: Key,
 ) -> Hypotheses:
     """Hypotheses before anything was seen.
 
     Args:
       networks, space: Static.
       params: Of the agent.
-      obs: Where the first action is compared, ``[obs_dim]``: the start of an episode.
+      obs: The start of an episode, ``[obs_dim]``.
+      horizon: Steps in an episode; static.
       count: N, a power of two; static.
       key: For the draws.
     """
     z = space.sample_prior(key, (count,))
-    actions = jnp.tanh(networks.policy(params.policy, obs, z)[0])
-    return Hypotheses(z[order_of(actions)], jnp.zeros(count))
+    outcome = world_model.outcome(networks, params, obs, z, horizon)
+    order = order_of(outcome)
+    return Hypotheses(z[order], outcome[order], jnp.zeros(count))
 
 
 def prior_where(hypotheses: Hypotheses, condition: Array) -> Hypotheses:
@@ -64,15 +78,14 @@ def update(
     params: AgentParams,
     hypotheses: Hypotheses,
     seen: Transition,
-    noise: Array,
+    evidence_weight: Array,
 ) -> Hypotheses:
-    """Weighs the hypotheses by transitions ``[H]``; ``noise`` is sigma, in units of the reward.
-
-    Only the task's own reward counts.
-    """
-    predicted = networks.reward(params.reward, seen.obs, seen.action, hypotheses.z[:, None])
-    misfit = jnp.sum((predicted - seen.reward) ** 2, axis=-1)
-    return hypotheses._replace(log_weights=hypotheses.log_weights - 0.5 * misfit / noise**2)
+    """Weighs the hypotheses by transitions ``[H]``; only the task's own reward counts."""
+    log_density = world_model.reward_log_density(
+        networks, params.world, seen.obs, seen.action, hypotheses.outcome[:, None], seen.reward
+    )
+    gain = evidence_weight * jnp.sum(log_density, axis=-1)
+    return hypotheses._replace(log_weights=hypotheses.log_weights + gain)
 
 
 def at(hypotheses: Hypotheses, position: Array) -> Array:
@@ -104,22 +117,23 @@ def positions(key: Key, episodes: int, strata: int) -> Array:
     return jnp.mod(shift + (order + within) / strata, 1.0).reshape(-1)[:episodes]
 
 
-def order_of(behaviour: Array) -> Array:
-    """Indices that put behaviours ``[N, n]`` into an order in which neighbours are alike, ``[N]``.
+def order_of(points: Array) -> Array:
+    """Indices that put points ``[N, n]`` into an order in which neighbours are close, ``[N]``.
 
-    Halves are split along their own widest axis, again and again, as in a k-d tree (Bentley 1975).
+    Halves are split along their own widest axis, again and again, as in a k-d tree (Bentley 1975),
+    down to 32 groups: finer than a run of episodes resolves, and each level is a sort to compile.
 
     Raises:
       ValueError: if N is not a power of two.
     """
-    count = behaviour.shape[0]
+    count = points.shape[0]
     if count & (count - 1) or not count:
         raise ValueError(f"the number of hypotheses must be a power of two, not {count}.")
     index = jnp.arange(count)[None]
-    while index.shape[1] > 1:
-        group = behaviour[index]  # [groups, size, n]
+    while index.shape[1] > 1 and index.shape[0] < _GROUPS:
+        group = points[index]  # [groups, size, n]
         axis = jnp.argmax(jnp.ptp(group, axis=1), axis=-1)
         value = jnp.take_along_axis(group, axis[:, None, None], axis=-1)[..., 0]
         index = jnp.take_along_axis(index, jnp.argsort(value, axis=1), axis=1)
         index = index.reshape(2 * index.shape[0], -1)
-    return index[:, 0]
+    return index.reshape(-1)

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 
-from structlat_jax import inference, replay, rollout, sac
+from structlat_jax import inference, optim, replay, rollout, sac, world_model
 from structlat_jax.config import Hyper
 from structlat_jax.networks import AgentParams, squash
 from structlat_jax.setup import Setup
@@ -18,6 +19,7 @@ class TrainState(NamedTuple):
     Attributes:
       params: Of all networks.
       optimisers: Adam's moments.
+      world_moments: Adam's, of the world model.
       replay: Experience.
       key: The key that the next meta-step will split.
       updates: Gradient updates done, an int32 scalar.
@@ -26,6 +28,7 @@ class TrainState(NamedTuple):
 
     params: AgentParams
     optimisers: sac.Optimisers
+    world_moments: optax.OptState
     replay: replay.Replay
     key: Key
     updates: Array
@@ -38,12 +41,14 @@ class Metrics(NamedTuple):
 
     Attributes:
       losses: Of its updates.
+      world: Of the world model's; NaN where there is none.
       prior_return, explore_return, posterior_return: Return per episode (the task's own reward)
         of each kind of collected episode; NaN for kinds that are not collected.
       kl_weight: At the last update.
     """
 
     losses: sac.Losses
+    world: world_model.WorldLosses
     prior_return: Array
     explore_return: Array
     posterior_return: Array
@@ -68,6 +73,7 @@ def init(setup: Setup, key: Key) -> TrainState:
     return TrainState(
         params=params,
         optimisers=sac.init_optimisers(params),
+        world_moments=optim.init(params.world),
         replay=rings,
         key=key_train,
         updates=jnp.zeros((), jnp.int32),
@@ -77,7 +83,7 @@ def init(setup: Setup, key: Key) -> TrainState:
 
 
 def meta_step(setup: Setup, hyper: Hyper, state: TrainState) -> tuple[TrainState, Metrics]:
-    """Collect from every training task, write the replay, run U updates.
+    """Collect from every training task, write the replay, run U updates, fit the world model.
 
     Args:
       setup: Static.
@@ -88,7 +94,7 @@ def meta_step(setup: Setup, hyper: Hyper, state: TrainState) -> tuple[TrainState
       The next state and the metrics.
     """
     s = setup.config.structure
-    key_next, key_collect, key_update = jax.random.split(state.key, 3)
+    key_next, key_collect, key_update, key_world = jax.random.split(state.key, 4)
     block, returns = collect(setup, hyper, state, key_collect)
     rings = replay.write(state.replay, setup.layout, block)
 
@@ -109,8 +115,38 @@ def meta_step(setup: Setup, hyper: Hyper, state: TrainState) -> tuple[TrainState
     state = state._replace(
         params=params, optimisers=optimisers, replay=rings, key=key_next, updates=updates
     )
+    state, world_losses = fit_world(setup, hyper, state, log_weights, key_world)
     means = jax.tree.map(lambda x: jnp.mean(x, axis=0), losses)
-    return state, Metrics(means, *returns, kl_weight(hyper, updates))
+    return state, Metrics(means, world_losses, *returns, kl_weight(hyper, updates))
+
+
+def fit_world(
+    setup: Setup, hyper: Hyper, state: TrainState, log_weights: Array, key: Key
+) -> tuple[TrainState, world_model.WorldLosses]:
+    """Fits the world model, if there is one, to batches drawn as those of the agent's updates."""
+    s, networks, horizon = setup.config.structure, setup.networks, setup.env.horizon
+    if networks.reward_net is None:
+        return state, world_model.WorldLosses(*[jnp.full((), jnp.nan)] * 2)
+    start = setup.layout.unpack(state.replay.rows[0, 0, 0, 0]).obs  # as an episode began
+    lr = hyper.lr * step_size_share(hyper, state.updates)
+
+    def body(carry, step_key):
+        key_batch, key_z = jax.random.split(step_key)
+        batch = draw_batch(setup, hyper, state.replay, log_weights, key_batch)
+        posterior = inference.infer(
+            networks, setup.space, state.params.encoder, batch.features, batch.mask
+        )
+        noise = setup.space.noise(key_z, (s.world_draws, s.meta_batch))
+        z = jax.vmap(setup.space.transform, in_axes=(None, 0))(posterior, noise)
+        params, moments, losses = world_model.update(
+            networks, *carry, batch.transitions, start, z, horizon, lr
+        )
+        return (params, moments), losses
+
+    keys = jax.random.split(key, s.world_updates)
+    (params, moments), losses = jax.lax.scan(body, (state.params, state.world_moments), keys)
+    means = jax.tree.map(lambda x: jnp.mean(x, axis=0), losses)
+    return state._replace(params=params, world_moments=moments), means
 
 
 def kl_weight(hyper: Hyper, updates: Array) -> Array:

@@ -13,7 +13,7 @@ from structlat_jax.config import Structure
 from structlat_jax.types import Array, Key, Params
 
 LOG_STD_RANGE = (-20.0, 2.0)
-POLICY_HEAD_GAIN = 0.1  # first actions are near zero mean, whatever z is
+SMALL_HEAD_GAIN = 0.1  # first actions are near zero mean, whatever z is; so are imagined steps
 
 
 class MLP(nn.Module):
@@ -27,6 +27,7 @@ class MLP(nn.Module):
       depth: Hidden layers.
       out: Output width.
       norm: LayerNorm before each ReLU.
+      skip: A linear map of ``x`` beside the layers; not together with ``z``.
 
     Its own initial parameters are zeros; `Networks.init` draws those of all networks at once.
     """
@@ -35,19 +36,24 @@ class MLP(nn.Module):
     depth: int
     out: int
     norm: bool = False
+    skip: bool = False
 
     @nn.compact
     def __call__(self, x: Array, z: Array | None = None) -> Array:
         """``x [..., n]`` and ``z`` of any shape that broadcasts against it, but for the last axis,
         to ``[..., out]``."""
         zeros = nn.initializers.zeros_init()
-        n = x.shape[-1]
+        *lead, n = x.shape
         fan_in = n if z is None else n + z.shape[-1]
+        # Rows in one axis: gradients of weights that sum over two axes are slow, narrow ones most.
+        x = given = x.reshape(-1, n)
         for layer in range(self.depth):
             kernel = self.param(f"kernel_{layer}", zeros, (fan_in, self.width))
             offset = self.param(f"bias_{layer}", zeros, (self.width,))
             if layer == 0 and z is not None:
-                x = x @ kernel[:n] + (z @ kernel[n:] + offset)
+                x = (x @ kernel[:n]).reshape(*lead, self.width) + (z @ kernel[n:] + offset)
+                *lead, _ = x.shape
+                x = x.reshape(-1, self.width)
             else:
                 x = x @ kernel + offset
             if self.norm:
@@ -55,19 +61,22 @@ class MLP(nn.Module):
             x = nn.relu(x)
             fan_in = self.width
         kernel = self.param("kernel_head", zeros, (fan_in, self.out))
-        return x @ kernel + self.param("bias_head", zeros, (self.out,))
+        x = x @ kernel + self.param("bias_head", zeros, (self.out,))
+        if self.skip:
+            x = x + given @ self.param("linear", zeros, (n, self.out))
+        return x.reshape(*lead, self.out)
 
 
 class AgentParams(NamedTuple):
-    """Parameters of all networks; ``q`` has a leading axis of 2, the twin critics; ``reward`` is
-    empty where nothing needs a reward model."""
+    """Parameters of all networks; ``q`` has a leading axis of 2, the twin critics; ``world`` holds
+    ``dynamics`` and ``reward``, and is empty where nothing needs a world model."""
 
     encoder: Params
     q: Params
     v: Params
     target_v: Params
     policy: Params
-    reward: Params
+    world: Params
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +85,7 @@ class Networks:
 
     Attributes:
       encoder, q_single, v_net, policy_net: The flax modules.
-      reward_net: The flax module of the reward model, or None.
+      dynamics_net, reward_net: The flax modules of the world model, or None.
       widths: (context features, observation, action, latent).
       scheme: Initialisation: ``he`` (He et al. 2015, with a small policy head) or ``pearl``.
     """
@@ -85,6 +94,7 @@ class Networks:
     q_single: MLP
     v_net: MLP
     policy_net: MLP
+    dynamics_net: MLP | None
     reward_net: MLP | None
     widths: tuple[int, int, int, int]
     scheme: str = "he"
@@ -116,8 +126,12 @@ class Networks:
             v=v,
             target_v=v,
             policy=self.policy_net.init(key, jnp.zeros((obs,)), z),
-            reward=self.reward_net.init(key, pair, z) if self.reward_net else {},
+            world=self._world_zeros(key, pair) if self.reward_net else {},
         )
+
+    def _world_zeros(self, key: Key, pair: Array) -> Params:
+        nets = {"dynamics": self.dynamics_net, "reward": self.reward_net}
+        return {name: net.init(key, pair) for name, net in nets.items()}
 
     def encode(self, params: Params, features: Array) -> Array:
         """``[..., features]`` to raw statistics ``[..., stat_dim]``."""
@@ -128,9 +142,21 @@ class Networks:
         x = jnp.concatenate([obs, action], axis=-1)
         return jax.vmap(lambda p: self.q_single.apply(p, x, z)[..., 0])(params)
 
-    def reward(self, params: Params, obs: Array, action: Array, z: Array) -> Array:
-        """The task's own reward as the reward model predicts it, ``[...]``."""
-        return self.reward_net.apply(params, jnp.concatenate([obs, action], axis=-1), z)[..., 0]
+    def next_obs(self, world: Params, obs: Array, action: Array) -> Array:
+        """The next observation as the world model predicts it, ``[..., obs_dim]``."""
+        x = jnp.concatenate([obs, action], axis=-1)
+        return obs + self.dynamics_net.apply(world["dynamics"], x)
+
+    def reward(
+        self, world: Params, obs: Array, action: Array, outcome: Array
+    ) -> tuple[Array, Array, Array]:
+        """The task's own reward as the world model predicts it: the logit of its being other than
+        zero, and its mean and log standard deviation where it is, each ``[...]``; see
+        `world_model.reward_log_density`."""
+        ahead = outcome - obs
+        action = jnp.broadcast_to(action, (*ahead.shape[:-1], action.shape[-1]))
+        out = self.reward_net.apply(world["reward"], jnp.concatenate([action, ahead], axis=-1))
+        return out[..., 0], out[..., 1], out[..., 2]
 
     def v(self, params: Params, obs: Array, z: Array) -> Array:
         """State value, ``[...]``."""
@@ -154,13 +180,15 @@ def make_networks(
       stat: Width of the encoder's output.
     """
     s = structure
+    imagines = s.inference == "hypotheses"
     features = obs_dim + action_dim + 1 + (obs_dim if s.next_obs_in_context else 0)
     return Networks(
         encoder=MLP(s.encoder_width, s.encoder_depth, stat, s.encoder_norm),
         q_single=MLP(s.width, s.depth, 1),
         v_net=MLP(s.width, s.depth, 1),
         policy_net=MLP(s.width, s.depth, 2 * action_dim),
-        reward_net=MLP(s.width, s.depth, 1) if s.inference == "hypotheses" else None,
+        dynamics_net=MLP(s.world_width, 1, obs_dim, skip=True) if imagines else None,
+        reward_net=MLP(s.world_width, 2, 3) if imagines else None,
         widths=(features, obs_dim, action_dim, latent),
         scheme=s.init,
     )
@@ -182,7 +210,8 @@ def _initial(path: tuple, leaf: Array, draw: Array, scheme: str) -> Array:
     is_head = name == "kernel_head"
     if scheme == "pearl":  # the public code's bound is of the fan-out, and its heads are tiny
         return draw * (3e-3 if is_head else fan_out**-0.5)
-    head_gain = POLICY_HEAD_GAIN if network == "policy" else 1.0
+    is_small = network == "policy" or (network == "world" and path[1].key == "dynamics")
+    head_gain = SMALL_HEAD_GAIN if is_small else 1.0
     return draw * (head_gain * fan_in**-0.5 if is_head else (2.0 / fan_in) ** 0.5)
 
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from structlat_jax import optim
 from structlat_jax.inference import evidence_of
 from structlat_jax.latents import LatentSpace
 from structlat_jax.networks import AgentParams, Networks, squash
@@ -60,7 +61,6 @@ class Optimisers(NamedTuple):
     q: optax.OptState
     v: optax.OptState
     policy: optax.OptState
-    reward: optax.OptState
 
 
 class Losses(NamedTuple):
@@ -68,7 +68,6 @@ class Losses(NamedTuple):
 
     Attributes:
       q, v, policy: The three losses, scalars.
-      reward: Mean squared error of the reward model, a scalar; 0 without one.
       kl: Mean over tasks of the KL per block in nats, ``[blocks]``.
       q_mean: Mean predicted Q in scaled reward units, a scalar.
       entropy: Mean of minus the log-density of the policy's actions in nats, a scalar.
@@ -77,7 +76,6 @@ class Losses(NamedTuple):
     q: Array
     v: Array
     policy: Array
-    reward: Array
     kl: Array
     q_mean: Array
     entropy: Array
@@ -93,15 +91,9 @@ class CriticAux(NamedTuple):
     q_mean: Array
 
 
-# One long vector per network instead of dozens of small arrays: a third of the operations to
-# compile and to launch.
-_ADAM = optax.flatten(optax.scale_by_adam())
-
-
 def init_optimisers(params: AgentParams) -> Optimisers:
-    """Fresh Adam states; ``()`` for a network that is not there."""
-    parts = (params.encoder, params.q, params.v, params.policy, params.reward)
-    return Optimisers(*(_ADAM.init(part) if part else () for part in parts))
+    """Fresh Adam states."""
+    return Optimisers(*map(optim.init, (params.encoder, params.q, params.v, params.policy)))
 
 
 def critic_loss(
@@ -181,12 +173,6 @@ def value_loss(v: Params, networks: Networks, obs: Array, z: Array, target: Arra
     return jnp.mean((networks.v(v, obs, z[:, None]) - target) ** 2)
 
 
-def reward_loss(reward: Params, networks: Networks, transitions: Transition, z: Array) -> Array:
-    """``mean[(r_hat(s, a, z) - r)^2]`` of the task's own reward r, z ``[T, D]`` held fixed."""
-    predicted = networks.reward(reward, transitions.obs, transitions.action, z[:, None])
-    return jnp.mean((predicted - transitions.reward) ** 2)
-
-
 def update(
     networks: Networks,
     space: LatentSpace,
@@ -196,9 +182,6 @@ def update(
     c: Coefficients,
 ) -> tuple[AgentParams, Optimisers, Losses]:
     """One PEARL update: critics with encoder, value, target, policy, in that order.
-
-    Beside it the reward model, if there is one, is fitted to the same transitions and latents. It
-    is a reader of z only: nothing of PEARL's depends on it.
 
     Args:
       networks, space: Static.
@@ -213,8 +196,10 @@ def update(
     (_, aux), (grad_encoder, grad_q) = jax.value_and_grad(critic_loss, has_aux=True)(
         (params.encoder, params.q), params.target_v, networks, space, batch, c
     )
-    encoder, opt_encoder = _adam(params.encoder, grad_encoder, optimisers.encoder, c.encoder_lr)
-    q, opt_q = _adam(params.q, grad_q, optimisers.q, c.lr)
+    encoder, opt_encoder = optim.adam(
+        params.encoder, grad_encoder, optimisers.encoder, c.encoder_lr
+    )
+    q, opt_q = optim.adam(params.q, grad_q, optimisers.q, c.lr)
 
     z = jax.lax.stop_gradient(aux.z)
     (loss_policy, (log_pi, min_q)), grad_policy = jax.value_and_grad(policy_loss, has_aux=True)(
@@ -224,33 +209,18 @@ def update(
     loss_v, grad_v = jax.value_and_grad(value_loss)(
         params.v, networks, batch.transitions.obs, z, v_target
     )
-    v, opt_v = _adam(params.v, grad_v, optimisers.v, c.lr)
+    v, opt_v = optim.adam(params.v, grad_v, optimisers.v, c.lr)
     target_v = optax.incremental_update(v, params.target_v, c.tau)
-    policy, opt_policy = _adam(params.policy, grad_policy, optimisers.policy, c.lr)
-
-    reward, opt_reward, loss_reward = params.reward, optimisers.reward, jnp.zeros(())
-    if networks.reward_net is not None:
-        loss_reward, grad_reward = jax.value_and_grad(reward_loss)(
-            params.reward, networks, batch.transitions, z
-        )
-        reward, opt_reward = _adam(params.reward, grad_reward, optimisers.reward, c.lr)
+    policy, opt_policy = optim.adam(params.policy, grad_policy, optimisers.policy, c.lr)
 
     losses = Losses(
         q=aux.bellman,
         v=loss_v,
         policy=loss_policy,
-        reward=loss_reward,
         kl=jnp.mean(aux.kl, axis=0),
         q_mean=aux.q_mean,
         entropy=-jnp.mean(log_pi),
     )
-    new_params = AgentParams(encoder, q, v, target_v, policy, reward)
-    new_optimisers = Optimisers(opt_encoder, opt_q, opt_v, opt_policy, opt_reward)
+    new_params = AgentParams(encoder, q, v, target_v, policy, params.world)
+    new_optimisers = Optimisers(opt_encoder, opt_q, opt_v, opt_policy)
     return new_params, new_optimisers, losses
-
-
-def _adam(
-    params: Params, grads: Params, state: optax.OptState, lr: Array
-) -> tuple[Params, optax.OptState]:
-    direction, state = _ADAM.update(grads, state)
-    return jax.tree.map(lambda p, d: p - lr * d, params, direction), state

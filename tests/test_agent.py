@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import assert_same, config, informed, line, one_seed, setup, train
+from tiny import HORIZON, assert_same, config, informed, line, one_seed, setup, train
 
 import structlat_jax as sl
-from structlat_jax import checkpoint, hypotheses
+from structlat_jax import checkpoint, hypotheses, world_model
 from structlat_jax.checkpoint import Checkpoints
 from structlat_jax.inference import context_features, infer
 
@@ -38,13 +38,16 @@ def agent(run):
 @pytest.fixture(scope="module")
 def by_encoder(agent):
     """The same, but z comes from the encoder's posterior."""
-    return dataclasses.replace(agent, hypotheses=jnp.zeros((0, setup().space.dim)))
+    none = {"hypotheses": jnp.zeros((0, setup().space.dim)), "outcomes": jnp.zeros((0, 1))}
+    return dataclasses.replace(agent, **none)
 
 
 def load(folder, seed):
     config_, params = checkpoint.load_params(folder, seed)
-    drawn = setup().space.sample_prior(jax.random.key(9), (COUNT,))
-    return sl.Agent(config_, setup().space, setup().networks, params, drawn)
+    own = setup()
+    drawn = own.space.sample_prior(jax.random.key(9), (COUNT,))
+    outcomes = world_model.outcome(own.networks, params, jnp.zeros(1), drawn, HORIZON)
+    return sl.Agent(config_, own.space, own.networks, params, drawn, outcomes)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +78,8 @@ def test_load_needs_nothing_but_the_folder(tmp_path, inference, count):
     """`sl.load` builds the point robot's networks, whose parameters these are."""
     own = sl.make_setup(config(inference=inference, hypotheses=256))
     state = jax.eval_shape(lambda key: sl.init(own, key), jax.random.key(0))
-    params = jax.tree.map(lambda x: jnp.full((1, *x.shape), 0.25, x.dtype), state.params)
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(lambda x: rng.normal(size=(1, *x.shape)).astype(x.dtype), state.params)
     checkpoint.write_config(tmp_path, own.config, seeds=1)
     with Checkpoints(tmp_path) as saved:
         saved.save(1, state._replace(params=params, key=jax.random.key(0), **BARE), [])
@@ -83,11 +87,14 @@ def test_load_needs_nothing_but_the_folder(tmp_path, inference, count):
         agent = sl.load(path)
         assert_same(agent.params, one_seed(params))
         assert agent.config == own.config
-        assert (agent.params.reward == {}) == (inference == "amortised")
+        assert (agent.params.world == {}) == (inference == "amortised")
         assert agent.hypotheses.shape == (count, own.space.dim)
-        np.testing.assert_array_equal(agent.hypotheses, sl.load(path).hypotheses)
+        assert agent.outcomes.shape == (count, 2)
+        for name in ("hypotheses", "outcomes"):
+            np.testing.assert_array_equal(getattr(agent, name), getattr(sl.load(path), name))
         if count:
             assert_from_the_prior(np.asarray(agent.hypotheses))
+            assert_where_they_lead(agent, own.env)
         z = agent.sample_z(agent.prior(), jax.random.key(0))
         action = agent.act(jnp.zeros(2), z)
         assert action.shape == (2,)
@@ -95,7 +102,21 @@ def test_load_needs_nothing_but_the_folder(tmp_path, inference, count):
         assert belief.log_weights.shape == (count,)
 
 
-BARE = {"optimisers": (), "replay": (), "updates": np.zeros(1), "train_tasks": (), "test_tasks": ()}
+NOTHING = ("optimisers", "world_moments", "replay", "train_tasks", "test_tasks")
+BARE = {**dict.fromkeys(NOTHING, ()), "updates": np.zeros(1)}
+
+
+def assert_where_they_lead(agent, env):
+    """Of each hypothesis by itself, from the origin, where an episode of the point robot starts."""
+    z = agent.hypotheses[::50]
+    advance = jax.jit(
+        jax.vmap(lambda x, z: agent.networks.next_obs(agent.params.world, x, agent.act(x, z)))
+    )
+    obs = jnp.zeros((len(z), 2))
+    for _ in range(env.horizon):
+        obs = advance(obs, z)
+    np.testing.assert_allclose(agent.outcomes[::50], obs, rtol=1e-3, atol=1e-3)
+    assert len(np.unique(np.asarray(obs).round(2))) > 6
 
 
 def test_prior_has_seen_nothing(agent):
@@ -120,13 +141,13 @@ def test_streaming_equals_batch_inference(agent, steps):
 
 def test_streaming_equals_weighing_whole_episodes(agent, steps):
     belief = stream(agent, steps, range(STEPS))
-    expected = hypotheses.Hypotheses(agent.hypotheses, jnp.zeros(COUNT))
+    expected = hypotheses.Hypotheses(agent.hypotheses, agent.outcomes, jnp.zeros(COUNT))
     for part in (slice(0, 4), slice(4, None)):
         episode = jax.tree.map(lambda x, part=part: x[part], steps)
-        noise = jnp.float32(agent.config.hyper.reward_noise)
-        expected = hypotheses.update(agent.networks, agent.params, expected, episode, noise)
+        weight = jnp.float32(agent.config.hyper.evidence_weight)
+        expected = hypotheses.update(agent.networks, agent.params, expected, episode, weight)
     np.testing.assert_allclose(belief.log_weights, expected.log_weights, rtol=1e-4, atol=1e-4)
-    assert np.ptp(expected.log_weights) > 0.1
+    assert np.ptp(expected.log_weights) > 0.02
 
 
 def test_reward_matters_and_training_reward_does_not(agent, steps):
@@ -160,8 +181,10 @@ def test_draws_follow_the_weights(agent, weights):
 
 @pytest.mark.parametrize("goal", [1.0, -1.0])
 def test_a_silent_walk_rules_its_side_out(agent, goal):
-    """With an exact reward model, where it matters that nothing was paid."""
-    told = dataclasses.replace(agent, networks=informed(setup()).networks)
+    """With an exact world model, where it matters that nothing was paid: the last number of each
+    hypothesis is where it leads."""
+    outcomes = agent.hypotheses[:, -1:]
+    told = dataclasses.replace(agent, networks=informed(setup()).networks, outcomes=outcomes)
     obs = -goal * jnp.array([[0.0], [0.5], [1.0]])
     action = -goal * jnp.ones((3, 1))
     out = jax.vmap(line().step, in_axes=(0, 0, None))(obs, action, jnp.float32(goal))

@@ -17,8 +17,8 @@ PROGRAMS = "experiments"
 LAYERS = (
     {"types"},
     {"latents"},
-    {"config", "networks", "inference"},
-    {"replay", "envs", "rollout", "sac", "hypotheses"},
+    {"config", "networks", "inference", "optim"},
+    {"replay", "envs", "rollout", "sac", "world_model", "hypotheses"},
     {"setup"},
     {"meta_train", "evaluate"},
     {"sweep", "checkpoint", "agent"},

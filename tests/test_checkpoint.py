@@ -55,7 +55,7 @@ def test_interrupted_equals_uninterrupted(tmp_path):
     assert_same(its_metrics[-1], metrics[-1])
 
 
-def test_a_state_without_a_reward_model_comes_back(tmp_path):
+def test_a_state_without_a_world_model_comes_back(tmp_path):
     made = sweep.make_programs(setup(inference="amortised"), 1)
     state = made.init(sweep.seed_numbers(made, 0))
     checkpoint.write_config(tmp_path, setup(inference="amortised").config, seeds=1)

@@ -170,6 +170,8 @@ def test_hypotheses_are_a_power_of_two(count):
 def test_the_papers_preset_infers_and_steps_as_the_paper_does():
     paper = PRESETS["paper"]
     assert paper.structure.inference == "amortised"
+    assert (paper.structure.depth, paper.structure.encoder_depth) == (3, 3)
+    assert (paper.hyper.mean_reg, paper.hyper.std_reg) == (1e-3, 1e-3)
     assert paper.hyper.lr_end == 1.0  # no decay
     assert Config().structure.inference == "hypotheses"
 

@@ -1,6 +1,6 @@
 """The protocol where z comes from weighed hypotheses: weights by hand, and a known right answer.
 
-The agent of most tests goes where the last number of z points, and its reward model is exact: one
+The agent of most tests goes where the last number of z points, and its world model is exact: one
 episode to each side tells where the goal is.
 """
 
@@ -10,7 +10,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import HORIZON, config, following_z, informed, quick_compile, setup
+from tiny import (
+    HORIZON,
+    config,
+    following_z,
+    informed,
+    mixture_log_density,
+    quick_compile,
+    setup,
+)
 
 from structlat_jax import evaluate as module
 from structlat_jax.hypotheses import Hypotheses
@@ -29,7 +37,7 @@ def network_params(seed=0):
 
 @cache
 def program():
-    """`evaluate` with an exact reward model, compiled once."""
+    """`evaluate` with an exact world model, compiled once."""
     own = informed(setup())
     run = jax.jit(lambda params, hyper: module.evaluate(own, hyper, params, TASKS, KEY))
     with quick_compile():
@@ -80,8 +88,8 @@ def test_the_first_belief_is_the_mean_of_so_many_draws(found):
     assert last.std() == pytest.approx(COUNT**-0.5, rel=0.3)
 
 
-def test_beliefs_of_rewards_that_say_nothing_stay_at_the_prior(found):
-    deaf = program()(network_params(), config(reward_noise=1e6).hyper)
+def test_without_the_weight_of_evidence_beliefs_stay_at_the_prior(found):
+    deaf = program()(network_params(), config(evidence_weight=0.0).hyper)
     belief = np.asarray(deaf.belief)
     np.testing.assert_allclose(belief, belief[:, :, :1] * np.ones((EPISODES, 1)), atol=1e-5)
     for name in ("z", "path"):
@@ -103,20 +111,26 @@ def test_the_encoder_changes_nothing_but_what_is_said_of_it(found):
 
 @pytest.fixture(scope="module")
 def by_hand():
-    """An evaluation whose hypotheses are `GRID`, with a reward model that was drawn at random."""
+    """An evaluation whose hypotheses are `GRID`, with a world model that was drawn at random."""
 
-    def draw(networks, space, params, obs, count, key):
-        return Hypotheses(GRID, jnp.zeros(len(GRID)))
+    def draw(networks, space, params, obs, horizon, count, key):
+        np.testing.assert_array_equal(obs.shape, (1,))
+        assert (horizon, count) == (HORIZON, COUNT)
+        return Hypotheses(GRID, OUTCOMES, jnp.zeros(len(GRID)))
 
     with pytest.MonkeyPatch.context() as patch, quick_compile():
         patch.setattr(module.hypotheses, "draw", draw)
-        hyper = config(reward_noise=NOISE).hyper
+        hyper = config(evidence_weight=EXPONENT).hyper
         run = jax.jit(lambda params: module.evaluate(setup(), hyper, params, TASKS[:2], KEY))
         return jax.tree.map(np.asarray, run(network_params()))
 
 
-NOISE = 0.6
+EXPONENT = 0.1
 GRID = jnp.array([[1, 0, 0, -1.5], [0, 1, 0, -0.5], [0, 0, 1, 0.4], [1, 0, 0, 1.6]])
+OUTCOMES = jnp.array([[-1.6], [-0.9], [0.7], [1.5]])
+
+
+predict = jax.jit(setup().networks.reward)
 
 
 def log_weights(path, task, episodes):
@@ -127,9 +141,9 @@ def log_weights(path, task, episodes):
         action = (after - obs) / 0.5
         distance = np.abs(after[:, 0] - task)
         reward = np.where(distance <= 0.6, 1.0 - distance, 0.0)
-        for i, z in enumerate(GRID):
-            predicted = setup().networks.reward(network_params().reward, obs, action, z)
-            total[i] -= np.sum((reward - predicted) ** 2) / (2 * NOISE**2)
+        for i, outcome in enumerate(OUTCOMES):
+            predicted = predict(network_params().world, obs, action, outcome)
+            total[i] += EXPONENT * np.sum(mixture_log_density(reward, *predicted))
     return total
 
 

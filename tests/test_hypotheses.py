@@ -1,13 +1,16 @@
 """Bayes' rule over draws from the prior: weights by hand, positions that spread, order."""
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny import mixture_log_density
 
-from structlat_jax import hypotheses
+from structlat_jax import hypotheses, world_model
 from structlat_jax.config import Structure
 from structlat_jax.hypotheses import Hypotheses
 from structlat_jax.latents import latent_space
@@ -15,31 +18,59 @@ from structlat_jax.networks import make_networks
 from structlat_jax.types import Transition
 
 SPACE = latent_space("cat:1x3,gau:1")
-NETWORKS = make_networks(Structure(width=8, depth=1), 2, 1, SPACE.dim, SPACE.stat_dim)
+STRUCTURE = Structure(width=8, depth=1, world_width=8)
+NETWORKS = make_networks(STRUCTURE, 2, 1, SPACE.dim, SPACE.stat_dim)
 PARAMS = NETWORKS.init(jax.random.key(0))
+PARAMS.world["dynamics"]["params"]["linear"] = jnp.array([[0, 0], [0, 0], [1.5, -0.8]])  # it moves
+PARAMS.policy["params"]["kernel_head"] *= 10.0
 OBS = jnp.array([0.3, -0.2])
+HORIZON = 5
 
 
-def drawn(count=16, seed=1):
-    return hypotheses.draw(NETWORKS, SPACE, PARAMS, OBS, count, jax.random.key(seed))
+@cache
+def drawn(count=16):
+    run = jax.jit(lambda key: hypotheses.draw(NETWORKS, SPACE, PARAMS, OBS, HORIZON, count, key))
+    return run(jax.random.key(1))
+
+
+@jax.jit
+def update(before, seen, exponent):
+    return hypotheses.update(NETWORKS, PARAMS, before, seen, exponent)
 
 
 def episode(seed, steps=5):
     keys = jax.random.split(jax.random.key(seed), 3)
     obs, action = jax.random.normal(keys[0], (steps, 2)), jax.random.normal(keys[1], (steps, 1))
-    reward = jax.random.uniform(keys[2], (steps,))
+    reward = jnp.maximum(jax.random.uniform(keys[2], (steps,), minval=-1.0), 0.0)
     return Transition(obs, action, reward, -reward, obs, jnp.zeros(steps))
 
 
-def test_weights_are_those_of_a_normal_likelihood():
-    before, seen = drawn(), episode(2)
-    after = hypotheses.update(NETWORKS, PARAMS, before, seen, jnp.float32(0.3))
-    for z, weight in zip(before.z, after.log_weights, strict=True):
-        misfit = [
-            float(NETWORKS.reward(PARAMS.reward, seen.obs[t], seen.action[t], z)) - seen.reward[t]
-            for t in range(5)
-        ]
-        assert weight == pytest.approx(-np.sum(np.square(misfit)) / (2 * 0.3**2), rel=1e-4)
+def test_weights_are_a_power_of_the_likelihood():
+    before, seen = drawn(), episode(2, steps=9)
+    assert 0 < np.sum(np.asarray(seen.reward) != 0) < 9
+    before = before._replace(log_weights=jnp.linspace(-1.0, 1.0, 16))
+    after = update(before, seen, jnp.float32(0.3))
+    np.testing.assert_array_equal(after.z, before.z)
+    np.testing.assert_array_equal(after.outcome, before.outcome)
+    for outcome, prior, weight in zip(*before[1:], after.log_weights, strict=True):
+        predicted = NETWORKS.reward(PARAMS.world, seen.obs, seen.action, outcome)
+        likelihood = mixture_log_density(seen.reward, *predicted).sum()
+        assert weight == pytest.approx(float(prior) + 0.3 * likelihood, rel=1e-3)
+    assert np.ptp(after.log_weights - before.log_weights) > 0.1
+
+
+def test_an_exponent_of_zero_learns_nothing():
+    after = update(drawn(), episode(2), jnp.float32(0.0))
+    np.testing.assert_array_equal(after.log_weights, np.zeros(16))
+
+
+def test_beliefs_about_many_episodes_are_those_about_each():
+    """Mapped over episodes, as in the evaluation of many tasks."""
+    episodes = [episode(seed) for seed in range(3)]
+    stacked = jax.tree.map(lambda *x: jnp.stack(x), *episodes)
+    together = jax.vmap(update, in_axes=(None, 0, None))(drawn(), stacked, 0.5).log_weights
+    alone = [update(drawn(), seen, 0.5).log_weights for seen in episodes]
+    np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-5)
 
 
 def test_evidence_adds_in_any_order():
@@ -48,7 +79,7 @@ def test_evidence_adds_in_any_order():
     def after(*episodes):
         belief = drawn()
         for seen in episodes:
-            belief = hypotheses.update(NETWORKS, PARAMS, belief, seen, jnp.float32(0.5))
+            belief = update(belief, seen, jnp.float32(0.5))
         return belief.log_weights
 
     np.testing.assert_allclose(after(one, other), after(other, one), rtol=1e-5)
@@ -57,17 +88,14 @@ def test_evidence_adds_in_any_order():
 def test_only_the_own_reward_counts():
     seen = episode(5)
     other = seen._replace(train_reward=seen.train_reward + 7.0, next_obs=seen.next_obs + 1.0)
-    weights = [
-        hypotheses.update(NETWORKS, PARAMS, drawn(), t, jnp.float32(0.5)).log_weights
-        for t in (seen, other)
-    ]
+    weights = [update(drawn(), t, jnp.float32(0.5)).log_weights for t in (seen, other)]
     np.testing.assert_array_equal(*weights)
 
 
 def test_positions_draw_in_proportion_to_the_weights():
     z = jnp.arange(4.0)[:, None]
     weights = jnp.array([0.1, 0.4, 0.0, 0.5])
-    belief = Hypotheses(z, jnp.log(weights))
+    belief = Hypotheses(z, jnp.zeros((4, 2)), jnp.log(weights))
     at = jax.vmap(lambda p: hypotheses.at(belief, p))((jnp.arange(1000) + 0.5) / 1000)
     counts = np.bincount(np.asarray(at[:, 0], int), minlength=4)
     np.testing.assert_allclose(counts / 1000, weights, atol=2e-3)
@@ -75,15 +103,16 @@ def test_positions_draw_in_proportion_to_the_weights():
 
 
 def test_extreme_weights_stay_finite():
-    belief = Hypotheses(jnp.eye(4), jnp.array([-3e4, -1e30, -2.9e4, -jnp.inf]))
+    belief = Hypotheses(jnp.eye(4), jnp.eye(4), jnp.array([-3e4, -1e30, -2.9e4, -jnp.inf]))
     np.testing.assert_array_equal(hypotheses.at(belief, jnp.float32(0.999999)), jnp.eye(4)[2])
     assert np.isfinite(hypotheses.mean(belief)).all()
 
 
 def test_the_prior_has_equal_weights():
-    belief = Hypotheses(jnp.eye(4), jnp.arange(4.0))
+    belief = Hypotheses(jnp.eye(4), jnp.eye(4), jnp.arange(4.0))
     flat = hypotheses.prior_where(belief, jnp.bool_(True))
     np.testing.assert_array_equal(flat.log_weights, jnp.zeros(4))
+    np.testing.assert_array_equal(flat.outcome, belief.outcome)
     kept = hypotheses.prior_where(belief, jnp.bool_(False))
     np.testing.assert_array_equal(kept.log_weights, belief.log_weights)
 
@@ -122,13 +151,26 @@ def test_neighbours_in_the_order_are_alike():
     assert step.mean() < 0.25 * shuffled.mean()
 
 
-def test_hypotheses_are_draws_from_the_prior_in_that_order():
+def test_hypotheses_are_draws_from_the_prior_in_the_order_of_their_outcomes():
     found = drawn(64)
     assert found.z.shape == (64, SPACE.dim)
     expected = SPACE.sample_prior(jax.random.key(1), (64,))
     np.testing.assert_array_equal(np.sort(found.z[:, -1]), np.sort(expected[:, -1]))
-    actions = jnp.tanh(NETWORKS.policy(PARAMS.policy, OBS, found.z)[0])[:, 0]
-    assert np.all(np.diff(actions) >= 0)  # one action: the order is its own
+    assert not np.any(np.asarray(found.log_weights))
+    own = world_model.outcome(NETWORKS, PARAMS, OBS, found.z, HORIZON)
+    np.testing.assert_allclose(found.outcome, own, rtol=1e-4, atol=1e-5)
+    outcome = np.asarray(found.outcome)
+    axis = np.argmax(np.ptp(outcome, axis=0))  # the halves are split along it
+    assert np.ptp(outcome[:, axis]) > 1e-3
+    assert outcome[:32, axis].max() <= outcome[32:, axis].min()
+
+
+@pytest.mark.parametrize("change", ["start", "horizon"])
+def test_outcomes_depend_on_the_episode(change):
+    start, horizon = (OBS + 1.0, HORIZON) if change == "start" else (OBS, HORIZON + 1)
+    other = hypotheses.draw(NETWORKS, SPACE, PARAMS, start, horizon, 16, jax.random.key(1))
+    np.testing.assert_array_equal(np.sort(other.z[:, -1]), np.sort(drawn().z[:, -1]))
+    assert not np.any(np.isclose(np.sort(other.outcome, axis=0), np.sort(drawn().outcome, axis=0)))
 
 
 @pytest.mark.parametrize("count", [0, 3, 100])

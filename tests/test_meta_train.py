@@ -167,7 +167,7 @@ def test_nothing_is_learned_once_the_step_sizes_are_zero():
     before = jax.tree.map(np.asarray, one_seed(state.params))
     stopped = config(lr_end=0.0, lr_decay_start=0.0, lr_decay_end=1.0).hyper
     after = one_seed(go_on(1, state, 1, sweep.spread(made, stopped))[0].params)
-    for name in ("encoder", "q", "v", "policy", "reward"):
+    for name in ("encoder", "q", "v", "policy", "world"):
         assert_same(getattr(after, name), getattr(before, name))
 
 
@@ -201,7 +201,7 @@ def test_start():
     assert not np.any(np.asarray(state.replay.rows))
     assert int(state.replay.written[0]) == 0
     assert_same(state.params.v, state.params.target_v)
-    assert not np.any(flat(state.optimisers))
+    assert not np.any(flat((state.optimisers, state.world_moments)))
 
 
 @pytest.fixture(scope="module")

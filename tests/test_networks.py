@@ -13,8 +13,8 @@ OBS, ACTION, LATENT, STAT = 3, 2, 4, 6
 
 
 def networks(**structure):
-    sizes = {"width": 16, "depth": 2, "encoder_width": 12, "encoder_depth": 2, **structure}
-    return make_networks(Structure(**sizes), OBS, ACTION, LATENT, STAT)
+    sizes = {"width": 16, "depth": 2, "encoder_width": 12, "encoder_depth": 2, "world_width": 5}
+    return make_networks(Structure(**{**sizes, **structure}), OBS, ACTION, LATENT, STAT)
 
 
 init_all = jax.jit(networks().init)  # jitted, because the random initialisers compile slowly
@@ -43,14 +43,15 @@ def randomised(params, seed=0):
 
 def numpy_mlp(params, x, norm=False):
     """The network on its concatenated input."""
-    p = jax.tree.map(np.float64, params["params"])
+    p, given = jax.tree.map(np.float64, params["params"]), x
     for layer in range(sum(name.startswith("kernel_") for name in p) - 1):
         x = x @ p[f"kernel_{layer}"] + p[f"bias_{layer}"]
         if norm:
             x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-6)
             x = x * p[f"norm_{layer}"]["scale"] + p[f"norm_{layer}"]["bias"]
         x = np.maximum(x, 0.0)
-    return x @ p["kernel_head"] + p["bias_head"]
+    out = x @ p["kernel_head"] + p["bias_head"]
+    return out + given @ p["linear"] if "linear" in p else out
 
 
 @pytest.mark.parametrize("depth", [1, 3])
@@ -86,7 +87,8 @@ def test_heads_have_the_shapes_that_the_losses_expect():
 
     assert shapes(nets.q, params.q, obs, action, z) == (2, 5, 7)
     assert shapes(nets.v, params.v, obs, z) == (5, 7)
-    assert shapes(nets.reward, params.reward, obs, action, z) == (5, 7)
+    assert shapes(nets.next_obs, params.world, obs, action) == (5, 7, OBS)
+    assert shapes(nets.reward, params.world, obs, action, jnp.ones((5, 1, OBS))) == ((5, 7),) * 3
     assert shapes(nets.policy, params.policy, obs, z) == ((5, 7, ACTION),) * 2
     assert shapes(nets.encode, params.encoder, features) == (5, 9, STAT)
 
@@ -102,21 +104,49 @@ def test_q_is_each_critic_on_observation_action_and_latent():
         np.testing.assert_allclose(got[i], expected, rtol=1e-3, atol=1e-4)
 
 
-def test_reward_model_is_a_network_of_observation_action_and_latent():
-    nets = networks()
-    reward = randomised(jax.eval_shape(nets.init, jax.random.key(0)).reward)
-    parts = [normal(6, width) for width in (OBS, ACTION, LATENT)]
-    expected = numpy_mlp(reward, np.concatenate(parts, -1))[:, 0]
-    got = jax.jit(nets.reward)(reward, *parts)
-    np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
+def random_world(nets):
+    return randomised(jax.eval_shape(nets.init, jax.random.key(0)).world)
 
 
-def test_there_is_no_reward_model_where_nothing_needs_one():
+def test_dynamics_add_a_network_and_a_linear_map_of_observation_and_action():
+    world = random_world(networks())
+    obs, action = normal(6, OBS), normal(6, ACTION)
+    moved = numpy_mlp(world["dynamics"], np.concatenate([obs, action], -1))
+    got = jax.jit(networks().next_obs)(world, obs, action)
+    np.testing.assert_allclose(got, obs + moved, rtol=1e-3, atol=1e-4)
+    assert np.max(np.abs(moved)) > 0.1
+
+
+def test_rewards_are_a_network_of_action_and_displacement():
+    """Every outcome ``[5, 1]`` with each of the transitions ``[7]``."""
+    world = random_world(networks())
+    obs, action, outcome = normal(7, OBS), normal(7, ACTION), normal(5, 1, OBS)
+    got = jax.jit(networks().reward)(world, obs, action, outcome)
+    for i in range(5):
+        for j in range(7):
+            x = np.concatenate([action[j], outcome[i, 0] - obs[j]])
+            expected = numpy_mlp(world["reward"], x)
+            one = networks().reward(world, obs[j], action[j], outcome[i, 0])
+            np.testing.assert_allclose([part[i, j] for part in got], expected, rtol=1e-3, atol=1e-4)
+            np.testing.assert_allclose(one, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_the_world_model_has_its_own_width():
+    world = random_world(networks(world_width=9))
+    widths = {
+        name: [p["params"][f"bias_{i}"].size for i in range(len(p["params"]) // 2 - 1)]
+        for name, p in world.items()
+    }
+    assert widths == {"dynamics": [9], "reward": [9, 9]}
+
+
+def test_there_is_no_world_model_where_nothing_needs_one():
     nets = networks(inference="amortised")
+    assert nets.dynamics_net is None
     assert nets.reward_net is None
     params, full = (jax.eval_shape(n.init, jax.random.key(0)) for n in (nets, networks()))
-    assert params.reward == {}
-    assert params == full._replace(reward={})
+    assert params.world == {}
+    assert params == full._replace(world={})
 
 
 def test_twins_differ_and_the_target_starts_as_a_copy():
@@ -128,9 +158,10 @@ def test_twins_differ_and_the_target_starts_as_a_copy():
 
 def test_seeds_differ():
     a, b = (initial(seed) for seed in (0, 1))
-    for name in ("encoder", "q", "v", "policy", "reward"):
-        first, second = (getattr(p, name)["params"]["kernel_0"] for p in (a, b))
-        assert np.max(np.abs(first - second)) > 1e-3
+    nets = [(*p[:3], p.policy, p.world["dynamics"], p.world["reward"]) for p in (a, b)]
+    for first, second in zip(*nets, strict=True):
+        kernels = [net["params"]["kernel_0"] for net in (first, second)]
+        assert np.max(np.abs(kernels[0] - kernels[1])) > 1e-3
 
 
 def test_squash_is_a_change_of_variables():

@@ -16,6 +16,8 @@ CASES = {
         "init": "pearl",
         "prior_factor": False,
         "hypotheses": 2,
+        "world_width": 1,
+        "world_updates": 1,
     },
     "categorical, no exploring, amortised": {
         "latent": "cat:2x4",
@@ -23,10 +25,12 @@ CASES = {
         "inference": "amortised",
     },
     "exact, next observation": {"latent": "dir:2x4", "kl": "exact", "next_obs_in_context": True},
-    "mixed, prior, printed": {
+    "mixed, prior, printed, a larger world model": {
         "latent": "gau:1,dir:3x5,cat:1x3",
         "prior_factor": True,
         "bridge": "printed",
+        "world_width": 9,
+        "world_updates": 7,
     },
     "corrected, no posterior, plain draw": {
         "latent": "dir:1x3",
@@ -49,8 +53,10 @@ def test_structure_options_need_no_special_case(changes):
     assert all_finite((state.params, metrics.losses, adaptation))
     assert adaptation.z.shape == (2, 2, 4, own.space.dim)
     amortised = own.config.structure.inference == "amortised"
-    assert (state.params.reward == {}) == amortised
-    assert bool(metrics.losses.reward == 0) == amortised
+    assert (state.params.world == {}) == amortised
+    assert (state.world_moments == ()) == amortised
+    assert all(bool(jnp.isnan(loss)) == amortised for loss in metrics.world)
+    assert amortised or all_finite(metrics.world)
     missing = [n for n in ("explore", "posterior") if changes.get(f"{n}_episodes") == 0]
     for name in ("prior", "explore", "posterior"):
         assert bool(jnp.isnan(getattr(metrics, f"{name}_return"))) == (name in missing)

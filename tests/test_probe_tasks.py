@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import ORACLE, config, line, quick_compile
+from tiny import ORACLE, config, line, mixture_log_density, quick_compile
 
 from structlat_jax import sweep
 from structlat_jax.setup import make_setup
@@ -21,6 +21,7 @@ SIZES = {
     "latent": "gau:1",
     "width": 16,
     "encoder_width": 16,
+    "world_width": 16,
     "train_tasks": 4,
     "test_tasks": 4,
     "meta_batch": 4,
@@ -28,6 +29,7 @@ SIZES = {
     "context_episodes": 3,
     "context_window": 4,
     "updates_per_step": 50,
+    "world_updates": 50,
     "prior_episodes": 3,
     "explore_episodes": 3,
     "posterior_episodes": 3,
@@ -56,15 +58,15 @@ each_blind_seed = pytest.mark.parametrize("seed", range(SEEDS, 2 * SEEDS))
 
 @pytest.fixture(scope="module")
 def trained():
-    """Goals ``[2 S, T]``, the evaluation ``[2 S, T, R, E]``, and what the last error of the reward
-    model leaves of the variance of the rewards ``[2 S]``: seeds that see the reward, then the same
-    seeds blind to it, all in one program."""
+    """Goals ``[2 S, T]``, the evaluation ``[2 S, T, R, E]``, the last losses of the world model and
+    what the rewards would cost it if they were all alike ``[2 S]``: seeds that see the reward, then
+    the same seeds blind to it, all in one program."""
     setup = make_setup(config(**SIZES, **RATES), line())
     programs = sweep.make_programs(setup, 2 * SEEDS, jax.devices()[:1])
     numbers = jnp.tile(jnp.arange(SEEDS, dtype=jnp.uint32), 2)
     scales = jnp.repeat(jnp.array([5.0, 0.0]), SEEDS)
-    noise = jnp.repeat(jnp.array([setup.config.hyper.reward_noise, 1e6]), SEEDS)
-    blinded = {"context_reward_scale": scales, "reward_noise": noise}
+    weights = jnp.repeat(jnp.array([setup.config.hyper.evidence_weight, 0.0]), SEEDS)
+    blinded = {"context_reward_scale": scales, "evidence_weight": weights}
     hyper = dataclasses.replace(setup.config.hyper, **blinded)
     hyper = sweep.spread(programs, hyper)
     with quick_compile():
@@ -73,9 +75,15 @@ def trained():
             state, metrics = programs.step(hyper, state)
         adaptation = programs.evaluate(hyper, state, numbers, numbers)
     goals = np.concatenate([state.train_tasks, state.test_tasks], axis=1)
-    rewards = np.asarray(setup.layout.unpack(state.replay.rows).reward)
-    unexplained = metrics.losses.reward / rewards.reshape(2 * SEEDS, -1).var(axis=1)
-    return goals, jax.tree.map(np.asarray, adaptation), np.asarray(unexplained)
+    rewards = np.asarray(setup.layout.unpack(state.replay.rows).reward).reshape(2 * SEEDS, -1)
+    return goals, *jax.device_get((adaptation, metrics.world)), [*map(surprise, rewards)]
+
+
+def surprise(rewards):
+    """Of the best mixture for all rewards alike: negative log-likelihood in nats per reward."""
+    share, some = np.mean(rewards != 0), rewards[rewards != 0]
+    logit, log_std = np.log(share / (1 - share)), np.log(some.std())
+    return -mixture_log_density(rewards, logit, some.mean(), log_std).mean()
 
 
 @pytest.fixture
@@ -97,8 +105,12 @@ def test_beliefs_tell_the_tasks_apart(outcome, seed):
 
 
 @each_seed
-def test_the_reward_model_tells_what_a_task_pays(trained, seed):
-    assert trained[2][seed] < 0.1
+def test_the_world_model_tells_how_the_world_moves_and_what_a_task_pays(trained, seed):
+    """Better than seeds that were blind to the task, whose replay shows where rewards are paid."""
+    *_, losses, ignorant = trained
+    assert losses.dynamics[seed] < 1e-3
+    assert losses.reward[seed] < ignorant[seed] - 0.8
+    assert losses.reward[seed] < losses.reward[SEEDS + seed] - 0.15
 
 
 @both_kinds

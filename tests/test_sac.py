@@ -185,6 +185,14 @@ def test_policy_and_value_do_not_reach_encoder_or_critics():
     assert differ(first.policy, second.policy)
 
 
+def test_the_world_model_is_neither_read_nor_changed():
+    p, batch = params(), make_batch()
+    other = p._replace(world=jax.tree.map(lambda x: x * np.nan, p.world))
+    (ours, *rest), (its, *its_rest) = (update(each, batch) for each in (p, other))
+    assert_same((ours._replace(world={}), rest), (its._replace(world={}), its_rest))
+    assert_same(ours.world, p.world)
+
+
 def test_first_step_of_each_network_has_its_own_size():
     """Adam's first step moves each parameter with a gradient by the learning rate."""
     p, batch = params(), make_batch()

@@ -53,7 +53,9 @@ def test_seeds_in_one_program_equal_single_runs(together):
         assert int(alone.updates[0]) == int(state.updates[seed]) == 5 * STEPS
         assert relative(one_seed(state.params, seed), one_seed(alone.params)) < 1e-3
         assert relative(state.replay.rows[seed], alone.replay.rows[0]) < 1e-3
-        assert relative(one_seed(metrics[-1].losses, seed), one_seed(its_metrics[-1].losses)) < 1e-2
+        for name in ("losses", "world"):
+            found, expected = getattr(metrics[-1], name), getattr(its_metrics[-1], name)
+            assert relative(one_seed(found, seed), one_seed(expected)) < 1e-2
 
 
 def test_seeds_differ_in_everything_random(together):
@@ -61,9 +63,10 @@ def test_seeds_differ_in_everything_random(together):
     assert all_finite(state.params)
     layout = setup().layout
     actions = layout.unpack(state.replay.rows).action
+    learned = (state.params.encoder, state.params.policy, state.params.world)
     for one in range(SEEDS):
         for other in range(one):
-            for part in (state.params.encoder, state.params.policy, actions, state.key):
+            for part in (*learned, actions, state.key):
                 assert not np.allclose(flat(one_seed(part, one)), flat(one_seed(part, other)))
 
 

@@ -36,6 +36,8 @@ OPTIONS = {
     "posterior-episodes": 1,
     "replay-steps": 400,
     "hypotheses": 16,
+    "world-width": 4,
+    "world-updates": 2,
     "eval-episodes": 4,
     "eval-prior-episodes": 2,
     "eval-repeats": 2,

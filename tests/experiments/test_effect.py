@@ -1,6 +1,7 @@
 """What each part of z does, for an agent of which it is known."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from tiny import HORIZON, config, following_z, line, quick_compile
@@ -15,7 +16,9 @@ def agent_of(latent):
     setup = make_setup(config(latent=latent), line())
     params = following_z(setup.networks.init(jax.random.key(0)))
     drawn = setup.space.sample_prior(jax.random.key(1), (4,))
-    return Agent(setup.config, setup.space, setup.networks, params, drawn), setup.env
+    return Agent(
+        setup.config, setup.space, setup.networks, params, drawn, jnp.zeros((4, 1))
+    ), setup.env
 
 
 @pytest.fixture(autouse=True)

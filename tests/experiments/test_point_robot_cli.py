@@ -111,8 +111,9 @@ def test_metrics_have_a_row_per_meta_step_and_seed(finished):
     assert [(int(row["updates"]), int(row["seed"])) for row in rows] == expected
     evaluated = [int(row["updates"]) for row in rows if row["test_return"]]
     assert evaluated == [10, 10, 20, 20]
-    assert {"q", "v", "policy", "reward", "kl cat:1x2", "kl gau:1", "kl_weight"} <= set(rows[0])
-    assert all(np.isfinite(float(row[name])) for row in rows for name in ("q", "reward"))
+    measured = {"q", "v", "policy", "world_dynamics", "world_reward", "kl cat:1x2", "kl gau:1"}
+    assert measured | {"kl_weight"} <= set(rows[0])
+    assert all(np.isfinite(float(row[name])) for row in rows for name in measured)
     found = results_of(finished[0])["amortised_return"]["per_seed"][-1]
     assert float(rows[-1]["test_amortised_return"]) == pytest.approx(found, abs=1e-6)
 
@@ -124,6 +125,7 @@ def test_a_run_can_be_loaded(finished):
         assert agent.act(np.zeros(2, np.float32), z).shape == (2,)
         assert agent.config.structure.latent == LATENT
         assert agent.hypotheses.shape == (OPTIONS["hypotheses"], agent.space.dim)
+        assert agent.outcomes.shape == (OPTIONS["hypotheses"], 2)
 
 
 def test_a_run_with_the_papers_inference(tmp_path, here):
@@ -133,12 +135,13 @@ def test_a_run_with_the_papers_inference(tmp_path, here):
     assert done.code == 0, done.err
     found = results_of(run)
     assert found["test_return"] == found["amortised_return"]
-    assert {float(row["reward"]) for row in rows_of(run)} == {0.0}
+    for name in ("world_dynamics", "world_reward"):
+        assert {row[name] for row in rows_of(run)} == {"nan"}
     with np.load(run / "adaptation.npz") as data:
         for kind in ("train", "test"):
             np.testing.assert_array_equal(data[f"returns_{kind}"], data[f"amortised_{kind}"])
     agent, env = sl.load(run), sl.envs.point_robot.make()
-    assert agent.params.reward == {}
+    assert agent.params.world == {}
     z = agent.sample_z(agent.prior(), jax.random.key(0))
     state = env.reset(jax.random.key(1), env.sample_tasks(jax.random.key(2), 1)[0])
     obs = env.observe(state)

@@ -1,0 +1,132 @@
+"""What nobody can beat on the point robot, whatever is learned: the protocol's own limits.
+
+python -m experiments.limits --out docs/results/limits.json
+
+Three bounds on goals drawn from the task distribution: the return of a controller that knows the
+goal but is a little slow (a squashed policy never quite reaches an action of 1) or a little beside
+it, and the share of goals that any five straight episodes can reach before there is any context.
+"""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from experiments import cli
+from structlat_jax.checkpoint import write_whole
+from structlat_jax.config import Structure
+from structlat_jax.envs import Env, point_robot
+from structlat_jax.types import Array, Task
+
+SPEEDS = (1.0, 0.999, 0.995, 0.98)
+"""Shares of the full action at which the controller moves."""
+
+OFFSETS = (0.0, 0.02, 0.04)
+"""How far beside the goal it comes to rest, in metres."""
+
+_FULL_STEP = 0.1  # metres
+_HEADINGS = 181
+_RESTARTS = 50
+
+
+@click.command(help=__doc__.replace("\n\npython", "\n\n\b\npython"))
+@click.option("--goals", type=click.IntRange(1), default=4000, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="JSON file to write.")
+def command(goals: int, seed: int, out: Path | None) -> int:
+    """See the module's docstring."""
+    if out is not None:
+        cli.require_writable(out.parent)
+    key_tasks, key_sides, key_search = jax.random.split(jax.random.key(seed), 3)
+    env = point_robot.make()
+    tasks = env.sample_tasks(key_tasks, goals)
+    sides = jax.random.uniform(key_sides, (goals,), maxval=2.0 * jnp.pi)
+    episodes = Structure().eval_prior_episodes
+    found = {
+        "goals": goals,
+        "seed": seed,
+        "returns": [
+            {"speed": s, "offset": o, "return": mean_return(env, tasks, sides, s, o)}
+            for s in SPEEDS
+            for o in OFFSETS
+        ],
+        "prior_episodes": episodes,
+        "reachable": reachable(reach(env, tasks), episodes, key_search),
+    }
+    _show(found)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(out, json.dumps(found, indent=2) + "\n")
+    return 0
+
+
+def straight(env: Env, task: Task, target: Array, speed: float) -> Array:
+    """Rewards ``[H]`` of an episode straight to a target ``[2]``, by the environment's step."""
+
+    def advance(state, _):
+        ahead = target - env.observe(state)
+        action = speed * ahead / jnp.maximum(jnp.max(jnp.abs(ahead)), _FULL_STEP)
+        step = env.step(state, action, task)
+        return step.state, step.reward
+
+    start = env.reset(jax.random.key(0), task)  # always the origin
+    return jax.lax.scan(advance, start, length=env.horizon)[1]
+
+
+def mean_return(env: Env, tasks: Task, sides: Array, speed: float, offset: float) -> float:
+    """Mean return over tasks ``[T]`` of going to a point at ``offset`` metres from the goal, in a
+    direction ``sides [T]`` (radians)."""
+    beside = offset * jnp.stack([jnp.cos(sides), jnp.sin(sides)], axis=-1)
+    targets = jax.vmap(env.goal)(tasks) + beside
+    rewards = jax.vmap(partial(straight, env, speed=speed))(tasks, targets)
+    return float(jnp.mean(jnp.sum(rewards, axis=-1)))
+
+
+def reach(env: Env, tasks: Task) -> np.ndarray:
+    """Whether a straight episode of each heading meets a reward in each task, ``[headings, T]``."""
+    angles = jnp.linspace(0.0, jnp.pi, _HEADINGS)
+    targets = jnp.stack([jnp.cos(angles), jnp.sin(angles)], axis=-1)
+    over_tasks = jax.vmap(lambda task, target: straight(env, task, target, 1.0), (0, None))
+    rewards = jax.lax.map(lambda target: over_tasks(tasks, target), targets)
+    return np.asarray(jnp.any(rewards > 0, axis=-1))
+
+
+def reachable(reached: np.ndarray, episodes: int, key: Any) -> float:
+    """The largest share of tasks that ``episodes`` of the headings ``[headings, T]`` reach
+    together, by coordinate ascent from many random choices: a lower bound that is all but tight."""
+    choices = jax.random.randint(key, (_RESTARTS, episodes), 0, len(reached))
+    best = 0.0
+    for chosen in np.array(choices):
+        before = -1.0
+        while (now := reached[chosen].any(axis=0).mean()) > before:
+            before = now
+            for i in range(episodes):
+                others = reached[np.delete(chosen, i)].any(axis=0)
+                chosen[i] = (reached | others).mean(axis=1).argmax()
+        best = max(best, float(now))
+    return best
+
+
+def _show(found: dict[str, Any]) -> None:
+    table = Table(title=f"{found['goals']} goals: return of a controller that knows the goal")
+    table.add_column("beside the goal by")
+    for speed in SPEEDS:
+        table.add_column(f"at {100 * speed:g} % of full speed", justify="right")
+    by = {(row["speed"], row["offset"]): row["return"] for row in found["returns"]}
+    for offset in OFFSETS:
+        table.add_row(f"{offset:g} m", *(f"{by[speed, offset]:.2f}" for speed in SPEEDS))
+    console = Console()
+    console.print(table)
+    share = f"{100 * found['reachable']:.0f} %"
+    console.print(f"{found['prior_episodes']} straight episodes reach {share} of the goals at best")
+
+
+if __name__ == "__main__":
+    cli.main(command)

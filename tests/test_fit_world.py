@@ -1,0 +1,199 @@
+"""Fitting the world model: to which batches, what depends on it, and what it knows afterwards.
+
+The policy of the tests that train it goes where z points, so that every place of the line is the
+outcome of some z.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import (
+    HORIZON,
+    RADIUS,
+    all_finite,
+    assert_same,
+    config,
+    flat,
+    following_z,
+    go_on,
+    line,
+    mixture_log_density,
+    one_seed,
+    quick_compile,
+    setup,
+    train,
+)
+
+from structlat_jax import optim, world_model
+from structlat_jax.inference import infer
+from structlat_jax.meta_train import draw_batch, fit_world, task_log_weights
+from structlat_jax.types import Transition
+
+
+def test_a_fit_is_that_many_updates_at_latents_of_fresh_batches():
+    own, state = setup(), one_seed(train(1, 0, 2)[0])
+    hyper = config(lr=0.02, lr_end=0.5, lr_decay_start=0.0, lr_decay_end=1.0).hyper
+    weights = task_log_weights(own, hyper, state.replay)
+    fit = jax.jit(lambda state, key: fit_world(own, hyper, state, weights, key))
+    keys = jax.random.split(jax.random.key(3), 2)
+    params, moments, found = state.params, state.world_moments, []
+
+    @jax.jit
+    def one(params, moments, key):
+        key_batch, key_z = jax.random.split(key)
+        batch = draw_batch(own, hyper, state.replay, weights, key_batch)
+        encoder = state.params.encoder
+        posterior = infer(own.networks, own.space, encoder, batch.features, batch.mask)
+        noise = own.space.noise(key_z, (2, 2))  # draws and tasks of the tiny configuration
+        z = jnp.stack([own.space.transform(posterior, eps) for eps in noise])
+        given = (batch.transitions, jnp.zeros(1), z, HORIZON, 0.01)
+        return world_model.update(own.networks, params, moments, *given)
+
+    with quick_compile():
+        after, losses = fit(state, jax.random.key(3))
+        for key in keys:
+            params, moments, parts = one(params, moments, key)
+            found.append(parts)
+    np.testing.assert_allclose(flat(after.params.world), flat(params.world), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(flat(after.world_moments), flat(moments), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(losses, np.mean(found, axis=0), rtol=1e-3)
+    back = after.params._replace(world=state.params.world)
+    assert_same(after._replace(params=back, world_moments=state.world_moments), state)
+
+
+def test_a_meta_step_fits_it():
+    before, (after, metrics) = train(1, 0, 0)[0], train(1, 0, 1)
+    assert all_finite(metrics[0].world)
+    assert metrics[0].world.dynamics.shape == (1,)
+    for name in ("dynamics", "reward"):
+        ours, its = (flat(state.params.world[name]) for state in (after, before))
+        assert 0 < np.max(np.abs(ours - its)) < 0.1
+    assert not np.any(flat(before.world_moments))
+    counts = [x for x in jax.tree.leaves(after.world_moments) if x.dtype == jnp.int32]
+    assert [int(x[0]) for x in counts] == [setup().config.structure.world_updates]
+
+
+def test_nothing_else_depends_on_it():
+    """The same bits, but for its own, after two meta-steps with another world model."""
+    before = train(1, 0, 1)[0]
+    ours, our_metrics = go_on(1, before, 2)
+    other = train(1, 0, 1)[0]
+    changed = jax.tree.map(lambda x: 1.5 * x + 0.1, other.params.world)
+    other = other._replace(params=other.params._replace(world=changed))
+    its, its_metrics = go_on(1, other, 2)
+
+    def elsewhere(state):
+        return state._replace(params=state.params._replace(world={}), world_moments=())
+
+    assert_same(elsewhere(ours), elsewhere(its))
+    assert not np.any(np.isclose(flat(ours.params.world), flat(its.params.world)))
+    for one, same in zip(our_metrics, its_metrics, strict=True):
+        assert_same(one._replace(world=()), same._replace(world=()))
+        assert not np.allclose(one.world, same.world)
+
+
+def test_without_one_a_fit_changes_nothing():
+    own = setup(inference="amortised")
+    state = object()
+    after, losses = fit_world(own, config().hyper, state, None, None)
+    assert after is state
+    assert np.all(np.isnan(losses))
+
+
+OWN = setup(latent="gau:1", world_width=16)
+TRAINING = np.array([-1.6, -0.8, 0.8, 1.6], np.float32)
+BETWEEN = np.array([-1.2, 0.0, 0.3, 1.1], np.float32)
+
+
+def latents_of(places):
+    """The z ``[T, 1]`` whose episodes end there."""
+    return np.arctanh(places / (0.5 * HORIZON))[:, None]
+
+
+def transitions_of(goals, obs, action):
+    """Of tasks with these goals ``[T]``: obs and action ``[T, B, 1]``."""
+    steps = jax.vmap(jax.vmap(line().step, in_axes=(0, 0, None)))
+    out = steps(obs, action, jnp.asarray(goals))
+    return Transition(obs, action, out.reward, out.train_reward, out.obs, out.done)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """The parameters of an agent whose world model has seen the goals of `TRAINING`, and the
+    losses along the way."""
+    networks, z = OWN.networks, latents_of(TRAINING)[None]
+    start = following_z(jax.jit(networks.init)(jax.random.key(0)))
+
+    def body(carry, inputs):
+        key, lr = inputs
+        key_obs, key_action = jax.random.split(key)
+        obs = jax.random.uniform(key_obs, (4, 64, 1), minval=-2.5, maxval=2.5)
+        action = jax.random.uniform(key_action, (4, 64, 1), minval=-1.0)
+        seen = transitions_of(TRAINING, obs, action)
+        given = (seen, jnp.zeros(1), z, HORIZON, lr)
+        params, moments, losses = world_model.update(networks, *carry, *given)
+        return (params, moments), losses
+
+    inputs = jax.random.split(jax.random.key(1), 1500), jnp.linspace(0.01, 0.0, 1500)
+    run = jax.jit(lambda carry: jax.lax.scan(body, carry, inputs))
+    (params, _), losses = run((start, optim.init(start.world)))
+    return params, jax.tree.map(np.asarray, losses)
+
+
+def test_it_learns_how_the_world_moves(trained):
+    params, losses = trained
+    assert losses.dynamics[:3].mean() > 0.05
+    assert losses.dynamics[-50:].mean() < 1e-4
+    obs, action = np.meshgrid(np.linspace(-2, 2, 9), np.linspace(-1, 1, 5))
+    obs, action = (x.reshape(-1, 1).astype(np.float32) for x in (obs, action))
+    got = OWN.networks.next_obs(params.world, obs, action)
+    np.testing.assert_allclose(got, obs + 0.5 * action, atol=0.05)
+
+
+@pytest.mark.parametrize("places", [TRAINING, BETWEEN], ids=["seen", "between"])
+def test_it_knows_where_latents_lead(trained, places):
+    z = latents_of(places)
+    got = world_model.outcome(OWN.networks, trained[0], jnp.zeros(1), z, HORIZON)
+    np.testing.assert_allclose(got[:, 0], places, atol=0.1)
+
+
+@pytest.fixture(scope="module")
+def judged(trained):
+    """Of the goals ``[8]``, seen and in between: transitions ``[8, B]`` and the predictions."""
+    goals = np.concatenate([TRAINING, BETWEEN])
+    rng = np.random.default_rng(2)
+    obs = rng.uniform(-2.5, 2.5, (8, 400, 1)).astype(np.float32)
+    seen = transitions_of(goals, obs, rng.uniform(-1, 1, (8, 400, 1)).astype(np.float32))
+
+    @jax.jit
+    def run(params):
+        z = latents_of(goals)
+        outcomes = world_model.outcome(OWN.networks, params, jnp.zeros(1), z, HORIZON)[:, None]
+        given = (params.world, seen.obs, seen.action, outcomes)
+        density = world_model.reward_log_density(OWN.networks, *given, seen.reward)
+        return OWN.networks.reward(*given), density
+
+    predicted, density = run(trained[0])
+    distance = np.abs(seen.next_obs[..., 0] - goals[:, None])
+    return jax.device_get((distance, seen.reward, predicted, density))
+
+
+def test_it_learns_what_is_paid_also_at_places_between_those_of_training(judged):
+    distance, _, (logit, mean, _), _ = judged
+    inside, outside = distance < RADIUS - 0.15, distance > RADIUS + 0.15
+    assert np.all(np.sum(inside, axis=1) > 20)
+    for goal in range(8):
+        assert np.mean(logit[goal][inside[goal]] > 0) > 0.98
+        assert np.mean(logit[goal][outside[goal]] < 0) > 0.98
+        error = np.abs(mean - (1.0 - distance))[goal][inside[goal]]
+        assert np.mean(error) < 0.1
+
+
+def test_its_densities_tell_places_apart(judged):
+    """Better than any prediction that ignores the task, on tasks it saw and on others."""
+    _, rewards, _, density = judged
+    share, some = np.mean(rewards != 0), rewards[rewards != 0]
+    logit = np.log(share / (1 - share))
+    ignorant = mixture_log_density(rewards, logit, some.mean(), np.log(some.std()))
+    assert np.all(density.mean(axis=1) > ignorant.mean(axis=1) + 0.3)
