@@ -108,14 +108,22 @@ class Checkpoints:
 
         self._write(_FOLDER, step, {}, fill, self._keep)
 
+    def save_params(self, step: int, params: AgentParams) -> None:
+        """Writes only what acting needs, for a run whose state is kept elsewhere.
+
+        Raises:
+          WriteError: as `save`.
+        """
+        fill = functools.partial(array_files.write, params=jax.device_get(params))
+        self._write(_FOLDER, step, {}, fill, self._keep)
+
     def save_best(self, step: int, params: AgentParams, value: float) -> None:
         """Writes the parameters after a meta-step as the best so far, in place of those before.
 
         Raises:
           WriteError: if they cannot be written; those before are intact.
         """
-        plain = jax.device_get(params)
-        fill = functools.partial(array_files.write, params=plain)
+        fill = functools.partial(array_files.write, params=jax.device_get(params))
         self._write(_BEST_FOLDER, step, {"value": value}, fill, keep=1)
 
     def restore(self, like: Any, tell: Tell = warnings.warn) -> tuple[Any, list[dict[str, Any]]]:

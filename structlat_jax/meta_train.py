@@ -41,6 +41,8 @@ class Metrics(NamedTuple):
       prior_return, explore_return, posterior_return: Return per episode (the task's own reward)
         of each kind of collected episode; NaN for kinds that are not collected.
       kl_weight: At the last update.
+      not_finite_at: The first of its updates, counted from 1 over the whole run, whose losses were
+        not finite (the last, if only its parameters are not); 0 if all is well.
     """
 
     losses: sac.Losses
@@ -48,6 +50,7 @@ class Metrics(NamedTuple):
     explore_return: Array
     posterior_return: Array
     kl_weight: Array
+    not_finite_at: Array
 
 
 def init(setup: Setup, key: Key) -> TrainState:
@@ -110,7 +113,19 @@ def meta_step(setup: Setup, hyper: Hyper, state: TrainState) -> tuple[TrainState
         params=params, optimisers=optimisers, replay=rings, key=key_next, updates=updates
     )
     means = jax.tree.map(lambda x: jnp.mean(x, axis=0), losses)
-    return state, Metrics(means, *returns, kl_weight(hyper, updates))
+    bad = first_not_finite(losses, params)
+    bad_at = jnp.where(bad > 0, start[-1] + bad, 0)
+    return state, Metrics(means, *returns, kl_weight(hyper, updates), bad_at)
+
+
+def first_not_finite(losses: sac.Losses, params: AgentParams) -> Array:
+    """The first update, from 1, whose losses ``[U, ...]`` are not finite, or the last if only the
+    parameters after it are not; 0 if all is well."""
+    each = [jnp.isfinite(x).reshape(x.shape[0], -1).all(axis=1) for x in losses]
+    bad = ~jnp.stack(each).all(axis=0)
+    after = [jnp.isfinite(x).all() for x in jax.tree.leaves(params)]
+    bad = bad.at[-1].set(bad[-1] | ~jnp.stack(after).all())
+    return jnp.where(bad.any(), 1 + jnp.argmax(bad), 0)
 
 
 def kl_weight(hyper: Hyper, updates: Array) -> Array:

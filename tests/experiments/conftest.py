@@ -31,6 +31,7 @@ def compiled_once(tmp_path_factory):
 def in_process(monkeypatch, capfd):
     """Runs a program in this process, whose devices are settled already."""
     monkeypatch.setattr(platform, "configure", lambda seeds: None)
+    monkeypatch.setattr(cli, "leave_at_once", sys.exit)
 
     def run(command, *arguments):
         monkeypatch.setattr(sys, "argv", ["program", *map(str, arguments)])
