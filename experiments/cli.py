@@ -137,7 +137,11 @@ def require_writable(out: Path) -> None:
     Raises:
       click.UsageError: if they cannot; nothing was changed.
     """
-    if out.exists() and not out.is_dir():
+    try:
+        is_file = out.exists() and not out.is_dir()
+    except OSError as error:
+        raise click.UsageError(f"--out cannot be {str(out)!r}: {error.strerror}.") from None
+    if is_file:
         raise click.UsageError(f"--out must be a folder, but {out} is a file.")
     folder = next(folder for folder in (out, *out.parents) if folder.exists())
     try:

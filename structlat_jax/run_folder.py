@@ -83,8 +83,10 @@ def read_config(run: Path, name: str = CONFIG_FILE) -> tuple[Config, dict[str, A
         if not path.is_file():
             raise FileNotFoundError(f"{run} is not a run folder: it has no {name}.")
         data = read_json(path)
-    except PermissionError:
-        raise CheckpointError(f"{path} cannot be read: permission denied.") from None
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {reason(error)}.") from None
     if not isinstance(data, dict) or data.get("schema_version") != SCHEMA_VERSION:
         raise CheckpointError(f"{path} does not have schema_version {SCHEMA_VERSION}.")
     try:
