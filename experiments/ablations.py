@@ -18,7 +18,7 @@ import click
 from rich.console import Console
 
 from experiments import cli, job, rows
-from experiments.runner import Plan
+from experiments.plan import Plan
 from structlat_jax import checkpoint
 from structlat_jax import config as configuration
 from structlat_jax.checkpoint import CheckpointError
@@ -85,8 +85,7 @@ def command(
     with job.interruptible(out, console):
         rows.train(made, console)
         built = table.build_arms({row.label: read_run(row.folder) for row in made})
-        rows.report(built, out, console)
-    return 0
+        return rows.report(built, out, console)
 
 
 def _configs(base: Config, arms: Any) -> dict[str, Config]:
@@ -126,7 +125,7 @@ def _saved(out: Path, given: dict[str, Any]) -> tuple[Plan, dict[str, Config]]:
         raise CheckpointError(f"{out / ABLATIONS_CONFIG_FILE}: {error}") from None
     saved = {**job.settings(config, data), "arms": ";".join(data["arms"])}
     job.refuse_differences(out, saved, given)
-    cli.require_writable(out)
+    cli.claim(out)
     return job.saved_plan(config, data), configs
 
 

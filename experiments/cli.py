@@ -1,10 +1,12 @@
 """The command line of every program: options made from the configuration, errors in one sentence.
 
 Bad input ends with one sentence on standard error and exit code 2, before anything is written.
+Exit code 1 says, with a sentence, that something failed on the way: a disk is full, or a seed's
+numbers stopped being finite. 130 is an interruption; it can be resumed.
 """
 
 import dataclasses
-import shutil
+import os
 import stat
 import sys
 import tempfile
@@ -13,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import click
+import jax
 
 from structlat_jax import config as configuration
+from structlat_jax import run_folder
 from structlat_jax.checkpoint import CONFIG_FILE, CheckpointError
 from structlat_jax.config import PRESETS, Config, ConfigError
 from structlat_jax.latents import LatentOptions
 
+EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
@@ -73,13 +78,16 @@ def build_config(preset: str, options: dict[str, Any]) -> Config:
 
 
 def prepare_folder(out: Path, overwrite: bool, marker: str = CONFIG_FILE) -> None:
-    """Makes a run folder, empty; only a folder that holds the file ``marker`` is overwritten.
+    """Makes a run folder, empty but for its lock, and claims it.
+
+    Only a folder that holds the file ``marker`` is overwritten.
 
     Raises:
       click.UsageError: if it cannot be written or is in use; nothing was changed then.
+      CheckpointError: if another process has it.
     """
     require_writable(out)
-    if out.exists() and any(out.iterdir()):
+    if _contents(out):
         if not overwrite:
             raise click.UsageError(
                 f"--out must be a new or an empty folder, but {out} is not empty; "
@@ -89,11 +97,38 @@ def prepare_folder(out: Path, overwrite: bool, marker: str = CONFIG_FILE) -> Non
             raise click.UsageError(
                 f"--overwrite replaces folders of earlier runs only, and {out} has no {marker}."
             )
-        shutil.rmtree(out)
+    make_folder(out)
+    claim(out)
+    try:
+        # The marker goes last: if this is interrupted, --overwrite still knows the folder.
+        for path in sorted(_contents(out), key=lambda path: path.name == marker):
+            run_folder.remove(path)
+    except OSError as error:
+        raise click.UsageError(f"--out {out} cannot be emptied: {error.strerror}.") from None
+
+
+def make_folder(out: Path) -> None:
+    """Makes a folder if it is not there; raises `click.UsageError` if it cannot be made."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise click.UsageError(f"--out {out} cannot be made: {error.strerror}.") from None
+
+
+def claim(out: Path) -> None:
+    """Keeps every other process from writing to a folder until the command ends.
+
+    Raises:
+      click.UsageError: if it cannot be written.
+      CheckpointError: if another process has it.
+    """
+    require_writable(out)
+    click.get_current_context().with_resource(run_folder.locked(out))
+
+
+def _contents(out: Path) -> list[Path]:
+    inside = out.iterdir() if out.is_dir() else ()
+    return [path for path in inside if path.name != run_folder.LOCK_FILE]
 
 
 def require_writable(out: Path) -> None:
@@ -102,7 +137,11 @@ def require_writable(out: Path) -> None:
     Raises:
       click.UsageError: if they cannot; nothing was changed.
     """
-    if out.exists() and not out.is_dir():
+    try:
+        is_file = out.exists() and not out.is_dir()
+    except OSError as error:
+        raise click.UsageError(f"--out cannot be {str(out)!r}: {error.strerror}.") from None
+    if is_file:
         raise click.UsageError(f"--out must be a folder, but {out} is a file.")
     folder = next(folder for folder in (out, *out.parents) if folder.exists())
     try:
@@ -127,17 +166,39 @@ def main(command: click.Command) -> None:
         unclear = isinstance(error, click.NoSuchOption) or "extra argument" in error.message
         hint = "; --help lists what is allowed." if unclear else ""
         _fail(error.format_message() + hint)
+    except run_folder.WriteError as error:
+        _fail(str(error), EXIT_FAILED)
     except (CheckpointError, ConfigError, FileNotFoundError) as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or 'a file'}: {run_folder.reason(error)}.", EXIT_FAILED)
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        if isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        _fail("there is not enough memory for these sizes; smaller ones may do.", EXIT_FAILED)
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(EXIT_INTERRUPTED)
+        code = EXIT_INTERRUPTED
+    if code == EXIT_INTERRUPTED:
+        leave_at_once(code)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _fail(message: str) -> None:
-    sentence = " ".join(message.split())
-    print(f"error: {sentence}", file=sys.stderr)
-    sys.exit(EXIT_BAD_INPUT)
+def leave_at_once(code: int) -> None:
+    """Ends the process without waiting for threads that compile, which may take half a minute; the
+    command has written and closed whatever it wanted to keep."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def complain(message: str) -> None:
+    """One sentence on standard error."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+
+
+def _fail(message: str, code: int = EXIT_BAD_INPUT) -> None:
+    complain(message)
+    sys.exit(code)
 
 
 def _option(name: str, field: dataclasses.Field) -> Callable:

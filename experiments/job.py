@@ -10,10 +10,12 @@ import click
 from rich.console import Console
 
 from experiments import cli
+from experiments.plan import PLAN_LIMITS, Plan
 from experiments.record import write_run
-from experiments.runner import PLAN_LIMITS, Plan, run
+from experiments.runner import run
 from structlat_jax.config import DEFAULT_UPDATES, Config
 from structlat_jax.report import progress
+from structlat_jax.run_folder import locked
 
 _PLAN_FIELDS = ("preset", "seeds", "seed", "updates", "evals", "checkpoint_seconds")
 
@@ -133,11 +135,14 @@ def train(plan: Plan, out: Path, resume: bool, meter: progress.Silent) -> dict[s
 
     Raises:
       KeyboardInterrupt: if a signal ended it; a checkpoint was written then.
+      CheckpointError: if another process has the folder, or its checkpoints cannot be used.
+      WriteError: if something cannot be written; what was there before is intact.
     """
-    outcome = run(plan, out, resume, meter)
-    if outcome.interrupted:
-        raise KeyboardInterrupt
-    write_run(out, plan.config, outcome)
+    with locked(out):
+        outcome = run(plan, out, resume, meter)
+        if outcome.interrupted:
+            raise KeyboardInterrupt
+        write_run(out, plan.config, outcome)
     return outcome.results
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from experiments import cli, job, platform
+from experiments import cli, failures, job, platform
 from structlat_jax import checkpoint
 from structlat_jax.report import progress
 from structlat_jax.report.run_files import RESULTS_FILE
@@ -30,6 +30,7 @@ def command(out: Path | None, overwrite: bool, resume: bool, **options: Any) -> 
         if (out / RESULTS_FILE).is_file():
             click.echo(f"{out} is finished; there is nothing to resume")
             return 0
+        cli.claim(out)
     platform.configure(plan.seeds)
     if not resume:
         date = time.strftime("%Y%m%d-%H%M%S")
@@ -42,6 +43,9 @@ def command(out: Path | None, overwrite: bool, resume: bool, **options: Any) -> 
         results = job.train(plan, out, resume, meter)
     console.print(progress.results_table(results))
     console.print(f"everything is in {out}", highlight=False)
+    if results["failed_seeds"]:
+        cli.complain(failures.sentence(results["failed_seeds"]))
+        return cli.EXIT_FAILED
     return 0
 
 

@@ -20,7 +20,7 @@ _ADAPTATION_FIELDS = ("returns", "amortised", "path", "z", "belief", "kl")
 
 def write_run(out: Path, config: Config, outcome: Outcome) -> None:
     """Writes ``results.json``, ``adaptation.npz`` and the PNGs; ``results.json`` comes last, so
-    that its presence means that all is there.
+    that its presence means that all is there. Seeds that are not finite are in no picture.
 
     Args:
       out: The run folder.
@@ -30,7 +30,9 @@ def write_run(out: Path, config: Config, outcome: Outcome) -> None:
     setup = make_setup(config)
     arrays = adaptation_arrays(setup, outcome)
     results.write_adaptation(out / "adaptation.npz", arrays)
-    draw(out, setup, outcome, arrays)
+    finite = np.isfinite(arrays["returns_test"]).all(axis=(1, 2, 3))
+    if finite.any():
+        draw(out, setup, outcome, {name: array[finite] for name, array in arrays.items()})
     results.write_results(out / "results.json", outcome.results)
 
 
@@ -58,7 +60,7 @@ def adaptation_arrays(setup: Setup, outcome: Outcome) -> dict[str, np.ndarray]:
 
 
 def draw(out: Path, setup: Setup, outcome: Outcome, arrays: dict[str, np.ndarray]) -> None:
-    """Draws the pictures of a run; those of paths and beliefs show its first seed."""
+    """Draws the pictures of a run; those of paths and beliefs show the first seed of ``arrays``."""
     prior = setup.config.structure.eval_prior_episodes
     spec = str(setup.space)
     save(_learning(setup, outcome, spec), out / "learning_curve.png")
@@ -90,7 +92,8 @@ def draw(out: Path, setup: Setup, outcome: Outcome, arrays: dict[str, np.ndarray
 
 def _learning(setup: Setup, outcome: Outcome, spec: str):
     rows = [row for row in outcome.rows if "test_return" in row]
-    seeds = sorted({row["seed"] for row in rows})
+    failed = {one["seed"] for one in outcome.results["failed_seeds"]}
+    seeds = sorted({row["seed"] for row in rows} - failed)
     names = block_names([block.spec for block in setup.space.blocks])
 
     def column(name):

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from experiments import job, platform
-from experiments.runner import Plan
+from experiments import cli, job, platform
+from experiments.plan import Plan
 from structlat_jax import checkpoint
 from structlat_jax.checkpoint import CONFIG_FILE, CheckpointError
 from structlat_jax.report import progress, table_text
@@ -60,15 +60,25 @@ def train(rows: list[Row], console: Console) -> None:
             before, after = len(rows) - len(pending) + i, len(pending) - 1 - i
             part = progress.Part(meter, row.label, updates, before, after)
             if not (row.folder / CONFIG_FILE).exists():
-                row.folder.mkdir(exist_ok=True)
+                cli.make_folder(row.folder)
                 checkpoint.write_config(row.folder, row.plan.config, **row.plan.records())
             job.train(row.plan, row.folder, resume=True, meter=part)
 
 
-def report(built: dict[str, Any], out: Path, console: Console) -> None:
-    """Writes ``table.md`` and ``table.json``, and prints the table that `table.build` gave."""
+def report(built: dict[str, Any], out: Path, console: Console) -> int:
+    """Writes ``table.md`` and ``table.json``, and prints the table that `table.build` gave.
+
+    Returns:
+      The exit code: `cli.EXIT_FAILED` if a seed is not finite, which is said too.
+    """
     checkpoint.write_whole(out / "table.md", table_text.markdown(built))
     text = json.dumps(built, indent=2, allow_nan=False) + "\n"
     checkpoint.write_whole(out / "table.json", text)
     console.print(table_text.terminal(built))
     console.print(f"everything is in {out}", highlight=False)
+    failed = {row["latent"]: row["not_finite_seeds"] for row in built["rows"]}
+    if not any(failed.values()):
+        return 0
+    each = "; ".join(f"{label}: {', '.join(map(str, s))}" for label, s in failed.items() if s)
+    cli.complain(f"not all seeds stayed finite ({each}); results.json of each row says when.")
+    return cli.EXIT_FAILED

@@ -1,7 +1,6 @@
 """The host loop of one run: compile, meta-steps, evaluations, checkpoints, files."""
 
 import dataclasses
-import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -10,65 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments import failures
+from experiments.plan import Plan
+from experiments.stop import Stop
 from structlat_jax import checkpoint, sweep
-from structlat_jax.config import PRESETS, Config, ConfigError
 from structlat_jax.evaluate import Adaptation, oracle_returns
 from structlat_jax.meta_train import Metrics
 from structlat_jax.report import progress, results
 from structlat_jax.setup import make_setup
-
-PLAN_LIMITS = {
-    "seeds": (int, 1, 100_000),
-    "seed": (int, 0, 2**31 - 1),
-    "updates": (int, 1, 10**9),
-    "evals": (int, 1, 10_000),
-    "checkpoint_seconds": ((int, float), 0, 10**9),
-}
-"""Type, least and greatest value of each number in a `Plan`."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What a run is to do.
-
-    Attributes:
-      config: The configuration.
-      preset: The preset's name, for the records.
-      seeds: How many seeds.
-      seed: The first seed.
-      updates: Gradient updates per seed, rounded up to whole meta-steps.
-      evals: Points of the learning curve.
-      checkpoint_seconds: Least time between two checkpoints.
-    """
-
-    config: Config
-    preset: str
-    seeds: int
-    seed: int
-    updates: int
-    evals: int
-    checkpoint_seconds: float
-
-    def __post_init__(self):
-        if self.preset not in PRESETS:
-            raise ConfigError(f"preset must be one of {', '.join(PRESETS)}, not {self.preset!r}.")
-        for name, (kind, low, high) in PLAN_LIMITS.items():
-            value = getattr(self, name)
-            right_type = isinstance(value, kind) and not isinstance(value, bool)
-            if not right_type or not low <= value <= high:
-                what = "a whole number" if kind is int else "a number"
-                raise ConfigError(f"{name} must be {what} from {low} to {high}, not {value!r}.")
-
-    @property
-    def steps(self) -> int:
-        """Meta-steps."""
-        return -(-self.updates // self.config.structure.updates_per_step)
-
-    def records(self) -> dict[str, Any]:
-        """The fields of ``config.json`` beside the configuration."""
-        own = dataclasses.asdict(self)
-        del own["config"]
-        return own
 
 
 @dataclasses.dataclass
@@ -89,24 +37,6 @@ class Outcome:
     test_tasks: Any
     results: dict[str, Any]
     interrupted: bool
-
-
-class _Stop:
-    """Turns SIGINT and SIGTERM into a flag that is read after each meta-step."""
-
-    def __init__(self):
-        self.asked = False
-
-    def __enter__(self) -> "_Stop":
-        self._before = {s: signal.signal(s, self._ask) for s in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _ask(self, *_: object) -> None:
-        self.asked = True
 
 
 def run(plan: Plan, out: Path, resume: bool, meter: progress.Silent) -> Outcome:
@@ -131,11 +61,12 @@ def run(plan: Plan, out: Path, resume: bool, meter: progress.Silent) -> Outcome:
     state = programs.init(numbers)
     oracle = np.asarray(jax.vmap(lambda t: oracle_returns(setup, t))(state.test_tasks))
 
-    with checkpoint.Checkpoints(out) as saved, _Stop() as stop:
+    identity = {**plan.records(), **plan.config.to_dict()}
+    with checkpoint.Checkpoints(out, identity=identity) as saved, Stop() as stop:
         rows, first = [], 0
         if resume and saved.latest is not None:
             like = jax.eval_shape(lambda s: jax.tree.map(lambda x: x[: plan.seeds], s), state)
-            state, rows = saved.restore(like)
+            state, rows = saved.restore(like, meter.message)
             state = sweep.pad(programs, state)
             first = saved.latest
         loop = _Loop(plan, out, programs, hyper, numbers, oracle[: plan.seeds], meter, rows)
@@ -144,9 +75,10 @@ def run(plan: Plan, out: Path, resume: bool, meter: progress.Silent) -> Outcome:
         return Outcome(rows, None, None, None, {}, interrupted=True)
 
     seeds = slice(plan.seeds)
-    adaptation, train_tasks, test_tasks = jax.tree.map(
-        lambda x: np.asarray(x)[seeds], (loop.adaptation, state.train_tasks, state.test_tasks)
+    train_tasks, test_tasks = jax.tree.map(
+        lambda x: np.asarray(x)[seeds], (state.train_tasks, state.test_tasks)
     )
+    adaptation = loop.adaptation
     split = [plan.config.structure.train_tasks]
     returns, amortised = (
         np.split(x, split, axis=1) for x in (adaptation.returns, adaptation.amortised)
@@ -166,6 +98,7 @@ def run(plan: Plan, out: Path, resume: bool, meter: progress.Silent) -> Outcome:
             oracle[seeds],
             plan.config.structure.eval_prior_episodes,
         ),
+        "failed_seeds": failures.records(rows, plan.seeds),
         "kl_nats": loop.last_kl(),
         "compile_seconds": compile_seconds,
         "wall_seconds": time.perf_counter() - start + loop.earlier,
@@ -185,6 +118,7 @@ class _Loop:
         self.oracle, self.meter, self.rows = oracle, meter, rows
         self.blocks = progress.block_names([b.spec for b in programs.setup.space.blocks])
         self.adaptation = None
+        self.failed = failures.found(rows, plan.seeds)
         self.status = {}
         self.rate = None
         self.earlier = rows[-1]["seconds"] if rows else 0.0  # of the sessions before a resume
@@ -196,16 +130,21 @@ class _Loop:
         due = set(np.unique(np.linspace(0, plan.steps, plan.evals + 1).round().astype(int))[1:])
         begin = last_save = time.perf_counter()
         training = 0.0
+        if first in due and "test_return" not in self.rows[-1]:  # a signal came before it
+            self._evaluate(state, first * per_step, self.rows[-plan.seeds :], saved, stop)
         for step in range(first + 1, plan.steps + 1):
+            if stop.asked or len(self.failed) == plan.seeds:
+                break
             tick = time.perf_counter()
             state, metrics = self.programs.step(self.hyper, state)
             metrics = jax.tree.map(lambda x: np.asarray(x)[: plan.seeds], metrics)
             training += time.perf_counter() - tick
             self.rate = per_step * (step - first) / training
             rows = self._rows(step * per_step, metrics, self.earlier + time.perf_counter() - begin)
-            if step in due:
-                self._evaluate(state, step * per_step, rows)
             self.rows.extend(rows)
+            self._note_failures(rows, metrics)
+            if step in due:
+                self._evaluate(state, step * per_step, rows, saved, stop)
             elapsed = time.perf_counter() - begin
             per_update = elapsed / (step - first) / per_step
             self.status.update(
@@ -216,31 +155,50 @@ class _Loop:
                 seconds_left=per_update * per_step * (plan.steps - step),
             )
             self.meter.advance(step * per_step, self.status)
-            waited = time.perf_counter() - last_save
-            if stop.asked or step == plan.steps or waited >= plan.checkpoint_seconds:
+            last = stop.asked or step == plan.steps or len(self.failed) == plan.seeds
+            if last or time.perf_counter() - last_save >= plan.checkpoint_seconds:
                 saved.save(step, sweep.trim(self.programs, state), self.rows)
                 results.write_metrics(self.out / "metrics.csv", self.rows)
                 last_save = time.perf_counter()
-            if stop.asked:
-                return state
         if self.adaptation is None:  # resumed after the last step: only the files are missing
-            self._evaluate(state, plan.steps * per_step, [{} for _ in range(plan.seeds)])
+            updates = len(self.rows) // plan.seeds * per_step
+            self._evaluate(state, updates, [{} for _ in range(plan.seeds)], saved, stop)
         return state
+
+    def _note_failures(self, rows, metrics):
+        new = failures.mark(rows, metrics.not_finite_at, self.failed)
+        self.failed.update(new)
+        for index, update in new.items():
+            self.meter.message(
+                f"seed {rows[index]['seed']} is not finite any more, from update {update:,} on"
+            )
 
     def last_kl(self):
         """KL to the prior in nats per block, at the last meta-step, mean over seeds."""
-        last = self.rows[-self.plan.seeds :]
+        last = [r for i, r in enumerate(self.rows[-self.plan.seeds :]) if i not in self.failed]
+        if not last:
+            return {}
         return {name: float(np.mean([row[f"kl {name}"] for row in last])) for name in self.blocks}
 
-    def _evaluate(self, state, updates, rows):
+    def _evaluate(self, state, updates, rows, saved, stop):
+        """Evaluates and adds what came out to the rows. A signal abandons it: it costs seconds, and
+        resuming does it first."""
+        eval_round = sweep.place(self.programs, jnp.full_like(self.numbers, updates))
+        found = None
+        if not stop.asked:
+            with stop.abandoning():
+                found = self.programs.evaluate(self.hyper, state, self.numbers, eval_round)
+                found = sweep.trim(self.programs, found)
+        if found is None:
+            return
+        bad = np.isin(np.arange(self.plan.seeds), list(self.failed))
+        # A robot at NaN is not within reach of its goal, and is paid 0: that is no return.
+        returns, amortised = (
+            np.where(bad[:, None, None, None], np.nan, x) for x in (found.returns, found.amortised)
+        )
+        self.adaptation = found._replace(returns=returns, amortised=amortised)
         split = self.plan.config.structure.train_tasks
         prior = self.plan.config.structure.eval_prior_episodes
-        eval_round = sweep.place(self.programs, jnp.full_like(self.numbers, updates))
-        self.adaptation = self.programs.evaluate(self.hyper, state, self.numbers, eval_round)
-        returns, amortised = (
-            np.asarray(x)[: self.plan.seeds]
-            for x in (self.adaptation.returns, self.adaptation.amortised)
-        )
         test, train = returns[:, split:], returns[:, :split]
         for seed, row in enumerate(rows):
             row["test_return"] = float(test[seed, ..., -1].mean())
@@ -249,12 +207,19 @@ class _Loop:
             row["test_prior_return"] = float(test[seed, ..., :prior].mean())
             row["test_first_posterior_return"] = float(test[seed, ..., prior].mean())
             row["oracle_return"] = float(self.oracle[seed].mean())
-        mean = float(test[..., -1].mean())
+        if bad.all():
+            return
+        mean, best = float(test[~bad, ..., -1].mean()), saved.best
         self.status.update(
             evaluated_at=updates,
             test_return=mean,
-            percent_of_oracle=100.0 * mean / float(self.oracle.mean()),
+            percent_of_oracle=100.0 * mean / float(self.oracle[~bad].mean()),
         )
+        # The best on *training* tasks: to choose by test return would be to train on test tasks.
+        value = float(train[~bad, ..., -1].mean())
+        if best is None or value > best.value:
+            step = updates // self.plan.config.structure.updates_per_step
+            saved.save_best(step, sweep.trim(self.programs, state.params), value)
 
     def _rows(self, updates: int, metrics: Metrics, seconds: float) -> list[dict[str, Any]]:
         losses = metrics.losses

@@ -17,7 +17,7 @@ import click
 from rich.console import Console
 
 from experiments import cli, job, rows
-from experiments.runner import Plan
+from experiments.plan import Plan
 from structlat_jax import checkpoint
 from structlat_jax.checkpoint import CheckpointError
 from structlat_jax.config import Config, ConfigError
@@ -60,8 +60,7 @@ def command(
     console = Console()
     with job.interruptible(out, console):
         rows.train(made, console)
-        rows.report(table.build([read_run(row.folder) for row in made]), out, console)
-    return 0
+        return rows.report(table.build([read_run(row.folder) for row in made]), out, console)
 
 
 def _specs(config: Config, given: Any) -> list[str]:
@@ -89,7 +88,7 @@ def _saved(out: Path, given: dict[str, Any]) -> tuple[Plan, list[str]]:
         raise CheckpointError(f"{out / TABLE_CONFIG_FILE}: {error}") from None
     saved = {**job.settings(config, data), "latents": ";".join(specs)}
     job.refuse_differences(out, saved, given)
-    cli.require_writable(out)
+    cli.claim(out)
     return job.saved_plan(config, data), specs
 
 

@@ -1,85 +1,202 @@
-"""Run folders on disk: the whole training state, written atomically by orbax, and read back.
+"""Checkpoints: the whole training state, written atomically, and read back.
 
-A run folder holds ``config.json`` and ``checkpoint/<meta-step>/``, each with three items:
-``state`` (everything, replay and keys included), ``params`` (what acting needs, so that loading an
-agent does not read the replay) and ``history`` (the metrics so far). Nothing is pickled: opening a
-stranger's folder executes no code.
+A run folder holds ``config.json`` and ``checkpoint/<meta-step>/``, each a sealed folder (see
+`sealed`) with the arrays ``state`` (everything, replay and keys included) and ``params`` (what
+acting needs, so that loading an agent does not read the replay), ``history.json`` (the metrics so
+far) and, in its seal, the schema version and the configuration. ``best/<meta-step>/`` is the same
+without state and history. Nothing is pickled: opening a stranger's folder executes no code.
 """
 
+import contextlib
+import functools
 import json
+import re
+import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
-import orbax.checkpoint as ocp
 
-from structlat_jax.config import SCHEMA_VERSION, Config, ConfigError
+from structlat_jax import array_files, sealed
+from structlat_jax.config import Config, ConfigError
 from structlat_jax.networks import AgentParams
+from structlat_jax.run_folder import (
+    CONFIG_FILE,
+    CheckpointError,
+    WriteError,
+    read_config,
+    read_json,
+    remove,
+    tidy,
+    write_config,
+    write_whole,
+)
+from structlat_jax.setup import make_setup
 
-CONFIG_FILE = "config.json"
-_FOLDER = "checkpoint"
+__all__ = [
+    "CONFIG_FILE",
+    "CheckpointError",
+    "Checkpoints",
+    "WriteError",
+    "load_params",
+    "read_config",
+    "write_config",
+    "write_whole",
+]
+
+_FOLDER, _BEST_FOLDER = "checkpoint", "best"
+_HISTORY_FILE = "history.json"
+_STEP = re.compile("[0-9]{1,12}")
+_FREE = {"schema_version", "checkpoint_seconds"}  # may differ between a checkpoint and its run
+
+Tell = Callable[[str], Any]
+"""What is done with a sentence that warns."""
 
 
-class CheckpointError(ValueError):
-    """A run folder that cannot be read; the message says which and why."""
+class Best(NamedTuple):
+    """The best agent so far: after which meta-step, and how good it was."""
+
+    step: int
+    value: float
 
 
 class Checkpoints:
-    """The checkpoints of one run folder, the last ``keep`` of them.
+    """The checkpoints of one run folder: the last ``keep`` of them, and the best agent.
 
-    A context manager; leaving it waits for writes under way.
+    Args:
+      run: The run folder, which only this process writes to (see `run_folder.locked`).
+      keep: How many to keep, the best one apart.
+      identity: What ``config.json`` says; checkpoints of another identity are not read.
     """
 
-    def __init__(self, run: Path, keep: int = 2):
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True)
-        self._manager = ocp.CheckpointManager((run / _FOLDER).absolute(), options=options)
+    def __init__(self, run: Path, keep: int = 2, identity: dict[str, Any] | None = None):
+        self._run, self._keep, self._identity = run, keep, identity or {}
+        for folder in (self._run, self._run / _FOLDER, self._run / _BEST_FOLDER):
+            tidy(folder)
 
     def __enter__(self) -> "Checkpoints":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._manager.close()
+        pass
 
     @property
     def latest(self) -> int | None:
         """The last meta-step that was saved, or None."""
-        return self._manager.latest_step()
+        return next(iter(_steps(self._run / _FOLDER)), None)
+
+    @property
+    def best(self) -> Best | None:
+        """The best agent that was saved, or None."""
+        for step in _steps(folder := self._run / _BEST_FOLDER):
+            with contextlib.suppress(sealed.DamagedError, TypeError, KeyError, ValueError):
+                return Best(step, float(sealed.read(folder / str(step))["value"]))
+        return None
 
     def save(self, step: int, state: Any, history: list[dict[str, Any]]) -> None:
-        """Writes the state after a meta-step; an interrupted write leaves the one before."""
-        plain = jax.device_get(keys_to_data(state))  # on the host: any set of devices may resume
-        items = ocp.args.Composite(
-            state=ocp.args.StandardSave(plain),
-            params=ocp.args.StandardSave(plain.params),
-            history=ocp.args.JsonSave(history),
-        )
-        self._manager.save(step, args=items)
-        self._manager.wait_until_finished()
-
-    def restore(self, like: Any) -> tuple[Any, list[dict[str, Any]]]:
-        """The last state and history, on the host; ``like`` gives the structure and shapes.
+        """Writes the state after a meta-step.
 
         Raises:
-          CheckpointError: if there is none or it does not fit.
+          WriteError: if it cannot be written; the checkpoints before it are intact.
+        """
+        plain = jax.device_get(keys_to_data(state))  # on the host: any set of devices may resume
+
+        def fill(folder):
+            array_files.write(folder, state=plain, params=plain.params)
+            (folder / _HISTORY_FILE).write_text(json.dumps(history))
+
+        self._write(_FOLDER, step, {}, fill, self._keep)
+
+    def save_params(self, step: int, params: AgentParams) -> None:
+        """Writes only what acting needs, for a run whose state is kept elsewhere.
+
+        Raises:
+          WriteError: as `save`.
+        """
+        fill = functools.partial(array_files.write, params=jax.device_get(params))
+        self._write(_FOLDER, step, {}, fill, self._keep)
+
+    def save_best(self, step: int, params: AgentParams, value: float) -> None:
+        """Writes the parameters after a meta-step as the best so far, in place of those before.
+
+        Raises:
+          WriteError: if they cannot be written; those before are intact.
+        """
+        fill = functools.partial(array_files.write, params=jax.device_get(params))
+        self._write(_BEST_FOLDER, step, {"value": value}, fill, keep=1)
+
+    def restore(self, like: Any, tell: Tell = warnings.warn) -> tuple[Any, list[dict[str, Any]]]:
+        """The last state and history that are undamaged, on the host.
+
+        Damaged checkpoints after it are removed.
+
+        Args:
+          like: A state that gives the structure and the shapes.
+          tell: Called with a sentence if a damaged checkpoint is passed over.
+
+        Raises:
+          CheckpointError: if there is none, or if it belongs to another run or does not fit.
         """
         if self.latest is None:
-            raise CheckpointError("the run folder has no checkpoint to resume from.")
+            raise CheckpointError(f"{self._run} has no checkpoint to resume from.")
+        step, damaged = _newest(self._run, _FOLDER, "", self._identity, tell)
+        folder = self._run / _FOLDER / str(step)
         expected = jax.eval_shape(keys_to_data, like)
-        items = ocp.args.Composite(
-            state=ocp.args.StandardRestore(expected),
-            history=ocp.args.JsonRestore(),
-        )
-        try:
-            found = self._manager.restore(self.latest, args=items)
-        except (ValueError, KeyError, OSError) as error:
-            raise CheckpointError(f"checkpoint {self.latest} cannot be read: {error}") from None
-        fits = jax.tree.map(lambda x, y: x.shape == y.shape, found["state"], expected)
+        found = array_files.read(folder, "state", expected)
+        fits = jax.tree.map(lambda x, y: (x.shape, x.dtype) == (y.shape, y.dtype), found, expected)
         if not all(jax.tree.leaves(fits)):
             raise CheckpointError(
-                f"checkpoint {self.latest} cannot be read: its arrays have other shapes than the "
-                "configuration asks for."
+                f"{folder} cannot be read: its arrays have other shapes than the configuration "
+                "asks for."
             )
-        return data_to_keys(found["state"], like), found["history"]
+        history = read_json(folder / _HISTORY_FILE)
+        for later in damaged:
+            remove(self._run / _FOLDER / str(later))
+        return data_to_keys(found, like), history
+
+    def _write(self, name, step, about, fill, keep):
+        folder = self._run / name
+        about = {"step": step, "run": self._identity, **about}
+        try:
+            sealed.write(folder / str(step), about, fill)
+            for old in [s for s in _steps(folder) if s != step][keep - 1 :]:
+                remove(folder / str(old))
+        except (OSError, WriteError) as error:
+            before = [s for s in _steps(self._run / _FOLDER) if s != step][:1]
+            kept = (
+                f" Checkpoint {before[0]} is intact; --resume continues from it." if before else ""
+            )
+            raise WriteError(f"{str(error).rstrip('.')}.{kept}") from None
+
+
+def load_params(
+    run: Path, seed: int, best: bool = False, tell: Tell = warnings.warn
+) -> tuple[Config, AgentParams]:
+    """The configuration and the parameters of one seed, counted from 0.
+
+    Args:
+      run: A run folder.
+      seed: Which of its seeds.
+      best: Those of the best evaluation on training tasks, mean over seeds, instead of the last.
+      tell: Called with a sentence if a damaged checkpoint is passed over.
+
+    Raises:
+      FileNotFoundError: if the folder holds no run or no checkpoint.
+      CheckpointError: if it cannot be read or has no such seed.
+    """
+    config, data = read_config(run)
+    seeds = data.get("seeds")
+    if not isinstance(seeds, int) or not 0 <= seed < seeds:
+        raise CheckpointError(f"seed must be from 0 to {seeds} - 1 (the run's seeds), not {seed}.")
+    name = _BEST_FOLDER if best else _FOLDER
+    step, _ = _newest(run, name, f"{array_files.FOLDER}/params", data, tell)
+    folder = run / name / str(step)
+    wanted = jax.eval_shape(make_setup(config).networks.init, jax.random.key(0))
+    found = array_files.read(folder, "params", wanted)
+    if any(x.shape[:1] != (seeds,) for x in jax.tree.leaves(found)):
+        raise CheckpointError(f"{folder} does not have the {seeds} seeds of {CONFIG_FILE}.")
+    return config, jax.tree.map(lambda x: jax.numpy.asarray(x[seed]), found)
 
 
 def keys_to_data(tree: Any) -> Any:
@@ -94,67 +211,54 @@ def data_to_keys(tree: Any, like: Any) -> Any:
     )
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Writes a text file in one piece: whoever looks sees the old file or the new one."""
-    partial = path.with_suffix(".part")
-    partial.write_text(text)
-    partial.replace(path)
-
-
-def write_config(run: Path, config: Config, name: str = CONFIG_FILE, **extra: Any) -> None:
-    """Writes ``config.json``: the configuration and whatever else identifies the run."""
-    data = {"schema_version": SCHEMA_VERSION, **extra, **config.to_dict()}
-    write_whole(run / name, json.dumps(data, indent=2) + "\n")
-
-
-def read_config(run: Path, name: str = CONFIG_FILE) -> tuple[Config, dict[str, Any]]:
-    """The configuration of a run folder, and the file as a dictionary.
-
-    Raises:
-      FileNotFoundError: if the folder holds no run.
-      CheckpointError: if the file cannot be understood.
-    """
-    path = run / name
-    if not path.is_file():
-        raise FileNotFoundError(f"{run} is not a run folder: it has no {name}.")
-    try:
-        data = json.loads(path.read_text())
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path} is not valid JSON: {error}.") from None
-    if not isinstance(data, dict) or data.get("schema_version") != SCHEMA_VERSION:
-        raise CheckpointError(f"{path} does not have schema_version {SCHEMA_VERSION}.")
-    try:
-        return Config.from_dict(data), data
-    except ConfigError as error:
-        raise CheckpointError(f"{path}: {error}") from None
-
-
-def load_params(run: Path, seed: int) -> tuple[Config, AgentParams]:
-    """The configuration and the parameters of one seed, counted from 0.
-
-    Raises:
-      FileNotFoundError: if the folder holds no run or no checkpoint.
-      CheckpointError: if it cannot be read or has no such seed.
-    """
-    config, data = read_config(run)
-    folder = (run / _FOLDER).absolute()
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{run} has no checkpoint yet.")
-    seeds = data.get("seeds")
-    if not isinstance(seeds, int) or not 0 <= seed < seeds:
-        raise CheckpointError(f"seed must be from 0 to {seeds} - 1 (the run's seeds), not {seed}.")
-    with ocp.CheckpointManager(folder, item_names=("params",)) as manager:
-        step = manager.latest_step()
-        if step is None:
-            raise FileNotFoundError(f"{run} has no checkpoint yet.")
-        try:
-            items = ocp.args.Composite(params=ocp.args.StandardRestore())
-            found = manager.restore(step, args=items)["params"]
-        except (ValueError, KeyError, OSError) as error:
-            raise CheckpointError(f"checkpoint {step} of {run} cannot be read: {error}") from None
-    one = jax.tree.map(lambda x: jax.numpy.asarray(x[seed]), found)
-    return config, AgentParams(**{name: one[name] for name in AgentParams._fields})
-
-
 def _is_key(x: Any) -> bool:
     return jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
+
+
+def _steps(folder: Path) -> list[int]:
+    """The meta-steps of a folder of checkpoints, the newest first."""
+    names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
+    return sorted((int(name) for name in names if _STEP.fullmatch(name)), reverse=True)
+
+
+def _newest(
+    run: Path, name: str, part: str, identity: dict[str, Any], tell: Tell
+) -> tuple[int, list[int]]:
+    """The newest checkpoint that is undamaged, and the damaged ones after it."""
+    damaged = {}
+    for step in _steps(run / name):
+        try:
+            about = sealed.read(run / name / str(step), part)
+        except sealed.DamagedError as error:
+            damaged[step] = str(error)
+            continue
+        _require_same_run(run / name / str(step), about.get("run"), identity)
+        for other, why in damaged.items():
+            tell(f"checkpoint {other} of {run} is damaged: {why}; checkpoint {step} is used.")
+        return step, list(damaged)
+    if not damaged:
+        raise FileNotFoundError(f"{run} has no checkpoint yet.")
+    step, why = next(iter(damaged.items()))
+    raise CheckpointError(f"{run} has no checkpoint that can be used; {step} cannot: {why}.")
+
+
+def _require_same_run(folder: Path, there: Any, here: dict[str, Any]) -> None:
+    if not here or not there:  # checkpoints of something that has no configuration
+        return
+    try:
+        there, here = _settings(there), _settings(here)
+    except ConfigError as error:
+        raise CheckpointError(f"{folder} has no configuration of this program: {error}") from None
+    different = "; ".join(
+        f"{name} is {there[name]!r} in it and {here[name]!r} in {CONFIG_FILE}"
+        for name in here
+        if name in there and there[name] != here[name] and name not in _FREE
+    )
+    if different:
+        raise CheckpointError(f"{folder} was made with another configuration: {different}.")
+
+
+def _settings(data: Any) -> dict[str, Any]:
+    sections = Config.from_dict(data).to_dict()
+    others = {name: value for name, value in data.items() if name not in sections}
+    return {**others, **sections["structure"], **sections["hyper"]}

@@ -143,6 +143,12 @@ class Config:
                 f"meta_batch must be at most train_tasks ({structure.train_tasks}), "
                 f"not {structure.meta_batch}."
             )
+        hyper = self.hyper
+        if hyper.lr_decay_end < hyper.lr_decay_start:
+            raise ConfigError(
+                "lr_decay_end must be at least lr_decay_start "
+                f"({hyper.lr_decay_start:g}), not {hyper.lr_decay_end:g}."
+            )
         self.latent_space()
 
     def latent_space(self):

@@ -9,6 +9,7 @@ import optax
 from structlat_jax import inference, optim, replay, rollout, sac, world_model
 from structlat_jax.config import Hyper
 from structlat_jax.networks import AgentParams, squash
+from structlat_jax.schedules import coefficients_at, kl_weight, step_size_share
 from structlat_jax.setup import Setup
 from structlat_jax.types import Array, Key, Task, Transition
 
@@ -45,6 +46,8 @@ class Metrics(NamedTuple):
       prior_return, explore_return, posterior_return: Return per episode (the task's own reward)
         of each kind of collected episode; NaN for kinds that are not collected.
       kl_weight: At the last update.
+      not_finite_at: The first of its updates, counted from 1 over the whole run, whose losses were
+        not finite (the last, if only its parameters are not); 0 if all is well.
     """
 
     losses: sac.Losses
@@ -53,6 +56,7 @@ class Metrics(NamedTuple):
     explore_return: Array
     posterior_return: Array
     kl_weight: Array
+    not_finite_at: Array
 
 
 def init(setup: Setup, key: Key) -> TrainState:
@@ -117,7 +121,9 @@ def meta_step(setup: Setup, hyper: Hyper, state: TrainState) -> tuple[TrainState
     )
     state, world_losses = fit_world(setup, hyper, state, log_weights, key_world)
     means = jax.tree.map(lambda x: jnp.mean(x, axis=0), losses)
-    return state, Metrics(means, world_losses, *returns, kl_weight(hyper, updates))
+    bad = first_not_finite(losses, state.params)
+    bad_at = jnp.where(bad > 0, start[-1] + bad, 0)
+    return state, Metrics(means, world_losses, *returns, kl_weight(hyper, updates), bad_at)
 
 
 def fit_world(
@@ -149,32 +155,14 @@ def fit_world(
     return state._replace(params=params, world_moments=moments), means
 
 
-def kl_weight(hyper: Hyper, updates: Array) -> Array:
-    """The KL weight after ``updates``: a linear ramp from ``kl_weight_start``."""
-    progress = jnp.clip(
-        updates.astype(jnp.float32) / jnp.maximum(hyper.kl_ramp_updates, 1.0), 0.0, 1.0
-    )
-    return hyper.kl_weight_start + (hyper.kl_weight - hyper.kl_weight_start) * progress
-
-
-def step_size_share(hyper: Hyper, updates: Array) -> Array:
-    """What is left of the step sizes after ``updates``: 1, then a linear decay to ``lr_end``."""
-    span = jnp.maximum(hyper.lr_decay_end - hyper.lr_decay_start, 1.0)
-    progress = jnp.clip((updates.astype(jnp.float32) - hyper.lr_decay_start) / span, 0.0, 1.0)
-    return 1.0 + (hyper.lr_end - 1.0) * progress
-
-
-def coefficients_at(hyper: Hyper, updates: Array) -> sac.Coefficients:
-    """The scalars of one update; all KL terms follow the ramp of the KL weight."""
-    weight, share = kl_weight(hyper, updates), step_size_share(hyper, updates)
-    scheduled = {
-        "kl_weight": weight,
-        "silent_weight": hyper.silent_kl * weight,
-        "lr": hyper.lr * share,
-        "encoder_lr": hyper.encoder_lr * share,
-    }
-    constant = set(sac.Coefficients._fields) - set(scheduled)
-    return sac.Coefficients(**scheduled, **{name: getattr(hyper, name) for name in constant})
+def first_not_finite(losses: sac.Losses, params: AgentParams) -> Array:
+    """The first update, from 1, whose losses ``[U, ...]`` are not finite, or the last if only the
+    parameters after it are not; 0 if all is well."""
+    each = [jnp.isfinite(x).reshape(x.shape[0], -1).all(axis=1) for x in losses]
+    bad = ~jnp.stack(each).all(axis=0)
+    after = [jnp.isfinite(x).all() for x in jax.tree.leaves(params)]
+    bad = bad.at[-1].set(bad[-1] | ~jnp.stack(after).all())
+    return jnp.where(bad.any(), 1 + jnp.argmax(bad), 0)
 
 
 def task_log_weights(setup: Setup, hyper: Hyper, rings: replay.Replay) -> Array:

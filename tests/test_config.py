@@ -93,6 +93,7 @@ def test_the_bound_itself_is_allowed(name):
     edge = {
         "train_tasks": {"meta_batch": 1},
         "eval_episodes": {"eval_prior_episodes": 1},
+        "lr_decay_end": {"lr_decay_start": 0.0},
         **others,
     }.get(name, {})
     value = field.type(field.metadata["low"])
@@ -135,7 +136,14 @@ def test_not_finite(name, value):
 
 @pytest.mark.parametrize("name", BY_TYPE[float])
 def test_whole_numbers_are_numbers(name):
-    assert Config().replace(**{name: 1}) == Config().replace(**{name: 1.0})
+    early = Config().replace(lr_decay_start=0.0)  # or the end of the decay would lie before it
+    assert early.replace(**{name: 1}) == early.replace(**{name: 1.0})
+
+
+def test_the_step_sizes_cannot_stop_decaying_before_they_begin():
+    assert Config().replace(lr_decay_start=5.0, lr_decay_end=5.0).hyper.lr_decay_end == 5.0
+    message = refusal(lr_decay_start=5.0, lr_decay_end=4.0)
+    assert message == "lr_decay_end must be at least lr_decay_start (5), not 4."
 
 
 @pytest.mark.parametrize("latent", ["", "foo:3", "dir:2", "dir:2x1", "gau:2x3", "gau:0", 3, None])

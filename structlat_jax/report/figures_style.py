@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from structlat_jax.run_folder import write_in_one_piece
+
 STYLE = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -79,8 +81,9 @@ def save(figure: Figure, path: str | pathlib.Path) -> pathlib.Path:
     path = pathlib.Path(path)
     path = path if path.suffix else path.with_suffix(".png")
     path.parent.mkdir(parents=True, exist_ok=True)
+    options = {"dpi": DPI, "facecolor": "white", "format": path.suffix[1:]}
     with matplotlib.rc_context(STYLE):
-        figure.savefig(path, dpi=DPI, facecolor="white")
+        write_in_one_piece(path, lambda file: figure.savefig(file, **options))
     return path
 
 

@@ -107,10 +107,15 @@ def results_table(results: dict[str, Any]) -> Table:
     """The small table at the end of a run."""
 
     def spread(entry):
+        if entry["mean"] is None:
+            return "not finite"
         if entry["std"] is None:
             return f"{entry['mean']:.2f} (one seed)"
         low, high = entry["ci95"]
         return f"{entry['mean']:.2f} ± {entry['std']:.2f} (95 % {low:.2f} to {high:.2f})"
+
+    def number(name, text="{:.2f}", factor=1.0):
+        return "not finite" if results[name] is None else text.format(factor * results[name])
 
     table = Table(
         title=f"{results['latent']}, {results['updates']:,} updates, "
@@ -120,16 +125,16 @@ def results_table(results: dict[str, Any]) -> Table:
     table.add_column("value", justify="right")
     rows = [
         ("test return, last episode", spread(results["test_return"])),
-        ("  % of oracle", f"{results['percent_of_oracle']:.1f} of {results['oracle_return']:.2f}"),
+        ("  % of oracle", f"{number('percent_of_oracle', '{:.1f}')} of {number('oracle_return')}"),
         ("  with the encoder's posterior", spread(results["amortised_return"])),
         ("train return, last episode", spread(results["train_return"])),
-        ("prior episodes' return", f"{results['prior_return']:.2f}"),
-        ("first posterior episode's return", f"{results['first_posterior_return']:.2f}"),
+        ("prior episodes' return", number("prior_return")),
+        ("first posterior episode's return", number("first_posterior_return")),
         (
             "test tasks reached by a prior episode",
-            f"{100 * results['tasks_reached_by_prior']:.0f} %",
+            number("tasks_reached_by_prior", "{:.0f} %", factor=100.0),
         ),
-        ("episodes to 80 % of the final return", str(results["episodes_to_80_percent"])),
+        ("episodes to 80 % of the final return", number("episodes_to_80_percent", "{:.0f}")),
         *((f"KL of {name}", f"{kl:.2f} nats") for name, kl in results["kl_nats"].items()),
         ("updates per second and seed", f"{results['updates_per_second'] or 0:.0f}"),
         ("wall, compile", f"{results['wall_seconds']:.0f} s, {results['compile_seconds']:.1f} s"),

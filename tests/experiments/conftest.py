@@ -12,10 +12,16 @@ from tiny import quick_compile
 from experiments import cli, platform, point_robot, table1
 
 
+@pytest.fixture(scope="session")
+def xla_cache(tmp_path_factory):
+    """One compilation cache for all runs, which is not the user's."""
+    return str(tmp_path_factory.mktemp("xla"))
+
+
 @pytest.fixture(scope="module")
-def compiled_once(tmp_path_factory):
-    """The runs of a test file share one compilation cache, which is not the user's."""
-    folder = str(tmp_path_factory.mktemp("xla"))
+def compiled_once(xla_cache):
+    """The runs of a test file use the compilation cache of all."""
+    folder = xla_cache
     changes = {"compilation_cache_dir": folder, "persistent_cache_min_compile_time_secs": 0.2}
     before = {name: getattr(jax.config, f"jax_{name}") for name in changes}
     for name, value in changes.items():
@@ -31,6 +37,7 @@ def compiled_once(tmp_path_factory):
 def in_process(monkeypatch, capfd):
     """Runs a program in this process, whose devices are settled already."""
     monkeypatch.setattr(platform, "configure", lambda seeds: None)
+    monkeypatch.setattr(cli, "leave_at_once", sys.exit)
 
     def run(command, *arguments):
         monkeypatch.setattr(sys, "argv", ["program", *map(str, arguments)])
@@ -54,8 +61,8 @@ def table_here(in_process):
     return functools.partial(in_process, table1.command)
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, compiled_once):
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, xla_cache):
     """An uninterrupted run in its own process: its folder, and how it ended."""
     cwd = tmp_path_factory.mktemp("cwd")
-    return cwd / "run", start(*TINY, "--out", cwd / "run", cwd=cwd, cache=compiled_once)
+    return cwd / "run", start(*TINY, "--out", cwd / "run", cwd=cwd, cache=xla_cache)

@@ -22,12 +22,17 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "run").mkdir()
     known = {"schema_version": 1, "preset": "cpu", "seeds": 1, "seed": 0, **Config().to_dict()}
     (tmp_path / "run" / "config.json").write_text(json.dumps(known))
+    (tmp_path / "kept").mkdir()
+    whole = {**known, "updates": 300, "evals": 1, "checkpoint_seconds": 60.0}
+    (tmp_path / "kept" / "config.json").write_text(json.dumps(whole))
+    (tmp_path / "kept").chmod(0o555)
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "config.json").write_text("{")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(job, "run", must_not_start)
     yield tmp_path
-    (tmp_path / "locked").chmod(0o755)
+    for name in ("locked", "kept"):
+        (tmp_path / name).chmod(0o755)
 
 
 def must_not_start(*_):
@@ -86,6 +91,8 @@ VALUES = [
     ("--world-updates 0", "--world-updates"),
     ("--lr-end 1.5", "--lr-end"),
     ("--lr-decay-start -1", "--lr-decay-start"),
+    ("--lr-decay-end 7999", "--lr-decay-end must be at least --lr-decay-start (8000), not 7999"),
+    ("--lr-decay-start 24001", "--lr-decay-end must be at least --lr-decay-start (24001)"),
     ("--meta-batch 31 --train-tasks 30", "--meta-batch"),
     ("--eval-episodes 5 --eval-prior-episodes 5", "--eval-prior-episodes"),
     ("--context-episodes 2 --context-episodes-min 3", "--context-episodes-min"),
@@ -105,6 +112,7 @@ FOLDERS = [
     ("--resume --out absent", "absent"),
     ("--resume --out broken", "JSON"),
     ("--resume --out run --width 63", "--width"),
+    ("--resume --out kept", "written"),
 ]
 
 

@@ -55,8 +55,8 @@ def test_ends_well(finished):
 def test_all_files_are_there(finished):
     run, _ = finished
     names = {path.name for path in run.iterdir()}
-    numbers = {"config.json", "metrics.csv", "results.json", "adaptation.npz", "checkpoint"}
-    assert names == numbers | PICTURES
+    numbers = {"config.json", "metrics.csv", "results.json", "adaptation.npz"}
+    assert names == numbers | PICTURES | {"checkpoint", "best", ".lock"}
     for name in PICTURES:
         content = (run / name).read_bytes()
         assert content.startswith(PNG)
@@ -222,7 +222,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(finished, tmp_path, here, 
     assert "--resume" in done.out
     assert "Traceback" not in done.err
     names = {path.name for path in run.iterdir()}
-    assert names == {"config.json", "metrics.csv", "checkpoint"}
+    assert names == {"config.json", "metrics.csv", "checkpoint", "best", ".lock"}
     assert [int(row["updates"]) for row in rows_of(run)][-1] == 10
 
     done = here("--resume", "--out", run, *TINY)  # the same options may be given again
@@ -256,7 +256,7 @@ def test_overwrite_replaces_a_run(copy, here, monkeypatch):
     monkeypatch.setattr(job, "run", begin)
     with pytest.raises(Begun):
         here(*TINY, "--seed", 7, "--out", copy, "--overwrite")
-    assert [path.name for path in copy.iterdir()] == ["config.json"]
+    assert {path.name for path in copy.iterdir()} == {"config.json", ".lock"}
     assert json.loads((copy / "config.json").read_text())["seed"] == 7
 
 

@@ -60,7 +60,15 @@ def latents_of(found):
 
 def test_writes_a_plan_a_folder_per_row_and_the_table(folder):
     names = {path.name for path in folder.iterdir()}
-    assert names == {"table_config.json", "table.md", "table.json", "gau2", "cat1x3", "gau5"}
+    assert names == {
+        "table_config.json",
+        "table.md",
+        "table.json",
+        "gau2",
+        "cat1x3",
+        "gau5",
+        ".lock",
+    }
     assert read(folder, "table_config.json")["latents"] == ["gau:2", "cat:1x3", "gau:5"]
     found = read(folder)
     assert latents_of(found) == ["gau:5", "gau:2", "cat:1x3"]
@@ -221,7 +229,7 @@ def test_interrupted_in_the_second_row_and_resumed(
         done = table_here(*TINY, "--out", out)
     assert done.code == 130, done.err
     assert "--resume" in done.out
-    assert {path.name for path in out.iterdir()} == {"table_config.json", "cat1x2", "gau1"}
+    assert {path.name for path in out.iterdir()} == {"table_config.json", "cat1x2", "gau1", ".lock"}
     assert (out / "cat1x2" / "results.json").is_file()
     assert not (out / "gau1" / "results.json").exists()
     before = times_of(out / "cat1x2")

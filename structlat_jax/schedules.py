@@ -1,0 +1,35 @@
+"""What changes along a run by plan: the KL weight ramps up, the step sizes decay."""
+
+import jax.numpy as jnp
+
+from structlat_jax import sac
+from structlat_jax.config import Hyper
+from structlat_jax.types import Array
+
+
+def kl_weight(hyper: Hyper, updates: Array) -> Array:
+    """The KL weight after ``updates``: a linear ramp from ``kl_weight_start``."""
+    progress = jnp.clip(
+        updates.astype(jnp.float32) / jnp.maximum(hyper.kl_ramp_updates, 1.0), 0.0, 1.0
+    )
+    return hyper.kl_weight_start + (hyper.kl_weight - hyper.kl_weight_start) * progress
+
+
+def step_size_share(hyper: Hyper, updates: Array) -> Array:
+    """What is left of the step sizes after ``updates``: 1, then a linear decay to ``lr_end``."""
+    span = jnp.maximum(hyper.lr_decay_end - hyper.lr_decay_start, 1.0)
+    progress = jnp.clip((updates.astype(jnp.float32) - hyper.lr_decay_start) / span, 0.0, 1.0)
+    return 1.0 + (hyper.lr_end - 1.0) * progress
+
+
+def coefficients_at(hyper: Hyper, updates: Array) -> sac.Coefficients:
+    """The scalars of one update; all KL terms follow the ramp of the KL weight."""
+    weight, share = kl_weight(hyper, updates), step_size_share(hyper, updates)
+    scheduled = {
+        "kl_weight": weight,
+        "silent_weight": hyper.silent_kl * weight,
+        "lr": hyper.lr * share,
+        "encoder_lr": hyper.encoder_lr * share,
+    }
+    constant = set(sac.Coefficients._fields) - set(scheduled)
+    return sac.Coefficients(**scheduled, **{name: getattr(hyper, name) for name in constant})
