@@ -3,6 +3,7 @@
 import dataclasses
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.outcome import Lanes, Outcome, last_kl, summary
 from structlat_jax import checkpoint, sweep
 from structlat_jax.config import PRESETS, Config, ConfigError
-from structlat_jax.evaluate import Adaptation, oracle_returns
+from structlat_jax.evaluate import oracle_returns
 from structlat_jax.meta_train import Metrics
 from structlat_jax.report import progress, results
-from structlat_jax.setup import make_setup
+from structlat_jax.setup import Setup, make_setup
 
 PLAN_LIMITS = {
     "seeds": (int, 1, 100_000),
@@ -71,26 +73,6 @@ class Plan:
         return own
 
 
-@dataclasses.dataclass
-class Outcome:
-    """What a run leaves in memory.
-
-    Attributes:
-      rows: Of ``metrics.csv``.
-      adaptation: The last evaluation on training tasks then test tasks, ``[S, T, R, E, ...]``.
-      train_tasks, test_tasks: The tasks, ``[S, T, ...]``.
-      results: The fields of ``results.json``.
-      interrupted: Whether a signal ended it early; nothing but a checkpoint was written then.
-    """
-
-    rows: list[dict[str, Any]]
-    adaptation: Adaptation | None
-    train_tasks: Any
-    test_tasks: Any
-    results: dict[str, Any]
-    interrupted: bool
-
-
 class _Stop:
     """Turns SIGINT and SIGTERM into a flag that is read after each meta-step."""
 
@@ -109,7 +91,14 @@ class _Stop:
         self.asked = True
 
 
-def run(plan: Plan, out: Path, resume: bool, meter: progress.Silent) -> Outcome:
+def run(
+    plan: Plan,
+    out: Path,
+    resume: bool,
+    meter: progress.Silent,
+    lanes: Lanes | None = None,
+    store: Callable[[Path], Any] = checkpoint.Checkpoints,
+) -> Outcome:
     """Trains, evaluates and checkpoints; the pictures and tables are the caller's.
 
     Args:
@@ -117,21 +106,25 @@ def run(plan: Plan, out: Path, resume: bool, meter: progress.Silent) -> Outcome:
       out: An existing run folder.
       resume: Continue from its last checkpoint.
       meter: Live output.
+      lanes: What to train in place of the plan's seeds and hyper-parameters, ``[plan.seeds]``.
+      store: Opens what keeps the state in ``out``.
 
     Raises:
       CheckpointError: if there is nothing to resume from.
     """
+    if lanes is None:
+        lanes = Lanes(plan.seed + np.arange(plan.seeds), plan.config.hyper)
     start = time.perf_counter()
     setup = make_setup(plan.config)
     programs = sweep.make_programs(setup, plan.seeds)
-    hyper = sweep.spread(programs, plan.config.hyper)
+    hyper = sweep.spread(programs, lanes.hyper)
     programs, compile_seconds = sweep.compile_programs(programs, hyper)
     meter.message(f"compiled in {compile_seconds:.1f} s for {len(programs.mesh.devices)} device(s)")
-    numbers = sweep.seed_numbers(programs, plan.seed)
+    numbers = sweep.seed_numbers(programs, lanes.seeds)
     state = programs.init(numbers)
     oracle = np.asarray(jax.vmap(lambda t: oracle_returns(setup, t))(state.test_tasks))
 
-    with checkpoint.Checkpoints(out) as saved, _Stop() as stop:
+    with store(out) as saved, _Stop() as stop:
         rows, first = [], 0
         if resume and saved.latest is not None:
             like = jax.eval_shape(lambda s: jax.tree.map(lambda x: x[: plan.seeds], s), state)
@@ -141,39 +134,31 @@ def run(plan: Plan, out: Path, resume: bool, meter: progress.Silent) -> Outcome:
         loop = _Loop(plan, out, programs, hyper, numbers, oracle[: plan.seeds], meter, rows)
         state = loop.go(state, first, saved, stop)
     if stop.asked:  # even after the last meta-step: there may be another run to come
-        return Outcome(rows, None, None, None, {}, interrupted=True)
+        return Outcome(rows, None, None, None, None, None, {}, interrupted=True)
 
-    seeds = slice(plan.seeds)
-    adaptation, train_tasks, test_tasks = jax.tree.map(
-        lambda x: np.asarray(x)[seeds], (loop.adaptation, state.train_tasks, state.test_tasks)
-    )
-    split = [plan.config.structure.train_tasks]
-    returns, amortised = (
-        np.split(x, split, axis=1) for x in (adaptation.returns, adaptation.amortised)
-    )
-    summary = {
-        "latent": str(setup.space),
-        "preset": plan.preset,
-        "env": setup.env.name,
-        "seeds": plan.seeds,
-        "first_seed": plan.seed,
-        "updates": plan.steps * plan.config.structure.updates_per_step,
-        "env_steps": plan.steps * setup.env_steps_per_step,
-        **results.summarise(
-            returns[1],
-            returns[0],
-            amortised[1],
-            oracle[seeds],
-            plan.config.structure.eval_prior_episodes,
-        ),
-        "kl_nats": loop.last_kl(),
+    kept = (loop.adaptation, state.train_tasks, state.test_tasks, oracle, state.params)
+    outcome = Outcome(rows, *sweep.trim(programs, kept), {}, interrupted=False)
+    timing = {
         "compile_seconds": compile_seconds,
         "wall_seconds": time.perf_counter() - start + loop.earlier,
         "updates_per_second": loop.rate,
         "jax_version": jax.__version__,
         "device": f"{len(programs.mesh.devices)} x {programs.mesh.devices.flat[0].device_kind}",
     }
-    return Outcome(rows, adaptation, train_tasks, test_tasks, summary, interrupted=False)
+    outcome.results = summary(setup, outcome, {**about(plan, setup), **timing})
+    return outcome
+
+
+def about(plan: Plan, setup: Setup) -> dict[str, Any]:
+    """The fields of ``results.json`` that follow from the plan."""
+    return {
+        "preset": plan.preset,
+        "env": setup.env.name,
+        "seeds": plan.seeds,
+        "first_seed": plan.seed,
+        "updates": plan.steps * plan.config.structure.updates_per_step,
+        "env_steps": plan.steps * setup.env_steps_per_step,
+    }
 
 
 class _Loop:
@@ -182,6 +167,7 @@ class _Loop:
     def __init__(self, plan, out, programs, hyper, numbers, oracle, meter, rows):
         self.out = out
         self.plan, self.programs, self.hyper, self.numbers = plan, programs, hyper, numbers
+        self.seeds = sweep.trim(programs, numbers).tolist()
         self.oracle, self.meter, self.rows = oracle, meter, rows
         self.blocks = progress.block_names([b.spec for b in programs.setup.space.blocks])
         self.adaptation = None
@@ -210,7 +196,7 @@ class _Loop:
             per_update = elapsed / (step - first) / per_step
             self.status.update(
                 updates_per_second=self.rate,
-                kl=self.last_kl(),
+                kl=last_kl(self.programs.setup, self.rows[-plan.seeds :]),
                 seconds_training=elapsed,
                 seconds_per_update=per_update,
                 seconds_left=per_update * per_step * (plan.steps - step),
@@ -226,11 +212,6 @@ class _Loop:
         if self.adaptation is None:  # resumed after the last step: only the files are missing
             self._evaluate(state, plan.steps * per_step, [{} for _ in range(plan.seeds)])
         return state
-
-    def last_kl(self):
-        """KL to the prior in nats per block, at the last meta-step, mean over seeds."""
-        last = self.rows[-self.plan.seeds :]
-        return {name: float(np.mean([row[f"kl {name}"] for row in last])) for name in self.blocks}
 
     def _evaluate(self, state, updates, rows):
         split = self.plan.config.structure.train_tasks
@@ -261,7 +242,7 @@ class _Loop:
         return [
             {
                 "updates": updates,
-                "seed": self.plan.seed + seed,
+                "seed": number,
                 "seconds": round(seconds, 3),
                 **{
                     name: float(getattr(losses, name)[seed])
@@ -274,5 +255,5 @@ class _Loop:
                 "collected_explore_return": float(metrics.explore_return[seed]),
                 "collected_posterior_return": float(metrics.posterior_return[seed]),
             }
-            for seed in range(self.plan.seeds)
+            for seed, number in enumerate(self.seeds)
         ]

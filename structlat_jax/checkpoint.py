@@ -31,7 +31,10 @@ class Checkpoints:
     """
 
     def __init__(self, run: Path, keep: int = 2):
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True)
+        (run / _FOLDER).mkdir(parents=True, exist_ok=True)
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep, create=False, multiprocessing_options=_alone()
+        )
         self._manager = ocp.CheckpointManager((run / _FOLDER).absolute(), options=options)
 
     def __enter__(self) -> "Checkpoints":
@@ -53,6 +56,12 @@ class Checkpoints:
             params=ocp.args.StandardSave(plain.params),
             history=ocp.args.JsonSave(history),
         )
+        self._manager.save(step, args=items)
+        self._manager.wait_until_finished()
+
+    def save_params(self, step: int, params: AgentParams) -> None:
+        """Writes only what acting needs, for a run whose state is kept elsewhere."""
+        items = ocp.args.Composite(params=ocp.args.StandardSave(jax.device_get(params)))
         self._manager.save(step, args=items)
         self._manager.wait_until_finished()
 
@@ -154,6 +163,15 @@ def load_params(run: Path, seed: int) -> tuple[Config, AgentParams]:
             raise CheckpointError(f"checkpoint {step} of {run} cannot be read: {error}") from None
     one = jax.tree.map(lambda x: jax.numpy.asarray(x[seed]), found)
     return config, AgentParams(**{name: one[name] for name in AgentParams._fields})
+
+
+def _alone() -> ocp.options.MultiprocessingOptions:
+    """Where there are several processes the first one alone writes run folders."""
+    if jax.process_count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=0, active_processes={0}, barrier_sync_key_prefix="first"
+    )
 
 
 def _is_key(x: Any) -> bool:
