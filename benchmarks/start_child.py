@@ -19,7 +19,9 @@ def main(seeds: int, quick: bool) -> None:
 
     config = PRESETS["cpu"]
     if quick:
-        config = config.replace(width=8, depth=1, encoder_width=8, updates_per_step=3)
+        config = config.replace(
+            width=8, depth=1, encoder_width=8, updates_per_step=3, world_width=8, world_updates=3
+        )
     programs = sweep.make_programs(make_setup(config), seeds)
     hyper = sweep.spread(programs, config.hyper)
     programs, _ = sweep.compile_programs(programs, hyper)

@@ -40,7 +40,14 @@ def command(preset: str, repeats: int, quick: bool, out: Path | None) -> None:
     for latent in _LATENTS[:1] if quick else _LATENTS:
         config = PRESETS[preset].replace(latent=latent)
         if quick:
-            config = config.replace(width=8, depth=1, encoder_width=8, updates_per_step=5)
+            config = config.replace(
+                width=8,
+                depth=1,
+                encoder_width=8,
+                updates_per_step=5,
+                world_width=8,
+                world_updates=5,
+            )
         rows.extend(_rows(make_setup(config), 2 if quick else repeats))
     table = Table("latent", "program", "updates/s (median)", "min", "max", "compile s")
     for row in rows:

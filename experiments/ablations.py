@@ -8,7 +8,6 @@ DIR/table.json.
 """
 
 import dataclasses
-import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,10 +16,9 @@ from typing import Any
 import click
 from rich.console import Console
 
-from experiments import cli, job, rows
+from experiments import changes, cli, job, rows
 from experiments.plan import Plan
 from structlat_jax import checkpoint
-from structlat_jax import config as configuration
 from structlat_jax.checkpoint import CheckpointError
 from structlat_jax.config import Config, ConfigError
 from structlat_jax.report import table
@@ -44,8 +42,6 @@ DEFAULT_ARMS = (
     "lr_end=1",
 )
 
-_TRUTH = {"true": True, "false": False}
-
 
 @click.command(cls=cli.SectionedCommand, help=__doc__.replace("\n\npython", "\n\n\b\npython"))
 @click.option(
@@ -63,7 +59,7 @@ def command(
 ) -> int:
     """See the module's docstring."""
     plan = job.make_plan(options)
-    names = [one.strip() for text in arms for one in text.split(";")]
+    names = changes.split(arms)
     try:
         configs = _configs(plan.config, names)
     except ConfigError as error:
@@ -78,7 +74,7 @@ def command(
             out, plan.config, ABLATIONS_CONFIG_FILE, arms=names, **plan.records()
         )
     made = rows.make(
-        (name, out / _slug(name), dataclasses.replace(plan, config=config))
+        (name, out / changes.slug(name), dataclasses.replace(plan, config=config))
         for name, config in configs.items()
     )
     console = Console()
@@ -96,24 +92,10 @@ def _configs(base: Config, arms: Any) -> dict[str, Config]:
     for arm in arms:
         if arm in made:
             raise ConfigError(f"arms must differ from each other, but {arm} is there twice.")
-        made[arm] = base.replace(**dict(_change(part) for part in arm.split("+")))
+        made[arm] = base.replace(**dict(changes.parse(part) for part in arm.split("+")))
         if made[arm] == base:
             raise ConfigError(f"{arm} changes nothing.")
     return made
-
-
-def _change(text: str) -> tuple[str, Any]:
-    """``name=value`` to the field's name and a value of its type."""
-    name, equals, value = (part.strip() for part in text.partition("="))
-    name = name.replace("-", "_")
-    field = configuration.fields().get(name)
-    if not equals or field is None:
-        raise ConfigError(f"an arm is FIELD=VALUE with a field of the configuration, not {text!r}.")
-    try:
-        return name, _TRUTH[value] if field.type is bool else field.type(value)
-    except (KeyError, ValueError):
-        kinds = {int: "a whole number", float: "a number", bool: "true or false"}
-        raise ConfigError(f"{name} must be {kinds[field.type]}, not {value!r}.") from None
 
 
 def _saved(out: Path, given: dict[str, Any]) -> tuple[Plan, dict[str, Config]]:
@@ -127,10 +109,6 @@ def _saved(out: Path, given: dict[str, Any]) -> tuple[Plan, dict[str, Config]]:
     job.refuse_differences(out, saved, given)
     cli.claim(out)
     return job.saved_plan(config, data), configs
-
-
-def _slug(arm: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", arm)
 
 
 if __name__ == "__main__":

@@ -165,7 +165,7 @@ def main(command: click.Command) -> None:
     except click.ClickException as error:
         unclear = isinstance(error, click.NoSuchOption) or "extra argument" in error.message
         hint = "; --help lists what is allowed." if unclear else ""
-        _fail(error.format_message() + hint)
+        _fail(error.format_message() + hint, error.exit_code)
     except run_folder.WriteError as error:
         _fail(str(error), EXIT_FAILED)
     except (CheckpointError, ConfigError, FileNotFoundError) as error:

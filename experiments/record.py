@@ -5,7 +5,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from experiments.runner import Outcome
+from experiments.outcome import Outcome
 from structlat_jax.config import Config
 from structlat_jax.report import results
 from structlat_jax.report.figures_belief import belief

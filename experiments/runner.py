@@ -1,6 +1,5 @@
 """The host loop of one run: compile, meta-steps, evaluations, checkpoints, files."""
 
-import dataclasses
 import time
 from pathlib import Path
 from typing import Any
@@ -10,36 +9,24 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import failures
+from experiments.outcome import Lanes, Outcome, last_kl, summary
 from experiments.plan import Plan
 from experiments.stop import Stop
 from structlat_jax import checkpoint, sweep
-from structlat_jax.evaluate import Adaptation, oracle_returns
+from structlat_jax.evaluate import oracle_returns
 from structlat_jax.meta_train import Metrics
 from structlat_jax.report import progress, results
-from structlat_jax.setup import make_setup
+from structlat_jax.setup import Setup, make_setup
 
 
-@dataclasses.dataclass
-class Outcome:
-    """What a run leaves in memory.
-
-    Attributes:
-      rows: Of ``metrics.csv``.
-      adaptation: The last evaluation on training tasks then test tasks, ``[S, T, R, E, ...]``.
-      train_tasks, test_tasks: The tasks, ``[S, T, ...]``.
-      results: The fields of ``results.json``.
-      interrupted: Whether a signal ended it early; nothing but a checkpoint was written then.
-    """
-
-    rows: list[dict[str, Any]]
-    adaptation: Adaptation | None
-    train_tasks: Any
-    test_tasks: Any
-    results: dict[str, Any]
-    interrupted: bool
-
-
-def run(plan: Plan, out: Path, resume: bool, meter: progress.Silent) -> Outcome:
+def run(
+    plan: Plan,
+    out: Path,
+    resume: bool,
+    meter: progress.Silent,
+    lanes: Lanes | None = None,
+    store: type[checkpoint.Checkpoints] = checkpoint.Checkpoints,
+) -> Outcome:
     """Trains, evaluates and checkpoints; the pictures and tables are the caller's.
 
     Args:
@@ -47,78 +34,77 @@ def run(plan: Plan, out: Path, resume: bool, meter: progress.Silent) -> Outcome:
       out: An existing run folder.
       resume: Continue from its last checkpoint.
       meter: Live output.
+      lanes: What to train in place of the plan's seeds and hyper-parameters, ``[plan.seeds]``. They
+        may be a part of several runs, so that they go on even if none of them is finite any more.
+      store: What keeps the state in ``out``.
 
     Raises:
       CheckpointError: if there is nothing to resume from.
     """
+    ends_early = lanes is None
+    if lanes is None:
+        lanes = Lanes(plan.seed + np.arange(plan.seeds), plan.config.hyper)
     start = time.perf_counter()
     setup = make_setup(plan.config)
     programs = sweep.make_programs(setup, plan.seeds)
-    hyper = sweep.spread(programs, plan.config.hyper)
+    hyper = sweep.spread(programs, lanes.hyper)
     programs, compile_seconds = sweep.compile_programs(programs, hyper)
     meter.message(f"compiled in {compile_seconds:.1f} s for {len(programs.mesh.devices)} device(s)")
-    numbers = sweep.seed_numbers(programs, plan.seed)
+    numbers = sweep.seed_numbers(programs, lanes.seeds)
     state = programs.init(numbers)
     oracle = np.asarray(jax.vmap(lambda t: oracle_returns(setup, t))(state.test_tasks))
 
     identity = {**plan.records(), **plan.config.to_dict()}
-    with checkpoint.Checkpoints(out, identity=identity) as saved, Stop() as stop:
+    with store(out, identity=identity) as saved, Stop() as stop:
         rows, first = [], 0
         if resume and saved.latest is not None:
             like = jax.eval_shape(lambda s: jax.tree.map(lambda x: x[: plan.seeds], s), state)
             state, rows = saved.restore(like, meter.message)
             state = sweep.pad(programs, state)
             first = saved.latest
-        loop = _Loop(plan, out, programs, hyper, numbers, oracle[: plan.seeds], meter, rows)
+        oracle = oracle[: plan.seeds]
+        loop = _Loop(plan, out, programs, hyper, numbers, oracle, meter, rows, ends_early)
         state = loop.go(state, first, saved, stop)
     if stop.asked:  # even after the last meta-step: there may be another run to come
-        return Outcome(rows, None, None, None, {}, interrupted=True)
+        return Outcome(rows, None, None, None, None, None, {}, interrupted=True)
 
-    seeds = slice(plan.seeds)
-    train_tasks, test_tasks = jax.tree.map(
-        lambda x: np.asarray(x)[seeds], (state.train_tasks, state.test_tasks)
-    )
-    adaptation = loop.adaptation
-    split = [plan.config.structure.train_tasks]
-    returns, amortised = (
-        np.split(x, split, axis=1) for x in (adaptation.returns, adaptation.amortised)
-    )
-    summary = {
-        "latent": str(setup.space),
-        "preset": plan.preset,
-        "env": setup.env.name,
-        "seeds": plan.seeds,
-        "first_seed": plan.seed,
-        "updates": plan.steps * plan.config.structure.updates_per_step,
-        "env_steps": plan.steps * setup.env_steps_per_step,
-        **results.summarise(
-            returns[1],
-            returns[0],
-            amortised[1],
-            oracle[seeds],
-            plan.config.structure.eval_prior_episodes,
-        ),
-        "failed_seeds": failures.records(rows, plan.seeds),
-        "kl_nats": loop.last_kl(),
+    kept = (loop.adaptation, state.train_tasks, state.test_tasks, oracle, state.params)
+    outcome = Outcome(rows, *sweep.trim(programs, kept), {}, interrupted=False)
+    timing = {
         "compile_seconds": compile_seconds,
         "wall_seconds": time.perf_counter() - start + loop.earlier,
         "updates_per_second": loop.rate,
         "jax_version": jax.__version__,
         "device": f"{len(programs.mesh.devices)} x {programs.mesh.devices.flat[0].device_kind}",
     }
-    return Outcome(rows, adaptation, train_tasks, test_tasks, summary, interrupted=False)
+    outcome.results = summary(setup, outcome, {**about(plan, setup), **timing})
+    return outcome
+
+
+def about(plan: Plan, setup: Setup) -> dict[str, Any]:
+    """The fields of ``results.json`` that follow from the plan."""
+    return {
+        "preset": plan.preset,
+        "env": setup.env.name,
+        "seeds": plan.seeds,
+        "first_seed": plan.seed,
+        "updates": plan.steps * plan.config.structure.updates_per_step,
+        "env_steps": plan.steps * setup.env_steps_per_step,
+    }
 
 
 class _Loop:
     """The loop itself, with the little state that its status line needs."""
 
-    def __init__(self, plan, out, programs, hyper, numbers, oracle, meter, rows):
+    def __init__(self, plan, out, programs, hyper, numbers, oracle, meter, rows, ends_early):
         self.out = out
         self.plan, self.programs, self.hyper, self.numbers = plan, programs, hyper, numbers
+        self.seeds = sweep.trim(programs, numbers).tolist()
         self.oracle, self.meter, self.rows = oracle, meter, rows
         self.blocks = progress.block_names([b.spec for b in programs.setup.space.blocks])
         self.adaptation = None
         self.failed = failures.found(rows, plan.seeds)
+        self.ends_early = ends_early
         self.status = {}
         self.rate = None
         self.earlier = rows[-1]["seconds"] if rows else 0.0  # of the sessions before a resume
@@ -133,7 +119,7 @@ class _Loop:
         if first in due and "test_return" not in self.rows[-1]:  # a signal came before it
             self._evaluate(state, first * per_step, self.rows[-plan.seeds :], saved, stop)
         for step in range(first + 1, plan.steps + 1):
-            if stop.asked or len(self.failed) == plan.seeds:
+            if stop.asked or self._over():
                 break
             tick = time.perf_counter()
             state, metrics = self.programs.step(self.hyper, state)
@@ -149,13 +135,13 @@ class _Loop:
             per_update = elapsed / (step - first) / per_step
             self.status.update(
                 updates_per_second=self.rate,
-                kl=self.last_kl(),
+                kl=last_kl(self.programs.setup, rows, self.failed),
                 seconds_training=elapsed,
                 seconds_per_update=per_update,
                 seconds_left=per_update * per_step * (plan.steps - step),
             )
             self.meter.advance(step * per_step, self.status)
-            last = stop.asked or step == plan.steps or len(self.failed) == plan.seeds
+            last = stop.asked or step == plan.steps or self._over()
             if last or time.perf_counter() - last_save >= plan.checkpoint_seconds:
                 saved.save(step, sweep.trim(self.programs, state), self.rows)
                 results.write_metrics(self.out / "metrics.csv", self.rows)
@@ -173,12 +159,9 @@ class _Loop:
                 f"seed {rows[index]['seed']} is not finite any more, from update {update:,} on"
             )
 
-    def last_kl(self):
-        """KL to the prior in nats per block, at the last meta-step, mean over seeds."""
-        last = [r for i, r in enumerate(self.rows[-self.plan.seeds :]) if i not in self.failed]
-        if not last:
-            return {}
-        return {name: float(np.mean([row[f"kl {name}"] for row in last])) for name in self.blocks}
+    def _over(self):
+        """Whether nothing is left to train: no seed is finite any more."""
+        return self.ends_early and len(self.failed) == self.plan.seeds
 
     def _evaluate(self, state, updates, rows, saved, stop):
         """Evaluates and adds what came out to the rows. A signal abandons it: it costs seconds, and
@@ -226,7 +209,7 @@ class _Loop:
         return [
             {
                 "updates": updates,
-                "seed": self.plan.seed + seed,
+                "seed": number,
                 "seconds": round(seconds, 3),
                 **{
                     name: float(getattr(losses, name)[seed])
@@ -241,5 +224,5 @@ class _Loop:
                 "collected_explore_return": float(metrics.explore_return[seed]),
                 "collected_posterior_return": float(metrics.posterior_return[seed]),
             }
-            for seed in range(self.plan.seeds)
+            for seed, number in enumerate(self.seeds)
         ]

@@ -16,11 +16,11 @@ from typing import Any
 import click
 from rich.console import Console
 
-from experiments import cli, job, rows
+from experiments import changes, cli, job, rows
 from experiments.plan import Plan
 from structlat_jax import checkpoint
 from structlat_jax.checkpoint import CheckpointError
-from structlat_jax.config import Config, ConfigError
+from structlat_jax.config import ConfigError
 from structlat_jax.report import table
 from structlat_jax.report.run_files import read_run
 
@@ -44,7 +44,9 @@ def command(
     """See the module's docstring."""
     plan = job.make_plan(options)
     try:
-        specs = _specs(plan.config, [one for text in latents for one in text.split(";")])
+        specs = changes.latent_specs(
+            plan.config, [one for text in latents for one in text.split(";")]
+        )
     except ConfigError as error:
         raise click.UsageError(f"--{error}") from None
     if resume:
@@ -63,27 +65,11 @@ def command(
         return rows.report(table.build([read_run(row.folder) for row in made]), out, console)
 
 
-def _specs(config: Config, given: Any) -> list[str]:
-    """The specs as the library writes them; raises `ConfigError` unless all are good."""
-    if not isinstance(given, list) or not given:
-        raise ConfigError(f"latents must be latent specs, not {given!r}.")
-    specs = []
-    for one in given:
-        try:
-            spec = str(config.replace(latent=one).latent_space())
-        except ConfigError as error:
-            raise ConfigError(str(error).replace("latent", "latents", 1)) from None
-        if spec in specs:
-            raise ConfigError(f"latents must differ from each other, but {spec} is there twice.")
-        specs.append(spec)
-    return specs
-
-
 def _saved(out: Path, given: dict[str, Any]) -> tuple[Plan, list[str]]:
     """The plan and the specs in the folder; options that contradict them are refused."""
     config, data = checkpoint.read_config(out, TABLE_CONFIG_FILE)
     try:
-        specs = _specs(config, data.get("latents"))
+        specs = changes.latent_specs(config, data.get("latents"))
     except ConfigError as error:
         raise CheckpointError(f"{out / TABLE_CONFIG_FILE}: {error}") from None
     saved = {**job.settings(config, data), "latents": ";".join(specs)}

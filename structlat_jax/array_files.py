@@ -18,7 +18,7 @@ FOLDER = "arrays"
 def write(folder: Path, **trees: Any) -> None:
     """Writes trees of arrays on the host, each under its name, into ``folder/arrays``."""
     items = {name: ocp.args.StandardSave(named(tree)) for name, tree in trees.items()}
-    with _quiet(), ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as writer:
+    with _quiet(), _checkpointer() as writer:
         writer.save((folder / FOLDER).absolute(), args=ocp.args.Composite(**items))
 
 
@@ -38,7 +38,7 @@ def read(folder: Path, name: str, like: Any) -> Any:
     """
     item = ocp.args.Composite(**{name: ocp.args.StandardRestore()})
     try:
-        with _quiet(), ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as reader:
+        with _quiet(), _checkpointer() as reader:
             found = reader.restore((folder / FOLDER).absolute(), args=item)[name]
         found = {key: np.asarray(leaf) for key, leaf in found.items()}
     except Exception as error:  # orbax and what lies below it raise what they like
@@ -57,6 +57,19 @@ def named(tree: Any) -> dict[str, Any]:
     """The leaves of a tree by the names on their paths, for instance ``key`` or ``params.q.w``."""
     leaves, _ = jax.tree.flatten_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+
+
+def _checkpointer() -> ocp.Checkpointer:
+    """Where there are several processes the first one alone writes run folders, and waits for no
+    other."""
+    alone = ocp.options.MultiprocessingOptions()
+    if jax.process_count() > 1:
+        alone = ocp.options.MultiprocessingOptions(
+            primary_host=0, active_processes={0}, barrier_sync_key_prefix="first"
+        )
+    options = ocp.CompositeOptions(multiprocessing_options=alone)
+    handler = ocp.CompositeCheckpointHandler(composite_options=options)
+    return ocp.Checkpointer(handler, multiprocessing_options=alone)
 
 
 @contextlib.contextmanager

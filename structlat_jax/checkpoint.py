@@ -68,7 +68,12 @@ class Checkpoints:
       run: The run folder, which only this process writes to (see `run_folder.locked`).
       keep: How many to keep, the best one apart.
       identity: What ``config.json`` says; checkpoints of another identity are not read.
+
+    Attributes:
+      arrays: Writes and reads the arrays, as `array_files` does.
     """
+
+    arrays: Any = array_files
 
     def __init__(self, run: Path, keep: int = 2, identity: dict[str, Any] | None = None):
         self._run, self._keep, self._identity = run, keep, identity or {}
@@ -103,7 +108,7 @@ class Checkpoints:
         plain = jax.device_get(keys_to_data(state))  # on the host: any set of devices may resume
 
         def fill(folder):
-            array_files.write(folder, state=plain, params=plain.params)
+            self.arrays.write(folder, state=plain, params=plain.params)
             (folder / _HISTORY_FILE).write_text(json.dumps(history))
 
         self._write(_FOLDER, step, {}, fill, self._keep)
@@ -114,7 +119,7 @@ class Checkpoints:
         Raises:
           WriteError: as `save`.
         """
-        fill = functools.partial(array_files.write, params=jax.device_get(params))
+        fill = functools.partial(self.arrays.write, params=jax.device_get(params))
         self._write(_FOLDER, step, {}, fill, self._keep)
 
     def save_best(self, step: int, params: AgentParams, value: float) -> None:
@@ -123,7 +128,7 @@ class Checkpoints:
         Raises:
           WriteError: if they cannot be written; those before are intact.
         """
-        fill = functools.partial(array_files.write, params=jax.device_get(params))
+        fill = functools.partial(self.arrays.write, params=jax.device_get(params))
         self._write(_BEST_FOLDER, step, {"value": value}, fill, keep=1)
 
     def restore(self, like: Any, tell: Tell = warnings.warn) -> tuple[Any, list[dict[str, Any]]]:
@@ -143,7 +148,7 @@ class Checkpoints:
         step, damaged = _newest(self._run, _FOLDER, "", self._identity, tell)
         folder = self._run / _FOLDER / str(step)
         expected = jax.eval_shape(keys_to_data, like)
-        found = array_files.read(folder, "state", expected)
+        found = self.arrays.read(folder, "state", expected)
         fits = jax.tree.map(lambda x, y: (x.shape, x.dtype) == (y.shape, y.dtype), found, expected)
         if not all(jax.tree.leaves(fits)):
             raise CheckpointError(

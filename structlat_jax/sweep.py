@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from structlat_jax.config import Hyper
@@ -51,24 +52,28 @@ def root_keys(seed: Array) -> tuple[Key, Key]:
     return key_train, key_evaluate
 
 
-def make_programs(setup: Setup, seeds: int, devices: list | None = None) -> Programs:
+def make_programs(
+    setup: Setup, seeds: int, devices: list | None = None, mapping: str | None = None
+) -> Programs:
     """Jits the verbs for a number of seeds.
 
     Args:
       setup: The static half.
       seeds: At least 1.
       devices: All local devices by default; no more are used than there are seeds.
+      mapping: How a device goes over its share: ``vmap`` or ``loop``; by default what is faster
+        on it, ``loop`` on a CPU and ``vmap`` elsewhere.
 
     Raises:
-      ValueError: if ``seeds`` is below 1.
+      ValueError: if ``seeds`` is below 1, or on another mapping.
     """
     if seeds < 1:
         raise ValueError(f"seeds must be at least 1, not {seeds}.")
-    devices = (jax.devices() if devices is None else devices)[:seeds]
+    devices = (jax.local_devices() if devices is None else devices)[:seeds]
     share = -(-seeds // len(devices))
     padded = share * len(devices)
     mesh = jax.make_mesh((len(devices),), (_AXIS,), axis_types=(AxisType.Auto,), devices=devices)
-    over_seeds = _mapper(share, devices[0].platform)
+    over_seeds = _mapper(share, mapping or ("loop" if devices[0].platform == "cpu" else "vmap"))
 
     def init_seed(seed):
         return init(setup, root_keys(seed)[0])
@@ -103,15 +108,18 @@ def make_programs(setup: Setup, seeds: int, devices: list | None = None) -> Prog
     )
 
 
-def seed_numbers(programs: Programs, first: int) -> Array:
-    """``first, first + 1, ...``: one per seed that runs, ``[padded]``."""
+def seed_numbers(programs: Programs, first: int | Array) -> Array:
+    """One number per seed that runs, ``[padded]``: ``first, first + 1, ...``, or those given as
+    ``[seeds]``, which may repeat each other (a grid trains the same seeds at every point)."""
+    if np.ndim(first):
+        return pad(programs, jnp.asarray(first, jnp.uint32))
     return place(programs, first + jnp.arange(programs.padded, dtype=jnp.uint32))
 
 
 def spread(programs: Programs, hyper: Hyper) -> Hyper:
-    """Hyper-parameters of all seeds: scalars are repeated, ``[padded]`` arrays kept."""
-    wide = jax.tree.map(lambda x: jnp.broadcast_to(jnp.float32(x), (programs.padded,)), hyper)
-    return place(programs, wide)
+    """Hyper-parameters of all seeds, ``[padded]``: each is a scalar or an array ``[seeds]``."""
+    wide = jax.tree.map(lambda x: jnp.broadcast_to(jnp.float32(x), (programs.seeds,)), hyper)
+    return pad(programs, wide)
 
 
 def trim(programs: Programs, tree: Any) -> Any:
@@ -162,9 +170,11 @@ def compile_programs(programs: Programs, hyper: Hyper) -> tuple[Programs, float]
     return ready, time.perf_counter() - start
 
 
-def _mapper(share: int, platform: str) -> Callable[[Callable], Callable]:
+def _mapper(share: int, mapping: str) -> Callable[[Callable], Callable]:
     """How a device goes over its share of the seeds."""
-    if platform != "cpu":
+    if mapping not in ("vmap", "loop"):
+        raise ValueError(f"mapping must be vmap or loop, not {mapping!r}.")
+    if mapping == "vmap":
         return jax.vmap
     if share > 1:
         return lambda fn: lambda *args: jax.lax.map(lambda one: fn(*one), args)

@@ -116,6 +116,21 @@ def flat_seeds(tree, seeds=SEEDS):
     return np.stack([flat(one_seed(tree, seed)) for seed in range(seeds)])
 
 
+def test_seeds_may_be_given_one_by_one():
+    made = sweep.make_programs(setup(), 3, jax.devices()[:1])._replace(padded=4)
+    assert sweep.seed_numbers(made, np.array([7, 2, 7])).tolist() == [7, 2, 7, 7]
+    assert sweep.seed_numbers(made, 5).tolist() == [5, 6, 7, 8]
+    rates = np.array([0.1, 0.2, 0.3])
+    hyper = sweep.spread(made, dataclasses.replace(config().hyper, lr=rates))
+    np.testing.assert_allclose(hyper.lr, [0.1, 0.2, 0.3, 0.3])
+    assert hyper.tau.shape == (4,)
+
+
+def test_an_unknown_mapping_is_refused():
+    with pytest.raises(ValueError, match="vmap or loop"):
+        sweep.make_programs(setup(), 2, mapping="scan")
+
+
 def test_evaluation_keys_never_meet_those_of_training():
     train_key, eval_key = sweep.root_keys(jnp.uint32(7))
     other_train, other_eval = sweep.root_keys(jnp.uint32(8))

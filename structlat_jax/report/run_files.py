@@ -147,6 +147,24 @@ def evaluations(run: RunFiles, column: str) -> tuple[np.ndarray, np.ndarray]:
     return points, np.stack(table)
 
 
+def evaluated(metrics: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """The rows of ``metrics.csv`` at which there was an evaluation, without what was not measured.
+
+    Seeds and updates are whole numbers, all else is as in `RunFiles`.
+    """
+    chosen = np.flatnonzero(~np.isnan(metrics["oracle_return"]))
+    whole = ("seed", "updates")
+    return [
+        {name: int(metrics[name][i]) for name in whole}
+        | {
+            name: float(column[i])
+            for name, column in metrics.items()
+            if name not in whole and not np.isnan(column[i])
+        }
+        for i in chosen
+    ]
+
+
 def _runs_in(path: Path) -> list[Path]:
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist.")

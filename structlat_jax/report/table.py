@@ -190,12 +190,13 @@ def _over_seeds(headline: dict[str, Any]) -> dict[str, Any]:
 
 
 def _seconds(run: RunFiles) -> float:
-    """Training and evaluation of one seed without compilation; a device runs its seeds in turn."""
+    """Training and evaluation of one seed without compilation; a device runs its seeds in turn,
+    those of other runs of a sweep among them."""
     devices = re.match(r"[1-9]\d*(?= x )", str(_number(run, "device")))
     if devices is None:
         raise CheckpointError(f"{run.path / RESULTS_FILE} does not say how many devices it had.")
     seconds = _number(run, "wall_seconds") - _number(run, "compile_seconds")
-    return seconds / math.ceil(run.seeds / int(devices[0]))
+    return seconds / math.ceil(run.results.get("lanes", run.seeds) / int(devices[0]))
 
 
 def _number(run: RunFiles, name: str) -> Any:

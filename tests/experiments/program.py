@@ -55,6 +55,11 @@ class Done(NamedTuple):
 
 def start(*arguments, cwd, cache=None):
     """Runs ``python -m experiments.point_robot`` in its own process."""
+    return ended(launch("point_robot", *arguments, cwd=cwd, cache=cache))
+
+
+def launch(program, *arguments, cwd, cache=None):
+    """Starts one of the programs in its own process, and does not wait for it."""
     env = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -64,6 +69,12 @@ def start(*arguments, cwd, cache=None):
     }
     if cache:
         env["JAX_COMPILATION_CACHE_DIR"] = cache
-    command = [sys.executable, "-m", "experiments.point_robot", *map(str, arguments)]
-    done = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, check=False)
-    return Done(done.returncode, done.stdout, done.stderr)
+    command = [sys.executable, "-m", f"experiments.{program}", *map(str, arguments)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=env, cwd=cwd, stdout=pipe, stderr=pipe, text=True)
+
+
+def ended(process):
+    """Waits for a process."""
+    out, err = process.communicate()
+    return Done(process.returncode, out, err)
