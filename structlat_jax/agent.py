@@ -121,8 +121,16 @@ def load(path: str | Path, seed: int = 0) -> Agent:
 
     config, params = checkpoint.load_params(Path(path), seed)
     setup = make_setup(config)
+    _require_fit(setup, params, path)
     z, outcomes = _draw_hypotheses(setup, params)
     return Agent(config, setup.space, setup.networks, params, z, outcomes)
+
+
+def _require_fit(setup: Setup, params: AgentParams, path: str | Path) -> None:
+    expected = jax.eval_shape(setup.networks.init, jax.random.key(0))
+    same = jax.tree.map(lambda x, y: x.shape == y.shape, params, expected)
+    if not all(jax.tree.leaves(same)):
+        raise ValueError(f"the parameters in {path} do not fit {setup.env.name}'s networks.")
 
 
 def _draw_hypotheses(setup: Setup, params: AgentParams) -> tuple[Array, Array]:

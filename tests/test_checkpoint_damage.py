@@ -137,16 +137,16 @@ def test_all_damaged(original, run):
 
 
 def test_parameters_of_another_version(tmp_path):
-    """As of runs from before there was a reward model."""
+    """As of runs from before there was a world model."""
     state = train(1, 0, 0)[0]
     checkpoint.write_config(tmp_path, config(), seeds=1)
     with Checkpoints(tmp_path) as saved:
-        saved.save(1, state._replace(params=state.params._replace(reward={})), [])
+        saved.save(1, state._replace(params=state.params._replace(world={})), [])
     for read in (
         lambda: Checkpoints(tmp_path).restore(state),
         lambda: checkpoint.load_params(tmp_path, 0),
     ):
-        with pytest.raises(CheckpointError, match=r"no array '.*reward.*another version") as caught:
+        with pytest.raises(CheckpointError, match=r"no array '.*world.*another version") as caught:
             read()
         assert str(caught.value).endswith(".")
 

@@ -91,7 +91,7 @@ VALUES = [
     ("--world-updates 0", "--world-updates"),
     ("--lr-end 1.5", "--lr-end"),
     ("--lr-decay-start -1", "--lr-decay-start"),
-    ("--lr-decay-end 7999", "--lr-decay-end must be at least --lr-decay-start (8000), not 7999"),
+    ("--lr-decay-end 6999", "--lr-decay-end must be at least --lr-decay-start (7000), not 6999"),
     ("--lr-decay-start 24001", "--lr-decay-end must be at least --lr-decay-start (24001)"),
     ("--meta-batch 31 --train-tasks 30", "--meta-batch"),
     ("--eval-episodes 5 --eval-prior-episodes 5", "--eval-prior-episodes"),
