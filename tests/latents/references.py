@@ -1,8 +1,9 @@
-"""Float64 references of every density, divergence and posterior, in NumPy and SciPy alone.
+"""Float64 references of every density, divergence and posterior, in NumPy, SciPy and mpmath.
 
 Inputs are float32 numbers: what is compared is the arithmetic, not the rounding of the inputs.
 """
 
+import mpmath
 import numpy as np
 from scipy.special import digamma, gammaln, log_softmax, logsumexp
 
@@ -41,6 +42,17 @@ def dirichlet_kl(alpha, prior):
     log_beta_prior = k * gammaln(prior) - gammaln(k * prior)
     expected_log = digamma(a) - digamma(a0)[..., None]
     return log_beta_prior - log_beta + ((a - prior) * expected_log).sum(-1)
+
+
+def mpmath_kl(alpha, prior):
+    """`dirichlet_kl` of one ``[K]`` at 80 digits, for concentrations that cancel in float64."""
+    with mpmath.workdps(80):
+        a = [mpmath.mpf(float(x)) for x in alpha]
+        a0, k, b = sum(a), len(a), mpmath.mpf(prior)
+        log_beta = sum(mpmath.loggamma(x) for x in a) - mpmath.loggamma(a0)
+        log_beta_prior = k * mpmath.loggamma(b) - mpmath.loggamma(k * b)
+        cross = sum((x - b) * (mpmath.digamma(x) - mpmath.digamma(a0)) for x in a)
+        return float(log_beta_prior - log_beta + cross)
 
 
 def gaussian_kl(mean, variance):
