@@ -46,6 +46,7 @@ class Agent:
       hypotheses: Draws from the prior, ``[N, D]``, that `update` weighs and `sample_z` picks from;
         with N = 0, z comes from the encoder's posterior.
       outcomes: Where each leads, ``[N, obs_dim]``; see `world_model.outcome`.
+      horizon: Steps in an episode.
     """
 
     config: Config
@@ -54,6 +55,7 @@ class Agent:
     params: AgentParams
     hypotheses: Array
     outcomes: Array
+    horizon: int
 
     def prior(self) -> Belief:
         """The belief before any transition."""
@@ -87,6 +89,26 @@ class Agent:
     def sample_z(self, posterior: Belief, key: Key) -> Array:
         """A hypothesis about the task, ``[D]``; from the prior while nothing was seen."""
         return _sample_z(self.space, self.hypotheses, posterior, key)
+
+    def greedy_z(self, posterior: Belief, obs: Array, key: Key) -> Array:
+        """The hypothesis that promises the most for the next episode, ``[D]``; see
+        `hypotheses.greedy`. It exploits, where `sample_z` still explores.
+
+        Args:
+          posterior: The belief.
+          obs: First observation of the episode, ``[obs_dim]``.
+          key: For the draws that are compared.
+
+        Raises:
+          ValueError: if ``obs`` has another shape, or the agent has no hypotheses to compare.
+        """
+        obs, width = jnp.asarray(obs), self.networks.widths[1]
+        if obs.shape != (width,):
+            raise ValueError(f"obs must have shape [{width}], not {list(obs.shape)}.")
+        if not posterior.log_weights.size:
+            raise ValueError("an agent of --inference amortised has no hypotheses to compare.")
+        weighed = hypotheses.Hypotheses(self.hypotheses, self.outcomes, posterior.log_weights)
+        return _greedy_z(self.networks, self.params, weighed, obs, self.horizon, key)
 
     def act(self, obs: Array, z: Array, key: Key | None = None) -> Array:
         """An action ``[..., action_dim]``: the policy's mode, or a draw if a key is given.
@@ -123,7 +145,8 @@ def load(path: str | Path, seed: int = 0) -> Agent:
     setup = make_setup(config)
     _require_fit(setup, params, path)
     z, outcomes = _draw_hypotheses(setup, params)
-    return Agent(config, setup.space, setup.networks, params, z, outcomes)
+    horizon = setup.env.horizon
+    return Agent(config, setup.space, setup.networks, params, z, outcomes, horizon)
 
 
 def _require_fit(setup: Setup, params: AgentParams, path: str | Path) -> None:
@@ -170,6 +193,9 @@ def _sample_z(space, drawn, belief, key):
     if belief.log_weights.size:
         return drawn[jax.random.categorical(key, belief.log_weights)]
     return space.sample(space.posterior(belief.total), key, hard=True)
+
+
+_greedy_z = partial(jax.jit, static_argnums=(0, 4))(hypotheses.greedy)
 
 
 @partial(jax.jit, static_argnums=0)

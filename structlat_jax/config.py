@@ -67,7 +67,12 @@ class Structure:
         "of the evaluation: Bayes' rule over draws from the prior, or the encoder's posterior",
         choices=("hypotheses", "amortised"),
     )
-    hypotheses: int = _field(512, "draws from the prior that are weighed, a power of two", low=2)
+    hypotheses: int = _field(1024, "draws from the prior that are weighed, a power of two", low=2)
+    choice: str = _field(
+        "greedy",
+        "which hypothesis posterior episodes act on: the one of most expected return, or a draw",
+        choices=("greedy", "thompson"),
+    )
     world_width: int = _field(32, "hidden width of the world model", low=1)
     world_draws: int = _field(8, "draws of z per task that explain its rewards together", low=1)
     world_updates: int = _field(60, "updates of the world model per meta-step", low=1)
@@ -86,12 +91,15 @@ class Hyper:
     lr_end: float = _field(
         0.05, "step sizes after their decay, as a share of those before", low=0.0, high=1.0
     )
-    lr_decay_start: float = _field(7_000.0, "updates after which the step sizes decay", low=0.0)
-    lr_decay_end: float = _field(20_000.0, "updates after which they stay at their end", low=0.0)
+    lr_decay_start: float = _field(8_000.0, "updates after which the step sizes decay", low=0.0)
+    lr_decay_end: float = _field(25_000.0, "updates after which they stay at their end", low=0.0)
     discount: float = _field(0.9, "discount factor", low=0.0, high=1.0)
     tau: float = _field(0.005, "Polyak step of the target value network", above=0.0, high=1.0)
     reward_scale: float = _field(1.0, "multiplies the reward in the Bellman target", above=0.0)
     entropy_weight: float = _field(0.01, "weight of the policy's entropy", low=0.0)
+    entropy_end: float = _field(
+        0.1, "entropy weight after the decay, as a share of that before", low=0.0, high=1.0
+    )
     kl_weight: float = _field(0.003, "weight of the KL, summed over the meta-batch", low=0.0)
     kl_weight_start: float = _field(2e-4, "the KL weight before the ramp", low=0.0)
     silent_kl: float = _field(
@@ -267,6 +275,7 @@ PRESETS: dict[str, Config] = {
         encoder_lr=3e-4,
         reward_scale=100.0,
         entropy_weight=1.0,
+        entropy_end=1.0,
         kl_weight=1.0,
         kl_weight_start=1.0,
         mean_reg=1e-3,
@@ -281,5 +290,5 @@ PRESETS: dict[str, Config] = {
 }
 """``cpu`` learns in minutes on two cores; ``paper`` has PEARL's published sizes."""
 
-DEFAULT_UPDATES = {"cpu": 20_000, "paper": 500_000}
+DEFAULT_UPDATES = {"cpu": 25_000, "paper": 500_000}
 """Gradient updates per seed of each preset."""

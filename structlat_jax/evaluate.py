@@ -90,9 +90,10 @@ def _amortised(setup: Setup, hyper: Hyper, params: AgentParams, task: Task, key:
 def _by_hypotheses(
     setup: Setup, hyper: Hyper, params: AgentParams, task: Task, key: Key
 ) -> Adaptation:
-    """z among draws from the prior: spread over all of them at first, then by their weights."""
+    """z among draws from the prior: spread over all of them at first, then the one that promises
+    the most, or one by their weights."""
     s, space, networks = setup.config.structure, setup.space, setup.networks
-    names = ("start", "hypotheses", "positions", "reset", "kl")
+    names = ("start", "hypotheses", "positions", "reset", "kl", "choice")
     keys = dict(zip(names, jax.random.split(key, len(names)), strict=True))
     start = setup.env.observe(setup.env.reset(keys["start"], task))
     prior = hypotheses.draw(
@@ -101,9 +102,13 @@ def _by_hypotheses(
 
     def one_episode(carry, inputs):
         belief, total = carry
-        index, position, reset_key = inputs
-        equal = index < s.eval_prior_episodes
-        z = hypotheses.at(hypotheses.prior_where(belief, equal), position)
+        index, position, reset_key, choice_key = inputs
+        by_prior = index < s.eval_prior_episodes
+        z = hypotheses.at(hypotheses.prior_where(belief, by_prior), position)
+        if s.choice == "greedy":
+            horizon = setup.env.horizon
+            best = hypotheses.greedy(networks, params, belief, start, horizon, choice_key)
+            z = jnp.where(by_prior, z, best)
         seen = _episode(setup, params, task, z, reset_key)
         after = hypotheses.update(networks, params, belief, seen, hyper.evidence_weight)
         total_after = total + _evidence(setup, hyper, params, seen)
@@ -113,6 +118,7 @@ def _by_hypotheses(
         jnp.arange(s.eval_episodes),
         hypotheses.positions(keys["positions"], s.eval_episodes, s.eval_prior_episodes),
         jax.random.split(keys["reset"], s.eval_episodes),
+        jax.random.split(keys["choice"], s.eval_episodes),
     )
     carry = (prior, jnp.zeros(space.stat_dim))
     _, (seen, z, means, totals) = jax.lax.scan(one_episode, carry, inputs)

@@ -26,6 +26,7 @@ from structlat_jax.types import Array, Key, Transition
 
 _GOLDEN = 0.6180339887498949
 _GROUPS = 32
+_CANDIDATES = 32
 
 
 class Hypotheses(NamedTuple):
@@ -91,9 +92,41 @@ def update(
 def at(hypotheses: Hypotheses, position: Array) -> Array:
     """The hypothesis at a position in [0, 1) of the cumulative weights, ``[D]``: a uniform position
     makes it a draw from the posterior."""
-    cumulative = jnp.cumsum(jax.nn.softmax(hypotheses.log_weights))
-    index = jnp.sum(cumulative <= position * cumulative[-1])
-    return hypotheses.z[jnp.minimum(index, hypotheses.z.shape[0] - 1)]
+    return hypotheses.z[_index(hypotheses, position)]
+
+
+def greedy(
+    networks: Networks,
+    params: AgentParams,
+    hypotheses: Hypotheses,
+    obs: Array,
+    horizon: int,
+    key: Key,
+) -> Array:
+    """The hypothesis to act on if the next episode is all that counts, ``[D]``.
+
+    Of 32 draws from the posterior as ways to act, the one whose imagined episode pays most, on
+    average over 32 draws as what the task may be: the Bayes action (DeGroot 1970, chapter 8). A
+    draw alone, Thompson's (1933) choice, often takes the slower of two ways to one place, and in
+    an unsure posterior a place at its rim.
+
+    Args:
+      networks: Static; with a world model.
+      params: Of the agent.
+      hypotheses: The belief.
+      obs: First observation of the episode, ``[obs_dim]``.
+      horizon: Steps in an episode; static.
+      key: For the draws.
+    """
+    shifts = jax.random.uniform(key, (2, 1))
+    spread = (jnp.arange(_CANDIDATES) + shifts) / _CANDIDATES
+    ways, tasks = jax.vmap(jax.vmap(lambda position: _index(hypotheses, position)))(spread)
+    z = hypotheses.z[ways]
+    imagined = world_model.imagine(networks, params, obs, z, horizon)
+    returns = world_model.expected_return(
+        networks, params.world, imagined, hypotheses.outcome[tasks]
+    )
+    return z[jnp.argmax(jnp.mean(returns, axis=1))]
 
 
 def mean(hypotheses: Hypotheses) -> Array:
@@ -137,3 +170,9 @@ def order_of(points: Array) -> Array:
         index = jnp.take_along_axis(index, jnp.argsort(value, axis=1), axis=1)
         index = index.reshape(2 * index.shape[0], -1)
     return index.reshape(-1)
+
+
+def _index(hypotheses: Hypotheses, position: Array) -> Array:
+    cumulative = jnp.cumsum(jax.nn.softmax(hypotheses.log_weights))
+    index = jnp.sum(cumulative <= position * cumulative[-1])
+    return jnp.minimum(index, cumulative.shape[0] - 1)

@@ -1,4 +1,4 @@
-"""What changes along a run by plan: the KL weight ramps up, the step sizes decay."""
+"""What changes along a run by plan: the KL weight ramps up, step sizes and entropy weight decay."""
 
 import jax.numpy as jnp
 
@@ -17,9 +17,17 @@ def kl_weight(hyper: Hyper, updates: Array) -> Array:
 
 def step_size_share(hyper: Hyper, updates: Array) -> Array:
     """What is left of the step sizes after ``updates``: 1, then a linear decay to ``lr_end``."""
+    return 1.0 + (hyper.lr_end - 1.0) * _decayed(hyper, updates)
+
+
+def entropy_weight(hyper: Hyper, updates: Array) -> Array:
+    """The entropy weight after ``updates``; it decays while the step sizes do."""
+    return hyper.entropy_weight * (1.0 + (hyper.entropy_end - 1.0) * _decayed(hyper, updates))
+
+
+def _decayed(hyper: Hyper, updates: Array) -> Array:
     span = jnp.maximum(hyper.lr_decay_end - hyper.lr_decay_start, 1.0)
-    progress = jnp.clip((updates.astype(jnp.float32) - hyper.lr_decay_start) / span, 0.0, 1.0)
-    return 1.0 + (hyper.lr_end - 1.0) * progress
+    return jnp.clip((updates.astype(jnp.float32) - hyper.lr_decay_start) / span, 0.0, 1.0)
 
 
 def coefficients_at(hyper: Hyper, updates: Array) -> sac.Coefficients:
@@ -30,6 +38,7 @@ def coefficients_at(hyper: Hyper, updates: Array) -> sac.Coefficients:
         "silent_weight": hyper.silent_kl * weight,
         "lr": hyper.lr * share,
         "encoder_lr": hyper.encoder_lr * share,
+        "entropy_weight": entropy_weight(hyper, updates),
     }
     constant = set(sac.Coefficients._fields) - set(scheduled)
     return sac.Coefficients(**scheduled, **{name: getattr(hyper, name) for name in constant})

@@ -38,26 +38,67 @@ class WorldLosses(NamedTuple):
     reward: Array
 
 
-def outcome(networks: Networks, params: AgentParams, obs: Array, z: Array, horizon: int) -> Array:
-    """Where an imagined episode of the policy's mode ends.
+class Imagined(NamedTuple):
+    """An episode of the policy's mode, as the world model imagines it.
+
+    Attributes:
+      obs: Before each step, ``[..., H, obs_dim]``.
+      action: ``[..., H, action_dim]``.
+      outcome: The last observation, after the last step, ``[..., obs_dim]``.
+    """
+
+    obs: Array
+    action: Array
+    outcome: Array
+
+
+def imagine(
+    networks: Networks, params: AgentParams, obs: Array, z: Array, horizon: int
+) -> Imagined:
+    """Imagines an episode per latent.
 
     Args:
       networks: Static; with a world model.
       params: Of the agent.
       obs: First observation, ``[obs_dim]``.
       z: ``[..., D]``.
-      horizon: Steps to imagine; static.
-
-    Returns:
-      The last observation, ``[..., obs_dim]``.
+      horizon: Steps to imagine, H; static.
     """
 
     def advance(obs, _):
         action = jnp.tanh(networks.policy(params.policy, obs, z)[0])
-        return networks.next_obs(params.world, obs, action), None
+        return networks.next_obs(params.world, obs, action), (obs, action)
 
     start = jnp.broadcast_to(obs, (*z.shape[:-1], obs.shape[-1]))
-    return jax.lax.scan(advance, start, length=horizon)[0]
+    last, (obs, action) = jax.lax.scan(advance, start, length=horizon)
+    return Imagined(jnp.moveaxis(obs, 0, -2), jnp.moveaxis(action, 0, -2), last)
+
+
+def outcome(networks: Networks, params: AgentParams, obs: Array, z: Array, horizon: int) -> Array:
+    """Where the imagined episodes of `imagine` end, ``[..., obs_dim]``."""
+    return imagine(networks, params, obs, z, horizon).outcome
+
+
+def expected_return(
+    networks: Networks, world: Params, imagined: Imagined, outcome: Array
+) -> Array:
+    """What imagined episodes pay in a task that another latent stands for, undiscounted.
+
+    Args:
+      networks: Static; with a world model.
+      world: Its parameters.
+      imagined: Episodes, ``[N, H, ...]``.
+      outcome: Where the latents lead that stand for the tasks, ``[M, obs_dim]``.
+
+    Returns:
+      ``[N, M]``.
+    """
+
+    def in_task(one):
+        logit, mean, _ = networks.reward(world, imagined.obs, imagined.action, one)
+        return jnp.sum(jax.nn.sigmoid(logit) * mean, axis=-1)
+
+    return jax.vmap(in_task, out_axes=1)(outcome)
 
 
 def reward_log_density(

@@ -47,7 +47,7 @@ def load(folder, seed):
     own = setup()
     drawn = own.space.sample_prior(jax.random.key(9), (COUNT,))
     outcomes = world_model.outcome(own.networks, params, jnp.zeros(1), drawn, HORIZON)
-    return sl.Agent(config_, own.space, own.networks, params, drawn, outcomes)
+    return sl.Agent(config_, own.space, own.networks, params, drawn, outcomes, HORIZON)
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +194,23 @@ def test_a_silent_walk_rules_its_side_out(agent, goal):
     draws = np.stack([told.sample_z(belief, key) for key in keys(50)])
     assert np.all(np.sign(draws[:, -1]) == goal)
     assert len(np.unique(draws[:, -1])) > 3  # and nothing else
+
+
+def test_the_greedy_hypothesis_is_that_of_the_evaluation(agent, steps):
+    belief = stream(agent, steps, range(STEPS))
+    weighed = hypotheses.Hypotheses(agent.hypotheses, agent.outcomes, 50.0 * belief.log_weights)
+    belief = dataclasses.replace(belief, log_weights=weighed.log_weights)
+    obs, made = np.array([0.2], np.float32), (agent.networks, agent.params)
+    for key in keys(3):
+        expected = hypotheses.greedy(*made, weighed, obs, HORIZON, key)
+        np.testing.assert_array_equal(agent.greedy_z(belief, obs, key), expected)
+
+
+def test_no_greedy_hypothesis_without_hypotheses(agent, by_encoder):
+    with pytest.raises(ValueError, match="no hypotheses"):
+        by_encoder.greedy_z(by_encoder.prior(), jnp.zeros(1), jax.random.key(0))
+    with pytest.raises(ValueError, match=r"obs must have shape \[1\], not \[2, 1\]"):
+        agent.greedy_z(agent.prior(), jnp.zeros((2, 1)), jax.random.key(0))
 
 
 def assert_from_the_prior(draws):

@@ -159,6 +159,22 @@ def test_beliefs_weigh_the_hypotheses_by_all_earlier_episodes(by_hand):
     assert np.all(np.ptp(by_hand.belief[..., -1], axis=-1) > 0.02)
 
 
+def test_a_greedy_choice_keeps_off_the_rim():
+    """Of two hypotheses that agree with all that was seen, it takes the one that pays on both; a
+    draw takes either."""
+    paid = {}
+    for choice in ("greedy", "thompson"):
+        own = informed(setup(choice=choice))
+        with quick_compile():
+            run = jax.jit(lambda p, own=own: module.evaluate(own, config().hyper, p, TASKS, KEY))
+            found = run(network_params())
+        paid[choice] = np.asarray(found.returns)[..., PRIOR:]
+        assert np.all(np.sign(ends(found)[..., PRIOR:]) == SIDES)
+    best = np.max(paid["thompson"])
+    assert paid["greedy"].mean() > paid["thompson"].mean() + 0.1
+    assert np.min(paid["greedy"]) > 0.6 * best > np.min(paid["thompson"])
+
+
 def test_each_z_is_a_hypothesis_and_prior_episodes_share_them_out(by_hand):
     same = np.all(by_hand.z[..., None, :] == np.asarray(GRID), axis=-1)
     np.testing.assert_array_equal(same.sum(axis=-1), 1)

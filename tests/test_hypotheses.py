@@ -102,6 +102,43 @@ def test_positions_draw_in_proportion_to_the_weights():
     assert float(hypotheses.mean(belief)[0]) == pytest.approx(1.9)
 
 
+@jax.jit
+def greedy(belief, key):
+    return hypotheses.greedy(NETWORKS, PARAMS, belief, OBS, HORIZON, key)
+
+
+def returns_by_hand(belief):
+    """Of every hypothesis as a way to act, the expected return in the task of every other."""
+    table = np.zeros((16, 16))
+    for i, z in enumerate(belief.z):
+        obs = OBS
+        for _ in range(HORIZON):
+            action = jnp.tanh(NETWORKS.policy(PARAMS.policy, obs, z)[0])
+            logit, mean, _ = NETWORKS.reward(PARAMS.world, obs, action, belief.outcome)
+            table[i] += np.asarray(mean / (1.0 + jnp.exp(-logit)))
+            obs = NETWORKS.next_obs(PARAMS.world, obs, action)
+    return table
+
+
+def test_the_greedy_choice_promises_the_most_on_average():
+    shares = np.repeat([1, 3], 8) / 32  # each is an exact number of the 32 draws
+    belief = drawn()._replace(log_weights=jnp.log(jnp.asarray(shares, jnp.float32)))
+    promised = returns_by_hand(belief) @ shares
+    ranked = np.sort(promised)
+    assert ranked[-1] - ranked[-2] > 1e-4
+    chosen = [greedy(belief, jax.random.key(seed)) for seed in range(3)]
+    for z in chosen:
+        np.testing.assert_array_equal(z, belief.z[np.argmax(promised)])
+
+
+def test_the_greedy_choice_is_among_what_is_possible():
+    """The best way of all is not taken if it cannot be the task's."""
+    belief = drawn()._replace(log_weights=jnp.full(16, -jnp.inf).at[3].set(0.0))
+    np.testing.assert_array_equal(greedy(belief, jax.random.key(0)), belief.z[3])
+    promised = returns_by_hand(belief)[:, 3]
+    assert np.argmax(promised) != 3
+
+
 def test_extreme_weights_stay_finite():
     belief = Hypotheses(jnp.eye(4), jnp.eye(4), jnp.array([-3e4, -1e30, -2.9e4, -jnp.inf]))
     np.testing.assert_array_equal(hypotheses.at(belief, jnp.float32(0.999999)), jnp.eye(4)[2])

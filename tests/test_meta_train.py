@@ -137,13 +137,16 @@ def test_kl_weight_without_a_ramp():
 @pytest.mark.parametrize(
     ("updates", "share"), [(0, 1.0), (10, 1.0), (15, 0.875), (20, 0.75), (30, 0.5), (99, 0.5)]
 )
-def test_step_sizes_decay(updates, share):
-    hyper = Hyper(lr=2.0, encoder_lr=8.0, lr_end=0.5, lr_decay_start=10.0, lr_decay_end=30.0)
+def test_step_sizes_and_the_entropy_weight_decay(updates, share):
+    decay = {"lr_end": 0.5, "lr_decay_start": 10.0, "lr_decay_end": 30.0}
+    hyper = Hyper(lr=2.0, encoder_lr=8.0, entropy_weight=3.0, entropy_end=0.0, **decay)
     assert float(step_size_share(hyper, jnp.int32(updates))) == pytest.approx(share)
     now, before = (coefficients_at(hyper, jnp.int32(u)) for u in (updates, 0))
     assert float(now.lr) == pytest.approx(2.0 * share)
     assert float(now.encoder_lr) == pytest.approx(8.0 * share)
-    for name in set(now._fields) - {"lr", "encoder_lr", "kl_weight", "silent_weight"}:
+    assert float(now.entropy_weight) == pytest.approx(3.0 * (2.0 * share - 1.0))
+    scheduled = {"lr", "encoder_lr", "entropy_weight", "kl_weight", "silent_weight"}
+    for name in set(now._fields) - scheduled:
         assert getattr(now, name) == getattr(before, name)
 
 

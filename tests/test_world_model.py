@@ -85,6 +85,33 @@ def test_outcomes_of_an_exact_model_are_those_of_the_environment():
     np.testing.assert_allclose(got, 0.25 + 0.5 * HORIZON * np.tanh(z[:, -1:]), atol=1e-5)
 
 
+def test_an_imagined_episode_is_what_leads_to_its_outcome():
+    z = normal(2, 3, LATENT)
+    got = jax.jit(lambda z: world_model.imagine(NETWORKS, params(), START, z, HORIZON))(z)
+    assert got.obs.shape == (2, 3, HORIZON, OBS) and got.action.shape == (2, 3, HORIZON, ACTION)
+    np.testing.assert_array_equal(got.obs[..., 0, :], np.broadcast_to(START, (2, 3, OBS)))
+    mean, _ = NETWORKS.policy(params().policy, got.obs, z[..., None, :])
+    np.testing.assert_allclose(got.action, np.tanh(mean), rtol=1e-4, atol=1e-5)
+    after = NETWORKS.next_obs(params().world, got.obs, got.action)
+    np.testing.assert_allclose(after[..., :-1, :], got.obs[..., 1:, :], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(after[..., -1, :], got.outcome, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(got.outcome, outcome(params(), START, z), rtol=1e-4, atol=1e-5)
+
+
+def test_an_expected_return_is_the_sum_of_expected_rewards():
+    imagined = world_model.Imagined(normal(3, 4, OBS), normal(3, 4, ACTION), None)
+    tasks = normal(2, OBS)
+    got = world_model.expected_return(NETWORKS, params().world, imagined, tasks)
+    assert got.shape == (3, 2)
+    for n in range(3):
+        for m in range(2):
+            step = (imagined.obs[n], imagined.action[n], tasks[m])
+            logit, mean, _ = NETWORKS.reward(params().world, *step)
+            expected = np.sum(np.asarray(mean) / (1.0 + np.exp(-np.asarray(logit))))
+            assert got[n, m] == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    assert np.ptp(got) > 0.05
+
+
 STUB = SimpleNamespace(reward=lambda world, obs, action, outcome: world)
 """Networks whose prediction is the parameters themselves: a logit, a mean, a log deviation."""
 
