@@ -79,9 +79,7 @@ def outcome(networks: Networks, params: AgentParams, obs: Array, z: Array, horiz
     return imagine(networks, params, obs, z, horizon).outcome
 
 
-def expected_return(
-    networks: Networks, world: Params, imagined: Imagined, outcome: Array
-) -> Array:
+def expected_return(networks: Networks, world: Params, imagined: Imagined, outcome: Array) -> Array:
     """What imagined episodes pay in a task that another latent stands for, undiscounted.
 
     Args:

@@ -88,7 +88,8 @@ def test_outcomes_of_an_exact_model_are_those_of_the_environment():
 def test_an_imagined_episode_is_what_leads_to_its_outcome():
     z = normal(2, 3, LATENT)
     got = jax.jit(lambda z: world_model.imagine(NETWORKS, params(), START, z, HORIZON))(z)
-    assert got.obs.shape == (2, 3, HORIZON, OBS) and got.action.shape == (2, 3, HORIZON, ACTION)
+    assert got.obs.shape == (2, 3, HORIZON, OBS)
+    assert got.action.shape == (2, 3, HORIZON, ACTION)
     np.testing.assert_array_equal(got.obs[..., 0, :], np.broadcast_to(START, (2, 3, OBS)))
     mean, _ = NETWORKS.policy(params().policy, got.obs, z[..., None, :])
     np.testing.assert_allclose(got.action, np.tanh(mean), rtol=1e-4, atol=1e-5)
