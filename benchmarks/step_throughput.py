@@ -1,104 +1,116 @@
-"""Updates per second of one seed, and where the speed comes from.
+"""Updates per second, ours against PEARL in eager PyTorch, and where the speed comes from.
 
-The same update, on the same replay: dispatched operation by operation, jitted alone with its
-batch drawn in the same program, and inside the scanned meta-step, collection included.
+The same update at the same sizes on the same replay, drawing from it included: ours dispatched
+operation by operation, jitted alone, inside the scanned meta-step (which collects as well), and
+with one seed per core; and the PyTorch baseline of benchmarks/torch_pearl, which collects nothing.
+Programs take turns; a ratio is that of one round.
 """
 
-import time
+import importlib.util
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import jax
 import jax.numpy as jnp
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks import harness
-from structlat_jax import sac
-from structlat_jax.config import PRESETS
-from structlat_jax.meta_train import (
-    Setup,
-    coefficients_at,
-    draw_batch,
-    init,
-    meta_step,
-    task_log_weights,
-)
-from structlat_jax.setup import make_setup
+from benchmarks.training import Run, one_update
+from structlat_jax.config import PRESETS, Config
 
-_LATENTS = ("dir:2x4,gau:2", "gau:5", "cat:2x4,gau:2")
+LATENTS = ("dir:2x4,gau:2", "gau:5", "cat:2x4,gau:2")
+TORCH_MISSING = "PyTorch is not installed (pip install '.[bench]'), so its half is left out"
+
+# Updates per meta-step, and per turn of PyTorch: enough to time, at the speed of each preset.
+_UPDATES = {"cpu": (300, 50), "paper": (20, 5)}
 
 
 @click.command(help=__doc__)
-@click.option("--preset", type=click.Choice(list(PRESETS)), default="cpu", show_default=True)
-@click.option("--repeats", type=click.IntRange(1), default=5, show_default=True)
-@click.option("--quick", is_flag=True, help="One latent, small sizes, two repeats.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the JSON.")
-def command(preset: str, repeats: int, quick: bool, out: Path | None) -> None:
+@click.option("--preset", "presets", type=click.Choice(list(PRESETS)), multiple=True)
+@click.option("--latent", "latents", multiple=True, metavar="SPEC")
+@harness.options(repeats=7)
+def command(presets, latents, repeats: int, quick: bool, out: Path | None) -> None:
     """See the module's docstring."""
+    harness.use_all_cores()
+    if not has_torch():
+        Console().print(TORCH_MISSING)
     rows = []
-    for latent in _LATENTS[:1] if quick else _LATENTS:
-        config = PRESETS[preset].replace(latent=latent)
-        if quick:
-            config = config.replace(
-                width=8,
-                depth=1,
-                encoder_width=8,
-                updates_per_step=5,
-                world_width=8,
-                world_updates=5,
-            )
-        rows.extend(_rows(make_setup(config), 2 if quick else repeats))
-    table = Table("latent", "program", "updates/s (median)", "min", "max", "compile s")
-    for row in rows:
-        numbers = (f"{row[name]:.1f}" for name in ("median", "min", "max", "compile_seconds"))
-        table.add_row(row["latent"], row["program"], *numbers)
-    Console().print(table)
-    harness.write("step_throughput", out, rows)
+    for preset in presets or list(PRESETS)[: 1 if quick else None]:
+        for latent in latents or LATENTS[: 1 if quick else None]:
+            config, updates = PRESETS[preset].replace(latent=latent), _UPDATES[preset]
+            if quick:
+                config, updates = harness.quick_config(config), (3, 2)
+            config = config.replace(updates_per_step=updates[0])
+            rows += _rows(preset, config, updates[1], 2 if quick else repeats)
+    harness.report("step_throughput", out, rows)
 
 
-def _rows(setup: Setup, repeats: int) -> list[dict]:
-    hyper = jax.tree.map(jnp.float32, setup.config.hyper)
-    state = jax.jit(lambda key: init(setup, key))(jax.random.key(0))
-    step = jax.jit(lambda h, s: meta_step(setup, h, s)).lower(hyper, state)
-    step, compile_step = _compiled(step)
-    state, _ = step(hyper, state)  # so that the replay holds something
-
-    def one_update(h, s):
-        weights = task_log_weights(setup, h, s.replay)
-        batch = draw_batch(setup, h, s.replay, weights, s.key)
-        coefficients = coefficients_at(h, s.updates)
-        return sac.update(setup.networks, setup.space, s.params, s.optimisers, batch, coefficients)
-
-    jitted, compile_one = _compiled(jax.jit(one_update).lower(hyper, state))
-    per_step = setup.config.structure.updates_per_step
-    programs = (
-        ("op by op", lambda: one_update(hyper, state), 1, 0.0),
-        ("jitted update", lambda: jitted(hyper, state), 1, compile_one),
-        (
-            "scanned meta-step",
-            lambda: step(hyper, state),
-            per_step,
-            compile_step,
-        ),
-    )
-    rows = []
-    for name, call, updates, compile_seconds in programs:
-        rates = [updates / seconds for seconds in harness.timings(call, repeats)]
-        rows.append(
-            {
-                "latent": str(setup.space),
-                "program": name,
-                **harness.summary(rates),
-                "compile_seconds": compile_seconds,
-            }
-        )
-    return rows
+def has_torch() -> bool:
+    """Whether the baseline can run."""
+    return importlib.util.find_spec("torch") is not None
 
 
-def _compiled(lowered):
-    start = time.perf_counter()
-    return lowered.compile(), time.perf_counter() - start
+def _rows(preset: str, config: Config, torch_updates: int, repeats: int) -> list[dict[str, Any]]:
+    run = Run(config, devices=jax.devices()[:1])
+    devices = len(jax.devices())
+    run.step()  # so that the replay holds something
+    state, hyper = run.one_seed(), jax.tree.map(jnp.float32, config.hyper)
+    update = one_update(run.setup)
+    jitted, seconds = harness.compiled(jax.jit(update).lower(hyper, state))
+    calls: dict[str, tuple[Callable[[], Any], int, float]] = {
+        "op by op": (lambda: update(hyper, state), 1, 0.0),
+        "jitted update": (lambda: jitted(hyper, state), 1, seconds),
+        "scanned meta-step": (run.step, run.updates, run.compile_seconds),
+    }
+    if devices > 1:
+        every = Run(config, devices)
+        name = f"{devices} seeds, one per device"
+        calls[name] = (every.step, every.updates, every.compile_seconds)
+    if has_torch():
+        torch_call = _torch(run, state, torch_updates)
+        calls["PyTorch, eager"] = (torch_call, torch_updates, 0.0)
+    # Operation by operation takes seconds; two turns of it say what there is to say.
+    slow = {name: calls[name][0] for name in ("op by op",)}
+    fast = {name: call for name, (call, _, _) in calls.items() if name not in slow}
+    found = {**harness.interleaved(slow, 2), **harness.interleaved(fast, repeats)}
+    rates = {name: [calls[name][1] / s for s in seconds] for name, seconds in found.items()}
+    theirs = rates.get("PyTorch, eager")
+    return [
+        {
+            "preset": preset,
+            "latent": str(run.setup.space),
+            "program": name,
+            **harness.summary(rates[name]),
+            "compile_seconds": calls[name][2],
+            **(_against(rates[name], theirs) if theirs and name in fast else {}),
+        }
+        for name in calls
+    ]
+
+
+def _against(ours: list[float], theirs: list[float]) -> dict[str, float]:
+    pairs = harness.summary([a / b for a, b in zip(ours, theirs, strict=True)])
+    return {f"x PyTorch {name}": value for name, value in pairs.items()}
+
+
+def _torch(run: Run, state: Any, updates: int) -> Callable[[], None]:
+    from benchmarks.torch_pearl import convert
+    from benchmarks.torch_pearl.agent import Agent
+
+    agent = Agent(run.setup)
+    convert.load(agent, state.params)
+    replay = convert.replay(run.setup, state)
+    hyper = run.setup.config.hyper
+    kl_weight, entropy_weight = hyper.kl_weight, hyper.entropy_weight
+    shape = (run.setup.config.structure.meta_batch,)
+
+    def call():
+        for _ in range(updates):
+            agent.update(replay.draw(agent.space.noise(shape)), kl_weight, entropy_weight)
+
+    return call
 
 
 if __name__ == "__main__":

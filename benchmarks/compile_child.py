@@ -13,15 +13,14 @@ def main(seeds: int, quick: bool) -> None:
 
     import jax
 
+    from benchmarks import harness
     from structlat_jax import sweep
     from structlat_jax.config import PRESETS
     from structlat_jax.setup import make_setup
 
     config = PRESETS["cpu"]
     if quick:
-        config = config.replace(
-            width=8, depth=1, encoder_width=8, updates_per_step=3, world_width=8, world_updates=3
-        )
+        config = harness.quick_config(config)
     programs = sweep.make_programs(make_setup(config), seeds)
     hyper = sweep.spread(programs, config.hyper)
     programs, _ = sweep.compile_programs(programs, hyper)

@@ -12,8 +12,6 @@ import time
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks import harness
 
@@ -22,9 +20,7 @@ _STARTED = "STRUCTLAT_PROCESS_STARTED"
 
 @click.command(help=__doc__)
 @click.option("--seeds", type=click.IntRange(1), default=2, show_default=True)
-@click.option("--repeats", type=click.IntRange(1), default=3, show_default=True)
-@click.option("--quick", is_flag=True, help="One repeat of a small program.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the JSON.")
+@harness.options(repeats=3)
 def command(seeds: int, repeats: int, quick: bool, out: Path | None) -> None:
     """See the module's docstring."""
     rows = {"cold": [], "warm": []}
@@ -32,19 +28,16 @@ def command(seeds: int, repeats: int, quick: bool, out: Path | None) -> None:
         with tempfile.TemporaryDirectory() as cache:
             for kind in rows:
                 rows[kind].append(_child(cache, seeds, quick))
-    table = Table("start", "median s", "min", "max")
     data = []
     for kind, seconds in rows.items():
         found = harness.summary(seconds)
         data.append({"start": kind, "seeds": seeds, **found})
-        table.add_row(kind, *(f"{found[name]:.1f}" for name in ("median", "min", "max")))
-    Console().print(table)
-    harness.write("start", out, data)
+    harness.report("compile", out, data)
 
 
 def _child(cache: str, seeds: int, quick: bool) -> float:
     environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": cache, _STARTED: str(time.time())}
-    arguments = [sys.executable, "-m", "benchmarks.start_child", str(seeds), str(int(quick))]
+    arguments = [sys.executable, "-m", "benchmarks.compile_child", str(seeds), str(int(quick))]
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=True)
     return float(done.stdout.splitlines()[-1])
 

@@ -1,0 +1,104 @@
+"""Seed-updates per second as seeds grow: on one device and on all, in a loop and vmapped.
+
+On a CPU also: two processes under jax.distributed, one pinned to each of two cores, against one on
+one core.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import jax
+from rich.console import Console
+
+from benchmarks import harness
+from benchmarks.training import Run
+from experiments.platform import cores
+from structlat_jax.config import PRESETS, Config
+
+
+@click.command(help=__doc__)
+@click.option("--preset", type=click.Choice(list(PRESETS)), default="cpu", show_default=True)
+@click.option("--most", type=click.IntRange(1), default=8, show_default=True, help="Seeds.")
+@click.option("--updates", type=click.IntRange(1), default=50, show_default=True,
+              help="Updates of a meta-step.")  # fmt: skip
+@harness.options(repeats=5)
+def command(preset, most: int, updates: int, repeats: int, quick: bool, out: Path | None) -> None:
+    """See the module's docstring."""
+    harness.use_all_cores()
+    config = PRESETS[preset].replace(updates_per_step=updates)
+    if quick:
+        config, most, repeats = harness.quick_config(config), 2, 2
+    rows = []
+    for seeds in (2**i for i in range(most.bit_length())):
+        rows += _rows(config, seeds, repeats)
+    if jax.devices()[0].platform == "cpu":
+        rows += _processes(preset, updates, repeats, quick)
+    harness.report("seeds", out, rows)
+
+
+def _rows(config: Config, seeds: int, repeats: int) -> list[dict[str, Any]]:
+    devices = jax.devices()
+    layouts = {"one device": devices[:1]}
+    if min(len(devices), seeds) > 1:
+        layouts["all devices"] = devices
+    runs = {
+        (place, mapping): Run(config, seeds, where, mapping)
+        for place, where in layouts.items()
+        for mapping in ("loop", "vmap")
+        if seeds > 1 or mapping == "loop"  # a single seed is the same program either way
+    }
+    found = harness.interleaved({key: run.step for key, run in runs.items()}, repeats)
+    return [
+        _row(seeds, *key, [run.updates / s for s in found[key]], run.compile_seconds, run.bytes)
+        for key, run in runs.items()
+    ]
+
+
+def _row(seeds, place, mapping, rates, compile_seconds, size) -> dict[str, Any]:
+    rates = {f"seed-updates/s {name}": value for name, value in harness.summary(rates).items()}
+    return {
+        "seeds": seeds,
+        "where": place,
+        "mapping": mapping,
+        **rates,
+        "compile_seconds": compile_seconds,
+        "MiB per device": size / 2**20,
+    }
+
+
+def _processes(preset: str, updates: int, repeats: int, quick: bool) -> list[dict[str, Any]]:
+    if cores() < 2:
+        Console().print("one core only: two processes are left out")
+        return []
+    rows = []
+    for count in (1, 2):
+        found = _start(count, [preset, updates, repeats, int(quick)])
+        # All processes train at the same time, so that their rates add up, round by round.
+        rates = [sum(pair) for pair in zip(*(one["rates"] for one in found), strict=True)]
+        seconds = max(one["compile_seconds"] for one in found)
+        name = f"{count} process(es), one core each"
+        rows.append(_row(count, name, "loop", rates, seconds, found[0]["bytes"]))
+    return rows
+
+
+def _start(count: int, arguments: list[Any]) -> list[dict[str, Any]]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    child = [sys.executable, "-m", "benchmarks.seeds_child", *map(str, arguments), address]
+    pipes = {"stdout": subprocess.PIPE, "text": True, "env": dict(os.environ)}
+    started = [subprocess.Popen([*child, str(count), str(i)], **pipes) for i in range(count)]
+    ended = [process.communicate()[0] for process in started]
+    if any(process.returncode for process in started):
+        raise click.ClickException("a process of the benchmark ended early; see above.")
+    return [json.loads(text.splitlines()[-1]) for text in ended]
+
+
+if __name__ == "__main__":
+    command()

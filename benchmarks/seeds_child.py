@@ -1,0 +1,41 @@
+"""One of several processes that train at the same time, each on a core of its own; prints its
+updates per second, round by round, as JSON."""
+
+import json
+import os
+import sys
+import time
+
+import jax
+
+from experiments import platform
+
+
+def main(preset: str, updates: str, repeats: str, quick: str, address: str, count: str, index: str):
+    """Trains one seed."""
+    mine = sorted(os.sched_getaffinity(0))[int(index)]
+    os.sched_setaffinity(0, {mine})
+    platform.configure(1)
+    jax.distributed.initialize(address, int(count), int(index))
+
+    from jax.experimental import multihost_utils
+
+    from benchmarks import harness
+    from benchmarks.training import Run
+    from structlat_jax.config import PRESETS
+
+    config = PRESETS[preset].replace(updates_per_step=int(updates))
+    run = Run(harness.quick_config(config) if int(quick) else config)
+    jax.block_until_ready(run.step())
+    rates = []
+    for _ in range(int(repeats)):
+        multihost_utils.sync_global_devices("round")  # so that no process runs alone
+        start = time.perf_counter()
+        jax.block_until_ready(run.step())
+        rates.append(run.updates / (time.perf_counter() - start))
+    found = {"rates": rates, "compile_seconds": run.compile_seconds, "bytes": run.bytes}
+    print(json.dumps(found), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

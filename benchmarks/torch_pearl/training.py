@@ -1,0 +1,89 @@
+"""Training with the baseline: it makes PEARL's updates. Our program collects, fits the world model
+that its evaluation needs, and evaluates; none of that is timed."""
+
+import time
+
+import jax
+import jax.numpy as jnp
+
+from benchmarks import harness
+from benchmarks.torch_pearl import convert
+from benchmarks.torch_pearl.agent import Agent
+from benchmarks.torch_pearl.replay import Replay
+from structlat_jax import replay, sweep
+from structlat_jax.config import Config
+from structlat_jax.evaluate import evaluate, last_return
+from structlat_jax.meta_train import collect, fit_world, init, task_log_weights
+from structlat_jax.schedules import entropy_weight, kl_weight, step_size_share
+from structlat_jax.setup import make_setup
+
+
+class Training:
+    """One seed under way.
+
+    Attributes:
+      seconds: Spent in updates and draws so far.
+      updates: Done so far.
+    """
+
+    def __init__(self, config: Config, seed: int):
+        self.setup = make_setup(config)
+        self._hyper = jax.tree.map(jnp.float32, config.hyper)
+        key_train, self._key_evaluate = sweep.root_keys(jnp.uint32(seed))
+        self._state = jax.jit(lambda key: init(self.setup, key))(key_train)
+        self._agent = Agent(self.setup)
+        convert.load(self._agent, self._state.params)
+        self._collect = jax.jit(self._collected)
+        self._score = jax.jit(self._scored)
+        self.seconds, self.updates = 0.0, 0
+
+    def train(self, updates: int) -> None:
+        """Meta-steps until that many updates more are done."""
+        until = self.updates + updates
+        while self.updates < until:
+            rings = self.gather()
+            count = min(self.setup.config.structure.updates_per_step, until - self.updates)
+            start = time.perf_counter()
+            self.update(rings, count)
+            self.seconds += time.perf_counter() - start
+
+    def gather(self) -> Replay:
+        """Collects one block with the present policy; the whole replay as tensors."""
+        params = convert.store(self._agent, self._state.params)
+        now = self._state._replace(params=params, updates=jnp.int32(self.updates))
+        self._state = self._collect(now)
+        return convert.replay(self.setup, self._state)
+
+    def update(self, rings: Replay, count: int) -> None:
+        """That many draws and updates."""
+        shape = (self.setup.config.structure.meta_batch,)
+        done = jnp.int32(self.updates)
+        weights = float(kl_weight(self._hyper, done)), float(entropy_weight(self._hyper, done))
+        self._agent.scale_steps(float(step_size_share(self._hyper, done)))
+        for _ in range(count):
+            self._agent.update(rings.draw(self._agent.space.noise(shape)), *weights)
+        self.updates += count
+
+    def score(self) -> float:
+        """Mean return of the last episode on the test tasks."""
+        params = convert.store(self._agent, self._state.params)
+        return float(self._score(params, self._state.test_tasks, self._key_evaluate))
+
+    def _collected(self, state):
+        key, key_collect, key_world = jax.random.split(state.key, 3)
+        block, _ = collect(self.setup, self._hyper, state, key_collect)
+        rings = replay.write(state.replay, self.setup.layout, block)
+        state = state._replace(replay=rings, key=key)
+        log_weights = task_log_weights(self.setup, self._hyper, rings)
+        return fit_world(self.setup, self._hyper, state, log_weights, key_world)[0]
+
+    def _scored(self, params, tasks, key):
+        return last_return(evaluate(self.setup, self._hyper, params, tasks, key))
+
+
+def updates_per_second(config: Config, count: int, repeats: int) -> dict[str, float]:
+    """Median, least and greatest rate of draws and updates, after one turn that is not counted."""
+    training = Training(config, seed=0)
+    rings = training.gather()
+    seconds = harness.timings(lambda: training.update(rings, count), repeats)
+    return harness.summary([count / s for s in seconds])

@@ -1,0 +1,103 @@
+"""Programs under measurement: meta-training of some seeds, and one update by itself."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from structlat_jax import replay, sac, sweep
+from structlat_jax.config import Config, Hyper
+from structlat_jax.meta_train import TrainState, collect, draw_batch, init, task_log_weights
+from structlat_jax.schedules import coefficients_at
+from structlat_jax.setup import Setup, make_setup
+
+
+class Run:
+    """Meta-training under way; `step` runs one meta-step of all seeds.
+
+    Attributes:
+      setup: The static half.
+      compile_seconds: Until the first meta-step could start.
+      updates: Gradient updates of one `step`, all seeds together.
+      bytes: Of one device, as the compiler sees the meta-step: its state and its scratch memory.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        seeds: int = 1,
+        devices: list | None = None,
+        mapping: str | None = None,
+        first: int = 0,
+    ):
+        self.setup = make_setup(config)
+        self._programs = sweep.make_programs(self.setup, seeds, devices, mapping)
+        self.hyper = sweep.spread(self._programs, config.hyper)
+        numbers = sweep.seed_numbers(self._programs, first)
+        start = time.perf_counter()
+        shapes = jax.eval_shape(self._programs.init, numbers)
+        self._step = self._programs.step.lower(self.hyper, shapes).compile()
+        self.compile_seconds = time.perf_counter() - start
+        self.state = self._programs.init(numbers)
+        self.updates = seeds * config.structure.updates_per_step
+        memory = self._step.memory_analysis()
+        self.bytes = memory.argument_size_in_bytes + memory.temp_size_in_bytes
+
+    def step(self) -> Any:
+        """One meta-step; its metrics."""
+        self.state, metrics = self._step(self.hyper, self.state)
+        return metrics
+
+    def one_seed(self) -> TrainState:
+        """The state of the first seed, on the default device."""
+        return jax.tree.map(lambda x: x[0], self.state)
+
+
+def updates_alone(setup: Setup, count: int) -> Callable[[Hyper, TrainState], Any]:
+    """``(hyper, states [S])`` to parameters and losses after ``count`` updates of each seed,
+    one seed after the other and nothing collected. All parameters are handed out, so that the
+    compiler may leave none of them untrained."""
+    update = one_update(setup)
+
+    def of_seed(hyper: Hyper, state: TrainState):
+        def body(carry, key):
+            now = state._replace(params=carry[0], optimisers=carry[1], key=key)
+            params, optimisers, losses = update(hyper, now)
+            return (params, optimisers), losses
+
+        keys = jax.random.split(state.key, count)
+        (params, _), losses = jax.lax.scan(body, (state.params, state.optimisers), keys)
+        return params, losses
+
+    return lambda hyper, states: jax.lax.map(lambda state: of_seed(hyper, state), states)
+
+
+def experienced(setup: Setup, seeds: int) -> TrainState:
+    """States of some seeds whose replay holds one block, ``[seeds]``."""
+    hyper = jax.tree.map(jnp.float32, setup.config.hyper)
+
+    def one(seed):
+        state = init(setup, sweep.root_keys(seed)[0])
+        key, key_collect = jax.random.split(state.key)
+        block, _ = collect(setup, hyper, state, key_collect)
+        rings = replay.write(state.replay, setup.layout, block)
+        return state._replace(replay=rings, key=key)
+
+    return jax.jit(lambda numbers: jax.lax.map(one, numbers))(jnp.arange(seeds, dtype=jnp.uint32))
+
+
+def one_update(setup: Setup) -> Callable[[Hyper, TrainState], Any]:
+    """``(hyper, state)`` to new parameters, moments and losses: a draw from the replay and one
+    `sac.update`."""
+
+    def update(hyper: Hyper, state: TrainState):
+        weights = task_log_weights(setup, hyper, state.replay)
+        batch = draw_batch(setup, hyper, state.replay, weights, state.key)
+        coefficients = coefficients_at(hyper, state.updates)
+        return sac.update(
+            setup.networks, setup.space, state.params, state.optimisers, batch, coefficients
+        )
+
+    return update
