@@ -8,10 +8,13 @@ import jax
 import jax.numpy as jnp
 
 from structlat_jax import replay, sac, sweep
+from structlat_jax.batches import draw_batch, task_log_weights
+from structlat_jax.collect import collect
 from structlat_jax.config import Config, Hyper
-from structlat_jax.meta_train import TrainState, collect, draw_batch, init, task_log_weights
+from structlat_jax.meta_train import init
 from structlat_jax.schedules import coefficients_at
 from structlat_jax.setup import Setup, make_setup
+from structlat_jax.train_state import TrainState
 
 
 class Run:

@@ -25,7 +25,6 @@ from structlat_jax.report import table
 from structlat_jax.report.run_files import read_run
 
 ABLATIONS_CONFIG_FILE = "ablations_config.json"
-UNCHANGED = "unchanged"
 
 DEFAULT_ARMS = (
     "bridge=corrected",
@@ -40,6 +39,7 @@ DEFAULT_ARMS = (
     "silent_kl=0",
     "task_focus=0",
     "lr_end=1",
+    "entropy_end=1",
 )
 
 
@@ -61,7 +61,7 @@ def command(
     plan = job.make_plan(options)
     names = changes.split(arms)
     try:
-        configs = _configs(plan.config, names)
+        configs = changes.arms(plan.config, names)
     except ConfigError as error:
         raise click.UsageError(f"--arms: {error}") from None
     if resume:
@@ -84,25 +84,11 @@ def command(
         return rows.report(built, out, console)
 
 
-def _configs(base: Config, arms: Any) -> dict[str, Config]:
-    """The configuration of each arm, the unchanged one first; raises `ConfigError`."""
-    if not isinstance(arms, list) or not all(isinstance(arm, str) for arm in arms):
-        raise ConfigError(f"arms must be a list of changes, not {arms!r}.")
-    made = {UNCHANGED: base}
-    for arm in arms:
-        if arm in made:
-            raise ConfigError(f"arms must differ from each other, but {arm} is there twice.")
-        made[arm] = base.replace(**dict(changes.parse(part) for part in arm.split("+")))
-        if made[arm] == base:
-            raise ConfigError(f"{arm} changes nothing.")
-    return made
-
-
 def _saved(out: Path, given: dict[str, Any]) -> tuple[Plan, dict[str, Config]]:
     """The plan and the arms in the folder; options that contradict them are refused."""
     config, data = checkpoint.read_config(out, ABLATIONS_CONFIG_FILE)
     try:
-        configs = _configs(config, data.get("arms"))
+        configs = changes.arms(config, data.get("arms"))
     except ConfigError as error:
         raise CheckpointError(f"{out / ABLATIONS_CONFIG_FILE}: {error}") from None
     saved = {**job.settings(config, data), "arms": ";".join(data["arms"])}

@@ -10,6 +10,8 @@ import numpy as np
 from structlat_jax import config as configuration
 from structlat_jax.config import Config, ConfigError
 
+UNCHANGED = "unchanged"
+
 _TRUTH = {"true": True, "false": False}
 
 
@@ -36,6 +38,28 @@ def parse(text: str) -> tuple[str, Any]:
 def split(texts: Sequence[str]) -> list[str]:
     """What an option that may be given several times holds, with semicolons between its parts."""
     return [one.strip() for text in texts for one in text.split(";")]
+
+
+def arms(base: Config, given: Any) -> dict[str, Config]:
+    """The configuration of each arm of a comparison by its name, the unchanged one first.
+
+    Args:
+      base: What the arms change.
+      given: Arms, each ``FIELD=VALUE`` or several joined by ``+``.
+
+    Raises:
+      ConfigError: if one cannot be read, changes nothing, or is there twice.
+    """
+    if not isinstance(given, list) or not all(isinstance(arm, str) for arm in given):
+        raise ConfigError(f"arms must be a list of changes, not {given!r}.")
+    made = {UNCHANGED: base}
+    for arm in given:
+        if arm in made:
+            raise ConfigError(f"arms must differ from each other, but {arm} is there twice.")
+        made[arm] = base.replace(**dict(parse(part) for part in arm.split("+")))
+        if made[arm] == base:
+            raise ConfigError(f"{arm} changes nothing.")
+    return made
 
 
 def slug(text: str) -> str:

@@ -14,9 +14,9 @@ from experiments.plan import Plan
 from experiments.stop import Stop
 from structlat_jax import checkpoint, sweep
 from structlat_jax.evaluate import oracle_returns
-from structlat_jax.meta_train import Metrics
 from structlat_jax.report import progress, results
 from structlat_jax.setup import Setup, make_setup
+from structlat_jax.train_state import Metrics
 
 
 def run(

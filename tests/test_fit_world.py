@@ -26,8 +26,9 @@ from tiny import (
 )
 
 from structlat_jax import optim, world_model
+from structlat_jax.batches import draw_batch, task_log_weights
 from structlat_jax.inference import infer
-from structlat_jax.meta_train import draw_batch, fit_world, task_log_weights
+from structlat_jax.meta_train import fit_world
 from structlat_jax.types import Transition
 
 

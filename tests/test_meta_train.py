@@ -26,15 +26,10 @@ from tiny import (
 )
 
 from structlat_jax import sac, sweep
+from structlat_jax.collect import collect
 from structlat_jax.config import Hyper
-from structlat_jax.meta_train import (
-    coefficients_at,
-    collect,
-    init,
-    kl_weight,
-    meta_step,
-    step_size_share,
-)
+from structlat_jax.meta_train import init, meta_step
+from structlat_jax.schedules import coefficients_at, kl_weight, step_size_share
 from structlat_jax.setup import make_setup
 
 

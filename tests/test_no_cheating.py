@@ -15,7 +15,7 @@ from tiny import (
 )
 
 from structlat_jax import sweep
-from structlat_jax.meta_train import collect
+from structlat_jax.collect import collect
 
 
 def evaluation_of(state, seed=0, eval_round=5):

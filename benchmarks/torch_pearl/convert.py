@@ -10,9 +10,9 @@ from torch import nn
 from benchmarks.torch_pearl.agent import Agent, Batch
 from benchmarks.torch_pearl.replay import Replay
 from structlat_jax import sac
-from structlat_jax.meta_train import TrainState
 from structlat_jax.networks import AgentParams
 from structlat_jax.setup import Setup
+from structlat_jax.train_state import TrainState
 
 
 def tensor(x: Any) -> torch.Tensor:

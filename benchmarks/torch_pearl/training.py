@@ -11,9 +11,11 @@ from benchmarks.torch_pearl import convert
 from benchmarks.torch_pearl.agent import Agent
 from benchmarks.torch_pearl.replay import Replay
 from structlat_jax import replay, sweep
+from structlat_jax.batches import task_log_weights
+from structlat_jax.collect import collect
 from structlat_jax.config import Config
 from structlat_jax.evaluate import evaluate, last_return
-from structlat_jax.meta_train import collect, fit_world, init, task_log_weights
+from structlat_jax.meta_train import fit_world, init
 from structlat_jax.schedules import entropy_weight, kl_weight, step_size_share
 from structlat_jax.setup import make_setup
 

@@ -6,8 +6,9 @@ import pytest
 
 from benchmarks import flops
 from structlat_jax import sac
+from structlat_jax.batches import draw_batch, task_log_weights
 from structlat_jax.config import PRESETS
-from structlat_jax.meta_train import draw_batch, init, task_log_weights
+from structlat_jax.meta_train import init
 from structlat_jax.schedules import coefficients_at
 from structlat_jax.setup import make_setup
 

@@ -37,6 +37,9 @@ NASTY = (
         "lr=x",
         "a=1",
         "lr=0.1+width=8",
+        "lr=0.1,0.2",
+        "width=8,8",
+        "choice=thompson",
         "kl=exact;kl=exact",
     ),
 )
@@ -59,9 +62,13 @@ SWITCHES = ("--overwrite", "--resume", "--help", "--version", "-h", "--", "--unk
 OWN = {
     "table1": ("--latents",),
     "ablations": ("--arms",),
+    "sweep": ("--latents", "--grid"),
+    "protocols": ("--arms",),
     "figures": ("--seed",),
     "point_robot": (),
 }
+FIRST = {"protocols": ["run"]}
+"""Arguments without which a program does not start at all."""
 
 
 def command_lines(name: str, count: int, seed: int) -> Iterator[list[str]]:
@@ -71,7 +78,8 @@ def command_lines(name: str, count: int, seed: int) -> Iterator[list[str]]:
     flags = ["--" + field.replace("_", "-") for field in fields]
     flags += ["--no-" + field[2:] for field in flags if fields[_field(field)].type is bool]
     for _ in range(count):
-        line = ["--out", rng.choice(FOLDERS)] if rng.random() < 0.9 else []
+        line = list(FIRST.get(name, ()))
+        line += ["--out", rng.choice(FOLDERS)] if rng.random() < 0.9 else []
         for _ in range(rng.choice([0, 1, 1, 2, 3, 8])):
             flag = rng.choice(rng.choice([flags, PLAN, OWN[name] or PLAN, ("--out",)]))
             value = rng.choice(FOLDERS) if flag == "--out" else _value(flag, fields, rng)

@@ -8,7 +8,7 @@ import pytest
 from test_bad_input import assert_refused, listing
 from tiny import SIZES
 
-from experiments import ablations, job
+from experiments import ablations, changes, job
 from structlat_jax.config import Config
 
 MADE = [f"--{k.replace('_', '-')}={v}" for k, v in SIZES.items()]
@@ -72,7 +72,7 @@ def test_resume_repeats_nothing_and_refuses_other_arms(folder, run_here, trained
 
 
 def test_the_default_arms_are_allowed():
-    made = ablations._configs(Config(), list(ablations.DEFAULT_ARMS))
+    made = changes.arms(Config(), list(ablations.DEFAULT_ARMS))
     assert len(made) == 1 + len(ablations.DEFAULT_ARMS)
 
 

@@ -17,7 +17,18 @@ from test_bad_input import listing
 from tiny import assert_same, config, one_seed, train
 
 import structlat_jax as sl
-from experiments import ablations, cli, figures, job, platform, point_robot, table1
+from experiments import (
+    ablations,
+    cli,
+    figures,
+    job,
+    platform,
+    point_robot,
+    protocols,
+    shares,
+    sweep,
+    table1,
+)
 from structlat_jax import checkpoint
 from structlat_jax.checkpoint import CheckpointError, Checkpoints
 from structlat_jax.config import Config
@@ -28,10 +39,12 @@ COMMANDS = {
     "point_robot": point_robot.command,
     "table1": table1.command,
     "ablations": ablations.command,
+    "sweep": sweep.command,
+    "protocols": protocols.command,
     "figures": figures.command,
 }
-SHORT = {"point_robot": 60, "table1": 30, "ablations": 30, "figures": 40}
-LONG = {"point_robot": 900, "table1": 450, "ablations": 450, "figures": 200}  # 2,000
+SHORT = dict.fromkeys(COMMANDS, 30) | {"point_robot": 60}
+LONG = dict.fromkeys(COMMANDS, 300) | {"point_robot": 500}  # 2,000 in all
 PATIENCE = 20
 
 
@@ -81,6 +94,8 @@ def place(tmp_path, monkeypatch):
 
     monkeypatch.setattr(platform, "configure", lambda seeds: None)
     monkeypatch.setattr(job, "run", begin)
+    monkeypatch.setattr(shares, "train", begin)
+    monkeypatch.setattr(protocols, "read_run", begin)
     monkeypatch.setattr(figures, "_cases", begin)
     monkeypatch.setattr(cli, "leave_at_once", sys.exit)
     yield lay_out
