@@ -208,7 +208,8 @@ EVALUATION = {
             "return _evidence(setup, hyper, params, seen), (seen, z, total)",
         ),
         ("space.posterior(total), noise, hard=True)", "space.posterior(total), noise)"),
-        ("equal = index < s.eval_prior_episodes", "equal = index < 0"),
+        ("by_prior = index < s.eval_prior_episodes", "by_prior = index < 0"),
+        ("jnp.where(by_prior, z, best)", "jnp.where(by_prior, best, z)"),
         (
             "after = hypotheses.update(networks, params, belief",
             "after = hypotheses.update(networks, params, prior",
@@ -233,6 +234,7 @@ BELIEF = {
             "networks.policy(params.policy, obs, z)[0]",
         ),
         ("length=horizon", "length=horizon - 1"),
+        ("jax.nn.sigmoid(logit) * mean", "jax.nn.sigmoid(-logit) * mean"),
         ("(reward - mean) * jnp.exp(-log_std)", "(reward - mean) * jnp.exp(log_std)"),
         ("-0.5 * standard**2 - log_std", "-0.5 * standard**2 + log_std"),
         ("jax.nn.log_sigmoid(-logit))", "jax.nn.log_sigmoid(logit))"),
@@ -249,6 +251,8 @@ BELIEF = {
         ("cumulative <= position", "cumulative >= position"),
         ("shift + (order + within) / strata", "shift + order / strata"),
         ("axis = jnp.argmax(jnp.ptp", "axis = jnp.argmin(jnp.ptp"),
+        ("argmax(jnp.mean(returns, axis=1))", "argmin(jnp.mean(returns, axis=1))"),
+        ("jnp.mean(returns, axis=1)", "jnp.mean(returns, axis=0)"),
     ],
 }
 
