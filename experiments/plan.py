@@ -38,7 +38,7 @@ class Plan:
     checkpoint_seconds: float
 
     def __post_init__(self):
-        if self.preset not in PRESETS:
+        if self.preset not in list(PRESETS):  # a file may hold what cannot be a key
             raise ConfigError(f"preset must be one of {', '.join(PRESETS)}, not {self.preset!r}.")
         for name, (kind, low, high) in PLAN_LIMITS.items():
             value = getattr(self, name)

@@ -90,7 +90,7 @@ def _table(
 ) -> dict[str, Any]:
     return {
         "schema_version": TABLE_SCHEMA,
-        "settings": {name: _number(run, name) for name in _SETTINGS},
+        "settings": {name: _field(run, name) for name in _SETTINGS},
         "rows": rows,
         "comparisons": [compare(*pair) for pair in pairs],
         "comparisons_title": title,
@@ -192,23 +192,31 @@ def _over_seeds(headline: dict[str, Any]) -> dict[str, Any]:
 def _seconds(run: RunFiles) -> float:
     """Training and evaluation of one seed without compilation; a device runs its seeds in turn,
     those of other runs of a sweep among them."""
-    devices = re.match(r"[1-9]\d*(?= x )", str(_number(run, "device")))
+    devices = re.match(r"[1-9]\d*(?= x )", str(_field(run, "device")))
     if devices is None:
         raise CheckpointError(f"{run.path / RESULTS_FILE} does not say how many devices it had.")
     seconds = _number(run, "wall_seconds") - _number(run, "compile_seconds")
-    return seconds / math.ceil(run.results.get("lanes", run.seeds) / int(devices[0]))
+    lanes = _number(run, "lanes") if "lanes" in run.results else run.seeds
+    return seconds / math.ceil(lanes / int(devices[0]))
 
 
-def _number(run: RunFiles, name: str) -> Any:
+def _field(run: RunFiles, name: str) -> Any:
     try:
         return run.results[name]
     except KeyError:
         raise CheckpointError(f"{run.path / RESULTS_FILE} has no {name}.") from None
 
 
+def _number(run: RunFiles, name: str) -> float:
+    value = _field(run, name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise CheckpointError(f"{run.path / RESULTS_FILE}: {name} must be a number, not {value!r}.")
+    return value
+
+
 def _require_pairs(one: RunFiles, other: RunFiles) -> None:
     for name in ("seeds", "first_seed"):
-        if _number(one, name) != _number(other, name):
+        if _field(one, name) != _field(other, name):
             raise CheckpointError(f"{one.path} and {other.path} differ in {name}.")
     oracles = one.arrays["oracle_test"], other.arrays["oracle_test"]
     if oracles[0].shape != oracles[1].shape or not np.allclose(*oracles, rtol=1e-4):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from drawable import EVALUATED, UPDATES, write_run
 
+from structlat_jax.checkpoint import CheckpointError
 from structlat_jax.report.run_files import evaluations, find_runs, read_run
 
 SEEDS = 2
@@ -115,6 +116,16 @@ def test_a_damaged_file_is_named(copy, name, content, said):
     with pytest.raises(ValueError, match=said) as caught:
         read_run(copy)
     assert "\n" not in str(caught.value).strip()
+
+
+def test_a_damaged_byte_inside_an_array_is_named(copy):
+    """The file is still an archive, and what is in it no longer unpacks."""
+    data = bytearray((copy / "adaptation.npz").read_bytes())
+    start = data.index(b".npy") + 60
+    data[start : start + 64] = bytes(64)
+    (copy / "adaptation.npz").write_bytes(data)
+    with pytest.raises(CheckpointError, match=r"adaptation.npz cannot be read: .+\.$"):
+        read_run(copy)
 
 
 def change_arrays(folder, change):

@@ -165,6 +165,15 @@ def test_a_missing_number_is_named(name):
         table.build([run])
 
 
+@pytest.mark.parametrize("value", ["9", None, True, float("nan"), [1.0]], ids=str)
+@pytest.mark.parametrize("name", ["wall_seconds", "compile_seconds", "first_seed", "lanes"])
+def test_what_should_be_a_number_is_one(name, value):
+    run = made_up.run("gau:5", [1.0, 2.0])
+    run.results[name] = value
+    with pytest.raises(CheckpointError, match=rf"{name} must be a number, not"):
+        table.build([run])
+
+
 def test_a_device_that_says_no_number_is_refused():
     with pytest.raises(CheckpointError, match="how many devices"):
         table.row(made_up.run("gau:5", [1.0], device="cpu"))
