@@ -16,9 +16,9 @@ def agent_of(latent):
     setup = make_setup(config(latent=latent), line())
     params = following_z(setup.networks.init(jax.random.key(0)))
     drawn = setup.space.sample_prior(jax.random.key(1), (4,))
-    return Agent(
-        setup.config, setup.space, setup.networks, params, drawn, jnp.zeros((4, 1))
-    ), setup.env
+    hypotheses = (drawn, jnp.zeros((4, 1)))
+    env = setup.env
+    return Agent(setup.config, setup.space, setup.networks, params, *hypotheses, env.horizon), env
 
 
 @pytest.fixture(autouse=True)
