@@ -44,14 +44,7 @@ DEFAULT_ARMS = (
 
 
 @click.command(cls=cli.SectionedCommand, help=__doc__.replace("\n\npython", "\n\n\b\npython"))
-@click.option(
-    "--arms",
-    multiple=True,
-    default=[";".join(DEFAULT_ARMS)],
-    metavar="CHANGES",
-    help="Arms with semicolons between them, each FIELD=VALUE or several joined by + (quote them); "
-    f"may be given several times.  [{';'.join(DEFAULT_ARMS)}]",
-)
+@cli.arms_option(DEFAULT_ARMS, "may be given several times")
 @job.run_options(seeds=5, default_folder="runs/ablations-DATE-TIME")
 @cli.config_options
 def command(

@@ -10,7 +10,7 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,19 @@ def config_options(command: Callable, without: tuple[str, ...] = ()) -> Callable
         show_default=True,
         help="Where the values of all options below come from unless given.",
     )(command)
+
+
+def arms_option(default: Sequence[str], note: str) -> Callable[[Callable], Callable]:
+    """Adds ``--arms``, which `changes.split` and `changes.arms` read; ``note`` ends its help."""
+    shown = ";".join(default)
+    text = "Arms with semicolons between them, each FIELD=VALUE or several joined by + (quote them)"
+    return click.option(
+        "--arms",
+        multiple=True,
+        default=[shown],
+        metavar="CHANGES",
+        help=f"{text}; {note}.  [{shown}]",
+    )
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:

@@ -46,14 +46,7 @@ FEW = 5
 
 @click.command(help=__doc__.replace("\n\npython", "\n\n\b\npython"))
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option(
-    "--arms",
-    multiple=True,
-    default=[";".join(DEFAULT_ARMS)],
-    metavar="CHANGES",
-    help="Arms with semicolons between them, each FIELD=VALUE or several joined by + (quote them); "
-    f"of {', '.join(FIELDS)}.  [{';'.join(DEFAULT_ARMS)}]",
-)
+@cli.arms_option(DEFAULT_ARMS, f"of {', '.join(FIELDS)}")
 @click.option("--out", type=click.Path(path_type=Path), help="JSON file to write.")
 def command(run: Path, arms: Sequence[str], out: Path | None) -> int:
     """See the module's docstring."""
