@@ -53,7 +53,13 @@ def is_noticed(tree: Path, file: str, old: str, new: str, tests: tuple[str, ...]
     assert sound.count(old) == 1, (file, old)
     path.write_text(sound.replace(old, new))
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-    env = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(tree),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "JAX_COMPILATION_CACHE_DIR": str(tree.parent / "xla"),  # most programs have no fault
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
     try:
         done = subprocess.run(command, cwd=tree, env=env, capture_output=True, timeout=PATIENCE)
         return done.returncode != 0

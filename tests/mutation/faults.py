@@ -274,8 +274,23 @@ TESTS = (
 
 EXTRA = {"sac.py": ("tests/test_sac_parity.py",)}
 
+FIRST = {
+    "latents/categorical.py": ("tests/latents/test_families.py",),
+    "latents/dirichlet.py": ("tests/latents/test_families.py",),
+    "latents/divergence.py": ("tests/latents/test_divergence.py",),
+    "latents/gaussian.py": ("tests/latents/test_families.py",),
+    "latents/laplace_bridge.py": ("tests/latents/test_laplace_bridge.py",),
+    "latents/natural.py": ("tests/latents/test_families.py",),
+    "latents/space.py": ("tests/latents/test_space.py",),
+    "hypotheses.py": ("tests/test_hypotheses.py",),
+    "replay.py": ("tests/test_replay.py",),
+    "sac.py": ("tests/test_sac.py",),
+    "world_model.py": ("tests/test_world_model.py",),
+}
+"""The test file that is likeliest to notice, asked before the others; it saves half of the time."""
+
 FAULTS = [
-    (file, old, new, (*tests, *EXTRA.get(file, ())))
+    (file, old, new, (*FIRST.get(file, ()), *tests, *EXTRA.get(file, ())))
     for group, tests in TESTS
     for file, faults in group.items()
     for old, new in faults
