@@ -166,3 +166,19 @@ def test_first_episode_is_the_best_of_several_by_its_own_reward(best_of):
     hit = 1 - (1 - 1 / EPISODES) ** best_of
     np.testing.assert_allclose(np.mean(episode[:, 0] == EPISODES - 1), hit, atol=0.05)
     np.testing.assert_allclose(np.mean(episode[:, 1:] == EPISODES - 1), 1 / EPISODES, atol=0.05)
+
+
+@pytest.mark.parametrize("blocks", [0, 1, 3, 6])
+def test_rewarded_tells_silent_episodes_apart_newest_block_first(blocks):
+    """The n-th block has no reward in its first n episodes; more blocks than the ring holds too."""
+    rings = replay.empty(TASKS, BLOCKS, EPISODES, HORIZON, LAYOUT)
+    for number in range(1, blocks + 1):
+        block = tagged_block(number)
+        silent = (np.arange(EPISODES) < number)[:, None]
+        rings = write(rings, LAYOUT, block._replace(reward=jnp.where(silent, 0.0, block.reward)))
+    found = np.asarray(replay.rewarded(rings, LAYOUT, window=3))
+    assert found.shape == (TASKS, 3, EPISODES)
+    for age in range(3):
+        number = blocks - age
+        expected = np.arange(EPISODES) >= number if number > 0 else np.full(EPISODES, np.nan)
+        np.testing.assert_array_equal(found[:, age], np.tile(expected, (TASKS, 1)))

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.special import digamma, gammaln, log_softmax
+from scipy.special import digamma, gammaln, log_softmax, softmax
 
 from structlat_jax.latents import latent_space
 
@@ -159,6 +159,23 @@ def test_dirichlet_draws_lie_on_the_simplex():
     z = np.asarray(space.transform(posterior, noise)).reshape(100, 2, 4)
     assert np.min(z) >= 0
     np.testing.assert_allclose(z.sum(-1), 1.0, rtol=1e-5)
+
+
+def test_dirichlet_draws_are_softmaxes_of_normal_draws():
+    space = latent_space("dir:2x3")
+    (q,) = infer(space, raw_of(space, 0, (50, N)))
+    noise = space.noise(jax.random.key(0), (50,))
+    logits = q.mean + np.sqrt(q.variance) * np.reshape(noise, (50, 2, 3))
+    z = np.reshape(space.transform((q,), noise), (50, 2, 3))
+    np.testing.assert_allclose(z, softmax(logits, axis=-1), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("spec", ["gau:2", "cat:1x3", "dir:1x3"])
+def test_evidence_with_a_zero_in_it_is_evidence(spec):
+    space = latent_space(spec)
+    total = space.combine(space.evidence(raw_of(space, 0))).at[0].set(0.0)
+    assert not space.posterior(total)[0].empty
+    assert space.posterior(jnp.zeros_like(total))[0].empty
 
 
 def kl_and_gradient(space):
