@@ -215,6 +215,15 @@ def test_draws_carry_gradients_to_every_block(spec):
         assert all(np.max(np.abs(half)) > 1e-7 for half in halves)
 
 
+def test_exact_kls_of_two_blocks_are_integrated_with_different_draws():
+    space = latent_space("dir:1x4,dir:1x4", kl="exact", kl_samples=8)
+    half = np.random.default_rng(0).normal(size=8).astype(np.float32)
+    (first, second) = space.posterior(space.combine(space.evidence(np.tile(half, 2)[None])))
+    np.testing.assert_array_equal(first.mean, second.mean)
+    kl = np.asarray(space.kl((first, second), jax.random.key(0)))
+    assert 1e-6 < abs(kl[0] - kl[1]) < 1.0
+
+
 def test_only_exact_kl_needs_a_key():
     bridge, exact = (latent_space("dir:1x3,gau:1", kl=kl) for kl in ("bridge", "exact"))
     posterior = jax.eval_shape(bridge.posterior, jnp.ones(bridge.stat_dim))

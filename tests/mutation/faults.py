@@ -81,7 +81,6 @@ LATENTS = {
             "inverse * (1.0 - 2.0 / classes) + total / classes",
         ),
         ('if form == "projected"', 'if form == "corrected"'),
-        ("mu = mu - jnp.mean(mu, axis=-1, keepdims=True)", "mu = mu"),
         ("keepdims=True) / classes**2\n    sign", "keepdims=True) / classes\n    sign"),
         ('-1.0 if form == "printed" else 1.0', '1.0 if form == "printed" else -1.0'),
         ("logsumexp(-mu, axis=-1", "logsumexp(mu, axis=-1"),
@@ -120,7 +119,6 @@ LATENTS = {
 UPDATE = {
     "sac.py": [
         ("for mask in (batch.mask, batch.silent_mask)", "for mask in (batch.mask, batch.mask)"),
-        ("jax.lax.stop_gradient(z)[:, None])", "z[:, None])"),
         ("c.reward_scale * t.train_reward", "c.reward_scale * t.reward"),
         ("(1.0 - t.done)", "(1.0 + t.done)"),
         ("c.discount * v_t", "v_t"),
