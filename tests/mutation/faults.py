@@ -285,7 +285,7 @@ FIRST = {
     "sac.py": ("tests/test_sac.py",),
     "world_model.py": ("tests/test_world_model.py",),
 }
-"""The test file that is likeliest to notice, asked before the others; it saves half of the time."""
+"""The test file that is likeliest to notice, asked before the others to save time."""
 
 FAULTS = [
     (file, old, new, (*FIRST.get(file, ()), *tests, *EXTRA.get(file, ())))
