@@ -5,6 +5,7 @@ two more of them, one for its weights and one for its input; the first layer's i
 unless something trained lies before it. Everything that is not a product is left out.
 """
 
+from structlat_jax.batches import context_sampler
 from structlat_jax.setup import Setup
 
 
@@ -18,7 +19,7 @@ def per_update(setup: Setup) -> int:
     """Operations of the products in one `sac.update`."""
     s, env, space = setup.config.structure, setup.env, setup.space
     rows = s.meta_batch * s.batch_size
-    context = s.meta_batch * s.context_episodes * env.horizon
+    context = context_sampler(setup, s.meta_batch).episodes * env.horizon
     features = setup.networks.widths[0]
     obs, pair = env.obs_dim, env.obs_dim + env.action_dim
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from structlat_jax import replay, sac, sweep
-from structlat_jax.batches import draw_batch, task_log_weights
+from structlat_jax.batches import Draws, draw, make_batch, task_log_weights
 from structlat_jax.collect import collect
 from structlat_jax.config import Config, Hyper
 from structlat_jax.meta_train import init
@@ -65,13 +65,13 @@ def updates_alone(setup: Setup, count: int) -> Callable[[Hyper, TrainState], Any
     update = one_update(setup)
 
     def of_seed(hyper: Hyper, state: TrainState):
-        def body(carry, key):
-            now = state._replace(params=carry[0], optimisers=carry[1], key=key)
-            params, optimisers, losses = update(hyper, now)
+        def body(carry, draws):
+            now = state._replace(params=carry[0], optimisers=carry[1])
+            params, optimisers, losses = update(hyper, now, draws)
             return (params, optimisers), losses
 
-        keys = jax.random.split(state.key, count)
-        (params, _), losses = jax.lax.scan(body, (state.params, state.optimisers), keys)
+        draws = jax.vmap(lambda key: draw(setup, key))(jax.random.split(state.key, count))
+        (params, _), losses = jax.lax.scan(body, (state.params, state.optimisers), draws)
         return params, losses
 
     return lambda hyper, states: jax.lax.map(lambda state: of_seed(hyper, state), states)
@@ -91,13 +91,14 @@ def experienced(setup: Setup, seeds: int) -> TrainState:
     return jax.jit(lambda numbers: jax.lax.map(one, numbers))(jnp.arange(seeds, dtype=jnp.uint32))
 
 
-def one_update(setup: Setup) -> Callable[[Hyper, TrainState], Any]:
-    """``(hyper, state)`` to new parameters, moments and losses: a draw from the replay and one
-    `sac.update`."""
+def one_update(setup: Setup) -> Callable[..., Any]:
+    """``(hyper, state, draws=None)`` to new parameters, moments and losses: a draw from the replay
+    and one `sac.update`; the random numbers come from the state's key unless they are given."""
 
-    def update(hyper: Hyper, state: TrainState):
+    def update(hyper: Hyper, state: TrainState, draws: Draws | None = None):
         weights = task_log_weights(setup, hyper, state.replay)
-        batch = draw_batch(setup, hyper, state.replay, weights, state.key)
+        draws = draw(setup, state.key) if draws is None else draws
+        batch = make_batch(setup, hyper, state.replay, weights, draws)
         coefficients = coefficients_at(hyper, state.updates)
         return sac.update(
             setup.networks, setup.space, state.params, state.optimisers, batch, coefficients

@@ -1,12 +1,38 @@
 """What an update sees: which tasks, which of their transitions, and which context."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 
 from structlat_jax import inference, replay, sac
 from structlat_jax.config import Hyper
+from structlat_jax.contexts import ContextSampler
 from structlat_jax.setup import Setup
 from structlat_jax.types import Array, Key
+
+
+class Draws(NamedTuple):
+    """The random numbers of one update.
+
+    Those of all updates of a meta-step are drawn at once, ahead of them: a generator called within
+    the loop would cost more than some of the networks.
+
+    Attributes:
+      tasks: Gumbel noise, ``[train_tasks]``.
+      transitions: Uniform in [0, 1), ``[M, B]``.
+      context: Uniform in [0, 1), as many as `ContextSampler.draws` says.
+      latent: From `LatentSpace.noise`, ``[M, D]``.
+      action: Standard normal, ``[M, B, action_dim]``.
+      kl: A key for ``kl="exact"`` (otherwise unused).
+    """
+
+    tasks: Array
+    transitions: Array
+    context: Array
+    latent: Array
+    action: Array
+    kl: Key
 
 
 def task_log_weights(setup: Setup, hyper: Hyper, rings: replay.Replay) -> Array:
@@ -22,45 +48,62 @@ def task_log_weights(setup: Setup, hyper: Hyper, rings: replay.Replay) -> Array:
     return -hyper.task_focus * jnp.log(hits + 0.05)
 
 
-def draw_batch(
-    setup: Setup, hyper: Hyper, rings: replay.Replay, log_weights: Array, key: Key
+def context_sampler(setup: Setup, contexts: int) -> ContextSampler:
+    """How the configuration draws so many contexts at once."""
+    s = setup.config.structure
+    return ContextSampler(
+        contexts=contexts,
+        fewest=s.context_episodes_min,
+        most=s.context_episodes,
+        window=s.context_window,
+        exploring=s.prior_episodes + s.explore_episodes,
+        best_of=s.context_best_of,
+    )
+
+
+def draw(setup: Setup, key: Key) -> Draws:
+    """The random numbers of one update."""
+    s = setup.config.structure
+    keys = dict(zip(Draws._fields, jax.random.split(key, len(Draws._fields)), strict=True))
+    context = context_sampler(setup, s.meta_batch)
+    return Draws(
+        tasks=jax.random.gumbel(keys["tasks"], (s.train_tasks,)),
+        transitions=jax.random.uniform(keys["transitions"], (s.meta_batch, s.batch_size)),
+        context=jax.random.uniform(keys["context"], (context.draws,)),
+        latent=setup.space.noise(keys["latent"], (s.meta_batch,)),
+        action=jax.random.normal(
+            keys["action"], (s.meta_batch, s.batch_size, setup.env.action_dim)
+        ),
+        kl=keys["kl"],
+    )
+
+
+def make_batch(
+    setup: Setup, hyper: Hyper, rings: replay.Replay, log_weights: Array, draws: Draws
 ) -> sac.Batch:
-    """Draws the tasks, transitions, contexts and noise of one update."""
+    """The tasks, transitions and contexts that the random numbers pick from the replay."""
     s = setup.config.structure
-    names = ("tasks", "batch", "context", "latent", "action", "kl")
-    keys = dict(zip(names, jax.random.split(key, len(names)), strict=True))
     # Without replacement, by the Gumbel-top-k trick.
-    ranks = log_weights + jax.random.gumbel(keys["tasks"], (s.train_tasks,))
-    tasks = jax.lax.top_k(ranks, s.meta_batch)[1]
-    features, mask, silent_mask = draw_context(setup, hyper, rings, keys["context"], tasks)
-    noise_shape = (s.meta_batch, s.batch_size, setup.env.action_dim)
+    tasks = jax.lax.top_k(log_weights + draws.tasks, s.meta_batch)[1]
+    features, owners, silent = draw_contexts(setup, hyper, rings, draws.context, tasks)
     return sac.Batch(
-        transitions=replay.sample_batch(rings, setup.layout, keys["batch"], tasks, s.batch_size),
+        transitions=replay.sample_batch(rings, setup.layout, draws.transitions, tasks),
         features=features,
-        mask=mask,
-        silent_mask=silent_mask,
-        latent_noise=setup.space.noise(keys["latent"], (s.meta_batch,)),
-        action_noise=jax.random.normal(keys["action"], noise_shape),
-        kl_key=keys["kl"],
+        owners=owners,
+        silent=silent,
+        latent_noise=draws.latent,
+        action_noise=draws.action,
+        kl_key=draws.kl,
     )
 
 
-def draw_context(
-    setup: Setup, hyper: Hyper, rings: replay.Replay, key: Key, tasks: Array
+def draw_contexts(
+    setup: Setup, hyper: Hyper, rings: replay.Replay, draws: Array, tasks: Array
 ) -> tuple[Array, Array, Array]:
-    """One context per task index: features ``[M, N, features]``, mask ``[M, N]``, and the mask of
-    its episodes without reward."""
-    s = setup.config.structure
-    context, mask, silent_mask = replay.sample_context(
-        rings,
-        setup.layout,
-        key,
-        tasks,
-        (s.context_episodes_min, s.context_episodes),
-        s.context_window,
-        s.prior_episodes + s.explore_episodes,
-        hyper.explore_context,
-        s.context_best_of,
-    )
-    scale = hyper.context_reward_scale
-    return inference.context_features(context, scale, s.next_obs_in_context), mask, silent_mask
+    """One context per task index, from `ContextSampler.draws` random numbers: features
+    ``[E, H, features]``, and ``owners [M, E]`` and ``silent [E]`` of `contexts.Contexts`."""
+    sampler = context_sampler(setup, tasks.shape[0])
+    found = sampler.sample(rings, setup.layout, draws, tasks, hyper.explore_context)
+    next_obs = setup.config.structure.next_obs_in_context
+    features = inference.context_features(found.transitions, hyper.context_reward_scale, next_obs)
+    return features, found.owners, found.silent

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from structlat_jax import inference, rollout
-from structlat_jax.batches import draw_context
+from structlat_jax.batches import context_sampler, draw_contexts
 from structlat_jax.config import Hyper
 from structlat_jax.networks import squash
 from structlat_jax.setup import Setup
@@ -59,9 +59,19 @@ def _posterior_latents(setup: Setup, hyper: Hyper, state: TrainState, key: Key) 
     """z for the posterior episodes, ``[T, episodes, D]``; only if the replay holds something."""
     s = setup.config.structure
     key_context, key_sample = jax.random.split(key)
-    index = jnp.repeat(jnp.arange(s.train_tasks), s.posterior_episodes)
-    features, mask, _ = draw_context(setup, hyper, state.replay, key_context, index)
-    posterior = inference.infer(setup.networks, setup.space, state.params.encoder, features, mask)
-    noise = setup.space.noise(key_sample, index.shape)
-    z = setup.space.transform(posterior, noise, hard=True)
-    return z.reshape(s.train_tasks, s.posterior_episodes, setup.space.dim)
+    shape = (s.train_tasks, s.posterior_episodes)
+    sampler = context_sampler(setup, s.posterior_episodes)
+    draws = jax.random.uniform(key_context, (s.train_tasks, sampler.draws))
+    noise = setup.space.noise(key_sample, shape)
+
+    def of_task(inputs):
+        task, task_draws, task_noise = inputs
+        same = jnp.full((s.posterior_episodes,), task)
+        features, owners, _ = draw_contexts(setup, hyper, state.replay, task_draws, same)
+        posterior = inference.infer_contexts(
+            setup.networks, setup.space, state.params.encoder, features, owners
+        )
+        return setup.space.transform(posterior, task_noise, hard=True)
+
+    # One task after the other: all contexts at once would not fit into a cache.
+    return jax.lax.map(of_task, (jnp.arange(s.train_tasks), draws, noise))

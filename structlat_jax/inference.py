@@ -41,3 +41,33 @@ def infer(
     """
     evidence = evidence_of(networks, space, params, features)
     return space.posterior(space.combine(evidence, mask))
+
+
+def totals_of(space: LatentSpace, evidence: Array, owners: Array) -> Array:
+    """Evidence of whole episodes ``[E, H, stat_dim]`` to that of contexts, ``[..., M, stat_dim]``.
+
+    Args:
+      space: Static.
+      evidence: From `evidence_of`.
+      owners: 1 where an episode belongs to a context and 0 elsewhere, ``[..., M, E]``.
+    """
+    # In full precision: accelerators round the factors of a product by default.
+    return jnp.matmul(owners, space.combine(evidence), precision="highest")
+
+
+def infer_contexts(
+    networks: Networks, space: LatentSpace, params: Params, features: Array, owners: Array
+) -> tuple[Any, ...]:
+    """Posteriors given contexts that lie one after the other, as `contexts.Contexts` has them.
+
+    Args:
+      networks, space: Static.
+      params: The encoder's parameters.
+      features: ``[E, H, features]`` from `context_features`.
+      owners: ``[M, E]``.
+
+    Returns:
+      The posteriors, with leading axis ``[M]``.
+    """
+    evidence = evidence_of(networks, space, params, features)
+    return space.posterior(totals_of(space, evidence, owners))

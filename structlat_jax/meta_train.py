@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from structlat_jax import inference, optim, replay, sac, world_model
-from structlat_jax.batches import draw_batch, task_log_weights
+from structlat_jax.batches import draw, make_batch, task_log_weights
 from structlat_jax.collect import collect
 from structlat_jax.config import Hyper
 from structlat_jax.networks import AgentParams
@@ -59,9 +59,9 @@ def meta_step(setup: Setup, hyper: Hyper, state: TrainState) -> tuple[TrainState
 
     log_weights = task_log_weights(setup, hyper, rings)
 
-    def body(carry, step_key):
+    def body(carry, draws):
         params, optimisers, updates = carry
-        batch = draw_batch(setup, hyper, rings, log_weights, step_key)
+        batch = make_batch(setup, hyper, rings, log_weights, draws)
         coefficients = coefficients_at(hyper, updates)
         params, optimisers, losses = sac.update(
             setup.networks, setup.space, params, optimisers, batch, coefficients
@@ -69,8 +69,8 @@ def meta_step(setup: Setup, hyper: Hyper, state: TrainState) -> tuple[TrainState
         return (params, optimisers, updates + 1), losses
 
     start = (state.params, state.optimisers, state.updates)
-    keys = jax.random.split(key_update, s.updates_per_step)
-    (params, optimisers, updates), losses = jax.lax.scan(body, start, keys)
+    draws = jax.vmap(lambda k: draw(setup, k))(jax.random.split(key_update, s.updates_per_step))
+    (params, optimisers, updates), losses = jax.lax.scan(body, start, draws)
     state = state._replace(
         params=params, optimisers=optimisers, replay=rings, key=key_next, updates=updates
     )
@@ -91,21 +91,23 @@ def fit_world(
     start = setup.layout.unpack(state.replay.rows[0, 0, 0, 0]).obs  # as an episode began
     lr = hyper.lr * step_size_share(hyper, state.updates)
 
-    def body(carry, step_key):
-        key_batch, key_z = jax.random.split(step_key)
-        batch = draw_batch(setup, hyper, state.replay, log_weights, key_batch)
-        posterior = inference.infer(
-            networks, setup.space, state.params.encoder, batch.features, batch.mask
+    def body(carry, inputs):
+        draws, noise = inputs
+        batch = make_batch(setup, hyper, state.replay, log_weights, draws)
+        posterior = inference.infer_contexts(
+            networks, setup.space, state.params.encoder, batch.features, batch.owners
         )
-        noise = setup.space.noise(key_z, (s.world_draws, s.meta_batch))
         z = jax.vmap(setup.space.transform, in_axes=(None, 0))(posterior, noise)
         params, moments, losses = world_model.update(
             networks, *carry, batch.transitions, start, z, horizon, lr
         )
         return (params, moments), losses
 
-    keys = jax.random.split(key, s.world_updates)
-    (params, moments), losses = jax.lax.scan(body, (state.params, state.world_moments), keys)
+    key_draws, key_z = jax.random.split(key)
+    draws = jax.vmap(lambda k: draw(setup, k))(jax.random.split(key_draws, s.world_updates))
+    noise = setup.space.noise(key_z, (s.world_updates, s.world_draws, s.meta_batch))
+    carry = (state.params, state.world_moments)
+    (params, moments), losses = jax.lax.scan(body, carry, (draws, noise))
     means = jax.tree.map(lambda x: jnp.mean(x, axis=0), losses)
     return state._replace(params=params, world_moments=moments), means
 

@@ -45,26 +45,31 @@ class MLP(nn.Module):
         zeros = nn.initializers.zeros_init()
         *lead, n = x.shape
         fan_in = n if z is None else n + z.shape[-1]
-        # Rows in one axis: gradients of weights that sum over two axes are slow, narrow ones most.
-        x = given = x.reshape(-1, n)
+        # Transitions in the last axis, all of them: the gradient of a kernel then contracts two
+        # rows of memory, which a CPU does at twice the speed of two columns.
+        x = given = jax.lax.optimization_barrier(x.reshape(-1, n).T)
         for layer in range(self.depth):
             kernel = self.param(f"kernel_{layer}", zeros, (fan_in, self.width))
             offset = self.param(f"bias_{layer}", zeros, (self.width,))
             if layer == 0 and z is not None:
-                x = (x @ kernel[:n]).reshape(*lead, self.width) + (z @ kernel[n:] + offset)
-                *lead, _ = x.shape
-                x = x.reshape(-1, self.width)
+                own, shared = kernel[:n].T @ x, z @ kernel[n:] + offset
+                missing = (1,) * (len(lead) + 1 - shared.ndim)
+                shared = jnp.moveaxis(shared.reshape(*missing, *shared.shape), -1, 0)
+                missing = (1,) * (shared.ndim - 1 - len(lead))
+                x = own.reshape(self.width, *missing, *lead) + shared
+                _, *lead = x.shape
+                x = x.reshape(self.width, -1)
             else:
-                x = x @ kernel + offset
+                x = kernel.T @ x + offset[:, None]
             if self.norm:
-                x = nn.LayerNorm(name=f"norm_{layer}")(x)
+                x = nn.LayerNorm(name=f"norm_{layer}", reduction_axes=0, feature_axes=0)(x)
             x = nn.relu(x)
             fan_in = self.width
         kernel = self.param("kernel_head", zeros, (fan_in, self.out))
-        x = x @ kernel + self.param("bias_head", zeros, (self.out,))
+        x = kernel.T @ x + self.param("bias_head", zeros, (self.out,))[:, None]
         if self.skip:
-            x = x + given @ self.param("linear", zeros, (n, self.out))
-        return x.reshape(*lead, self.out)
+            x = x + self.param("linear", zeros, (n, self.out)).T @ given
+        return jax.lax.optimization_barrier(x).T.reshape(*lead, self.out)
 
 
 class AgentParams(NamedTuple):
@@ -140,7 +145,9 @@ class Networks:
     def q(self, params: Params, obs: Array, action: Array, z: Array) -> Array:
         """Both critics, ``[2, ...]``."""
         x = jnp.concatenate([obs, action], axis=-1)
-        return jax.vmap(lambda p: self.q_single.apply(p, x, z)[..., 0])(params)
+        # Each critic has an input of its own, or its gradient would sum over two axes at once.
+        twin = jnp.broadcast_to(x, (2, *x.shape))
+        return jax.vmap(lambda p, own: self.q_single.apply(p, own, z)[..., 0])(params, twin)
 
     def next_obs(self, world: Params, obs: Array, action: Array) -> Array:
         """The next observation as the world model predicts it, ``[..., obs_dim]``."""

@@ -6,10 +6,9 @@ exploring, posterior), so that recency and kind of an episode are index arithmet
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
-from structlat_jax.types import Array, Key, Transition
+from structlat_jax.types import Array, Transition
 
 
 class Replay(NamedTuple):
@@ -75,17 +74,14 @@ def rewarded(replay: Replay, layout: RowLayout, window: int) -> Array:
     return jnp.where((age < replay.written)[:, None], met, jnp.nan)
 
 
-def sample_batch(
-    replay: Replay, layout: RowLayout, key: Key, tasks: Array, size: int
-) -> Transition:
+def sample_batch(replay: Replay, layout: RowLayout, draws: Array, tasks: Array) -> Transition:
     """Uniform transitions of everything kept.
 
     Args:
       replay: With at least one block written.
       layout: Of its rows.
-      key: One key for the batch.
+      draws: Uniform in [0, 1), ``[M, B]``, one per transition.
       tasks: Task indices, ``[M]``.
-      size: Transitions per task, B.
 
     Returns:
       Transitions ``[M, B]``.
@@ -93,76 +89,10 @@ def sample_batch(
     _, blocks, episodes, horizon, _ = replay.rows.shape
     filled = jnp.minimum(replay.written, blocks) * episodes * horizon
     flat = replay.rows.reshape(replay.rows.shape[0], blocks * episodes * horizon, -1)
-    index = _pick(jax.random.uniform(key, (tasks.shape[0], size)), filled)
-    return layout.unpack(flat[tasks[:, None], index])
+    return layout.unpack(flat[tasks[:, None], pick(draws, filled)])
 
 
-def sample_context(
-    replay: Replay,
-    layout: RowLayout,
-    key: Key,
-    tasks: Array,
-    counts: tuple[int, int],
-    window: int,
-    exploring: int,
-    explore_share: Array,
-    best_of: int = 1,
-) -> tuple[Transition, Array, Array]:
-    """Recent whole episodes, a random number of them per task.
-
-    Contexts are like those of evaluation: whole episodes, each drawn from the last ``window``
-    blocks. A share of the contexts leaves the posterior's episodes out, as the first posterior of
-    an evaluation does.
-
-    Args:
-      replay: With at least one block written.
-      layout: Of its rows.
-      key: One key for the batch.
-      tasks: Task indices, ``[M]``.
-      counts: Fewest and most episodes per context, both included.
-      window: Blocks to look back.
-      exploring: Episodes at the start of a block that did not use a posterior.
-      explore_share: Probability that a context has only those (but for its first episode, if
-        ``best_of`` is above 1).
-      best_of: The first episode is the one with the highest return of this many draws, so that a
-        context is seldom silent once the task's reward has been found.
-
-    Returns:
-      Transitions ``[M, N]``, mask ``[M, N]`` with N = most episodes * H, and the mask of those
-      among them whose whole episode went without reward.
-    """
-    _, blocks, episodes, horizon, _ = replay.rows.shape
-    fewest, most = counts
-    shape = (tasks.shape[0], most + best_of - 1)
-    reach = jnp.minimum(jnp.minimum(replay.written, blocks), window)
-    # One draw, cut into parts: every call of the generator costs compile time and a kernel.
-    draws = jax.random.uniform(key, (shape[0], 2 * shape[1] + 2))
-    for_age, for_episode, for_kind, for_count = jnp.split(
-        draws, [shape[1], 2 * shape[1], 2 * shape[1] + 1], axis=1
-    )
-    age = _pick(for_age, reach)
-    block = (replay.written - 1 - age) % blocks
-    only_exploring = for_kind < explore_share
-    searched = (jnp.arange(shape[1]) < best_of) & (best_of > 1)
-    choices = jnp.where(only_exploring & ~searched, exploring, episodes)
-    episode = _pick(for_episode, choices)
-    if best_of > 1:
-        where = (tasks[:, None], block[:, :best_of], episode[:, :best_of])
-        returns = jnp.sum(replay.rows[*where, :, layout.reward_column], axis=-1)
-        best = jnp.argmax(returns, axis=1, keepdims=True)
-        block, episode = (
-            jnp.concatenate([jnp.take_along_axis(x, best, axis=1), x[:, best_of:]], axis=1)
-            for x in (block, episode)
-        )
-    count = fewest + _pick(for_count, most + 1 - fewest)
-    rows = replay.rows[tasks[:, None], block, episode]  # [M, most, H, row]
-    taken = jnp.arange(most) < count
-    silent = jnp.all(rows[..., layout.reward_column] == 0, axis=-1)
-    masks = (jnp.repeat(m.astype(rows.dtype), horizon, axis=1) for m in (taken, taken & silent))
-    return layout.unpack(rows.reshape(tasks.shape[0], most * horizon, -1)), *masks
-
-
-def _pick(uniform: Array, count: Array | int) -> Array:
+def pick(uniform: Array, count: Array | int) -> Array:
     """Uniform numbers in [0, 1) to indices in [0, count), count well below 2^23."""
     scaled = uniform * jnp.asarray(count, jnp.float32)
     return jnp.minimum(jnp.floor(scaled).astype(jnp.int32), count - 1)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from structlat_jax import optim
-from structlat_jax.inference import evidence_of
+from structlat_jax.inference import evidence_of, totals_of
 from structlat_jax.latents import LatentSpace
 from structlat_jax.networks import AgentParams, Networks, squash
 from structlat_jax.types import Array, Params, Transition
@@ -22,9 +22,10 @@ class Batch(NamedTuple):
 
     Attributes:
       transitions: For the actor-critic, ``[T, B]``.
-      features: Of the context, from `inference.context_features`, ``[T, N, features]``.
-      mask: Which of them count, ``[T, N]``.
-      silent_mask: Which of those belong to episodes without reward, ``[T, N]``.
+      features: Of the episodes of all contexts, from `inference.context_features`,
+        ``[E, H, features]``.
+      owners: 1 where an episode belongs to a task's context and 0 elsewhere, ``[T, E]``.
+      silent: 1 for episodes without reward and 0 for others, ``[E]``.
       latent_noise: From `LatentSpace.noise`, ``[T, D]``.
       action_noise: Standard normal, ``[T, B, action_dim]``.
       kl_key: For ``kl="exact"`` (otherwise unused).
@@ -32,8 +33,8 @@ class Batch(NamedTuple):
 
     transitions: Transition
     features: Array
-    mask: Array
-    silent_mask: Array
+    owners: Array
+    silent: Array
     latent_noise: Array
     action_noise: Array
     kl_key: Array
@@ -125,8 +126,8 @@ def critic_loss(
     encoder, q = trained
     t = batch.transitions
     evidence = evidence_of(networks, space, encoder, batch.features)
-    totals = [space.combine(evidence, mask) for mask in (batch.mask, batch.silent_mask)]
-    both = space.posterior(jnp.stack(totals))
+    owners = jnp.stack([batch.owners, batch.owners * batch.silent])
+    both = space.posterior(totals_of(space, evidence, owners))
     kl, kl_silent = space.kl(both, batch.kl_key)
     posterior = jax.tree.map(lambda x: x[0], both)
     z = space.transform(posterior, batch.latent_noise)

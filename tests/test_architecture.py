@@ -20,6 +20,7 @@ LAYERS = (
     {"config", "networks", "inference", "optim"},
     {"replay", "envs", "rollout", "sac", "world_model", "hypotheses"},
     {"setup", "schedules", "train_state"},
+    {"contexts"},
     {"batches"},
     {"collect"},
     {"meta_train", "evaluate"},

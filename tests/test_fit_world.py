@@ -26,8 +26,8 @@ from tiny import (
 )
 
 from structlat_jax import optim, world_model
-from structlat_jax.batches import draw_batch, task_log_weights
-from structlat_jax.inference import infer
+from structlat_jax.batches import draw, make_batch, task_log_weights
+from structlat_jax.inference import infer_contexts
 from structlat_jax.meta_train import fit_world
 from structlat_jax.types import Transition
 
@@ -37,24 +37,24 @@ def test_a_fit_is_that_many_updates_at_latents_of_fresh_batches():
     hyper = config(lr=0.02, lr_end=0.5, lr_decay_start=0.0, lr_decay_end=1.0).hyper
     weights = task_log_weights(own, hyper, state.replay)
     fit = jax.jit(lambda state, key: fit_world(own, hyper, state, weights, key))
-    keys = jax.random.split(jax.random.key(3), 2)
+    key_draws, key_z = jax.random.split(jax.random.key(3))
+    keys = jax.random.split(key_draws, 2)
+    noises = own.space.noise(key_z, (2, 2, 2))  # updates, draws and tasks of the tiny configuration
     params, moments, found = state.params, state.world_moments, []
 
     @jax.jit
-    def one(params, moments, key):
-        key_batch, key_z = jax.random.split(key)
-        batch = draw_batch(own, hyper, state.replay, weights, key_batch)
+    def one(params, moments, key, noise):
+        batch = make_batch(own, hyper, state.replay, weights, draw(own, key))
         encoder = state.params.encoder
-        posterior = infer(own.networks, own.space, encoder, batch.features, batch.mask)
-        noise = own.space.noise(key_z, (2, 2))  # draws and tasks of the tiny configuration
+        posterior = infer_contexts(own.networks, own.space, encoder, batch.features, batch.owners)
         z = jnp.stack([own.space.transform(posterior, eps) for eps in noise])
         given = (batch.transitions, jnp.zeros(1), z, HORIZON, 0.01)
         return world_model.update(own.networks, params, moments, *given)
 
     with quick_compile():
         after, losses = fit(state, jax.random.key(3))
-        for key in keys:
-            params, moments, parts = one(params, moments, key)
+        for key, noise in zip(keys, noises, strict=True):
+            params, moments, parts = one(params, moments, key, noise)
             found.append(parts)
     np.testing.assert_allclose(flat(after.params.world), flat(params.world), rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(flat(after.world_moments), flat(moments), rtol=1e-3, atol=1e-5)

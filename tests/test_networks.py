@@ -54,6 +54,19 @@ def numpy_mlp(params, x, norm=False):
     return out + given @ p["linear"] if "linear" in p else out
 
 
+@pytest.mark.parametrize(("lead", "z_lead"), [((5, 7), ()), ((7,), (5, 1)), ((), (5, 7)), ((), ())])
+def test_conditioning_broadcasts_axes_that_one_side_lacks(lead, z_lead):
+    net = MLP(width=8, depth=2, out=2)
+    shapes = jax.eval_shape(net.init, jax.random.key(0), jnp.zeros(OBS), jnp.zeros(LATENT))
+    params, x, z = randomised(shapes), normal(*lead, OBS), normal(*z_lead, LATENT)
+    wide = np.broadcast_shapes(lead, z_lead)
+    parts = [np.broadcast_to(part, (*wide, part.shape[-1])) for part in (x, z)]
+    expected = numpy_mlp(params, np.concatenate(parts, axis=-1))
+    got = jax.jit(net.apply)(params, x, z)
+    assert got.shape == (*wide, 2)
+    np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize("depth", [1, 3])
 @pytest.mark.parametrize("norm", [False, True])
 def test_conditioning_equals_concatenation(depth, norm):

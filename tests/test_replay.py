@@ -12,10 +12,8 @@ from structlat_jax.types import Transition
 
 LAYOUT = replay.RowLayout(obs_dim=2, action_dim=3)
 TASKS, BLOCKS, EPISODES, HORIZON = 3, 4, 5, 6
-EXPLORING = 2
 write = jax.jit(replay.write, static_argnums=1)
-sample_batch = jax.jit(replay.sample_batch, static_argnums=(1, 4))
-sample_context = jax.jit(replay.sample_context, static_argnums=(1, 4, 5, 6, 8))
+sample_batch = jax.jit(replay.sample_batch, static_argnums=1)
 
 
 def tagged_block(number):
@@ -39,23 +37,10 @@ def filled(blocks):
     return rings
 
 
-def contexts(blocks=4, counts=(1, 4), window=2, share=0.5, best_of=1):
-    """Contexts ``[M, episodes, H]`` by name: task, block, episode, step and two masks."""
-    draws = 900  # always, because each shape compiles a program
-    tasks, key = np.arange(draws) % TASKS, jax.random.key(0)
-    t, *masks = jax.device_get(
-        sample_context(
-            filled(blocks), LAYOUT, key, tasks, counts, window, EXPLORING, share, best_of
-        )
-    )
-    shape = (draws, counts[1], HORIZON)
-    assert {x.shape for x in (t.reward, *masks)} == {(draws, counts[1] * HORIZON)}
-    names = ("task", "block", "episode", "time", "mask", "silent")
-    tags = (t.obs[..., 0], t.obs[..., 1], t.action[..., 0], t.action[..., 1], *masks)
-    out = {name: np.asarray(x).reshape(shape) for name, x in zip(names, tags, strict=True)}
-    expected = np.broadcast_to(np.asarray(tasks)[:, None, None], shape)
-    np.testing.assert_array_equal(out["task"], expected)
-    return out
+def drawn(rings, seed, tasks, size):
+    """A batch from uniform numbers of a seed."""
+    draws = np.random.default_rng(seed).uniform(size=(len(tasks), size)).astype(np.float32)
+    return jax.device_get(sample_batch(rings, LAYOUT, draws, tasks))
 
 
 def test_pack_then_unpack_is_the_identity():
@@ -89,7 +74,7 @@ def test_ring_keeps_the_newest_blocks(blocks):
 @pytest.mark.parametrize("blocks", [1, 3, 9])
 def test_batches_hold_only_what_was_written_for_the_task(blocks):
     tasks = jnp.array([2, 0, 2, 1])
-    t = jax.device_get(sample_batch(filled(blocks), LAYOUT, jax.random.key(0), tasks, 800))
+    t = drawn(filled(blocks), 0, tasks, 800)
     assert t.reward.shape == (4, 800)
     np.testing.assert_array_equal(t.obs[..., 0], np.broadcast_to(tasks[:, None], (4, 800)))
     kept = min(blocks, BLOCKS)
@@ -107,65 +92,14 @@ def test_batches_hold_only_what_was_written_for_the_task(blocks):
     np.testing.assert_array_equal(t.train_reward, -t.action[..., 1] - 1.0)
 
 
-def test_batches_are_uniform_and_differ_by_key_and_task():
+def test_batches_are_uniform_and_differ_by_draw_and_task():
     rings, tasks = filled(4), jnp.array([0, 0])
-    t = jax.device_get(sample_batch(rings, LAYOUT, jax.random.key(0), tasks, 6000))
+    t = drawn(rings, 0, tasks, 6000)
     counts = np.bincount(np.int32(t.obs[0, :, 1]), minlength=5)[1:]
     np.testing.assert_allclose(counts / 6000, 0.25, atol=0.03)
-    other = sample_batch(rings, LAYOUT, jax.random.key(1), tasks, 6000)
+    other = drawn(rings, 1, tasks, 6000)
     assert np.any(t.action[0] != t.action[1])
     assert np.any(t.action != other.action)
-
-
-@pytest.mark.parametrize(("blocks", "window"), [(1, 2), (3, 2), (9, 2), (9, 10)])
-def test_contexts_come_from_the_last_blocks_of_their_task(blocks, window):
-    block = contexts(blocks, window=window)["block"]
-    reach = min(blocks, window, BLOCKS)
-    assert set(np.unique(block)) == set(range(blocks - reach + 1, blocks + 1))
-
-
-@pytest.mark.parametrize("best_of", [1, 3])
-def test_contexts_are_whole_episodes_in_order(best_of):
-    c = contexts(6, best_of=best_of)
-    np.testing.assert_array_equal(c["time"], np.broadcast_to(np.arange(HORIZON), c["time"].shape))
-    assert np.all(c["block"] == c["block"][..., :1])
-    assert np.all(c["episode"] == c["episode"][..., :1])
-
-
-@pytest.mark.parametrize("counts", [(1, 4), (2, 2), (2, 5)])
-def test_masks_count_whole_episodes_between_the_limits(counts):
-    mask = contexts(counts=counts)["mask"]
-    assert np.all(mask == mask[..., :1])
-    assert set(np.unique(mask)) <= {0.0, 1.0}
-    episodes = mask[..., 0].sum(-1)
-    assert set(episodes) == set(range(counts[0], counts[1] + 1))
-    assert np.all(np.diff(mask[..., 0], axis=-1) <= 0)  # those that count come first
-
-
-@pytest.mark.parametrize("best_of", [1, 3])
-def test_silent_mask_keeps_whole_episodes_without_reward(best_of):
-    c = contexts(best_of=best_of)
-    np.testing.assert_array_equal(c["silent"], c["mask"] * (c["episode"] == 0))
-    assert np.any(c["silent"])
-
-
-@pytest.mark.parametrize(("share", "kinds"), [(1.0, range(EXPLORING)), (0.0, range(EPISODES))])
-def test_explore_share_limits_the_kinds_of_episodes(share, kinds):
-    assert set(np.unique(contexts(share=share)["episode"])) == set(kinds)
-
-
-def test_explore_share_is_a_share_of_contexts():
-    exploring_only = np.all(contexts(share=0.3)["episode"] < EXPLORING, axis=(1, 2))
-    by_chance = (EXPLORING / EPISODES) ** 4
-    np.testing.assert_allclose(np.mean(exploring_only), 0.3 + 0.7 * by_chance, atol=0.05)
-
-
-@pytest.mark.parametrize("best_of", [1, 3])
-def test_first_episode_is_the_best_of_several_by_its_own_reward(best_of):
-    episode = contexts(share=0.0, best_of=best_of)["episode"][..., 0]
-    hit = 1 - (1 - 1 / EPISODES) ** best_of
-    np.testing.assert_allclose(np.mean(episode[:, 0] == EPISODES - 1), hit, atol=0.05)
-    np.testing.assert_allclose(np.mean(episode[:, 1:] == EPISODES - 1), 1 / EPISODES, atol=0.05)
 
 
 @pytest.mark.parametrize("blocks", [0, 1, 3, 6])

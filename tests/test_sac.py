@@ -54,13 +54,14 @@ def make_batch(seed=0, done=0.3, tasks=T, size=B):
         next_obs=normal(tasks, size, OBS),
         done=np.float32(rng.uniform(size=(tasks, size)) < done),
     )
-    mask, silent = np.ones((2, tasks, N), np.float32)
-    mask[0, 3:], silent[0, 3:], silent[:, :2] = 0.0, 0.0, 0.0
+    # Episodes of one step; the first task has three of them, the others N.
+    owners = np.kron(np.eye(tasks), np.ones((1, N))).astype(np.float32)
+    owners[0, 3:N] = 0.0
     return sac.Batch(
         transitions=t,
-        features=normal(tasks, N, OBS + ACTION + 1),
-        mask=mask,
-        silent_mask=silent,
+        features=normal(tasks * N, 1, OBS + ACTION + 1),
+        owners=owners,
+        silent=np.float32(np.arange(tasks * N) % N >= 2),
         latent_noise=normal(tasks, SPACE.dim),
         action_noise=normal(tasks, size, ACTION),
         kl_key=jax.random.key(seed),
@@ -140,6 +141,7 @@ def test_only_the_target_network_enters_the_target():
 def test_kl_is_summed_over_tasks_while_the_bellman_error_is_averaged():
     batch = make_batch()
     twice = jax.tree.map(lambda x: np.concatenate([x, x]), batch._replace(kl_key=None))
+    twice = twice._replace(owners=np.kron(np.eye(2, dtype=np.float32), batch.owners))
     (once, aux), _ = critic(params(), batch)
     (both, aux_both), _ = critic(params(), twice._replace(kl_key=batch.kl_key))
     assert aux.kl.shape == (T, 2)
@@ -153,7 +155,7 @@ def test_silent_part_is_pulled_to_the_prior():
     """The same KL as that of a context which holds the silent transitions only."""
     batch, c = make_batch(), C._replace(silent_weight=0.7)
     (loss, aux), _ = critic(params(), batch, c)
-    (_, alone), _ = critic(params(), batch._replace(mask=batch.silent_mask))
+    (_, alone), _ = critic(params(), batch._replace(owners=batch.owners * batch.silent))
     expected = aux.bellman + 0.2 * np.sum(aux.kl) + 0.7 * np.sum(alone.kl)
     np.testing.assert_allclose(loss, expected, rtol=1e-4)
 

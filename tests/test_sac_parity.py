@@ -49,17 +49,16 @@ def batch_of(data):
     tasks, size, action_dim = data["act"].shape
     rew, term = data["rew"][..., 0], data["term"][..., 0]
     t = Transition(data["obs"], data["act"], np.full_like(rew, np.nan), rew, data["next_obs"], term)
-    mask = np.ones(data["context"].shape[:2], np.float32)
     fields = {
         "transitions": t,
         "features": data["context"],
-        "mask": mask,
+        "owners": np.eye(tasks, dtype=np.float32),  # a task's context is one long episode
+        "silent": np.zeros(tasks, np.float32),
         "latent_noise": data["eps_z"],
         "action_noise": data["eps_pi"].reshape(tasks, size, action_dim),
         "kl_key": jax.random.key(0),
     }
-    beyond_pearl = set(sac.Batch._fields) - set(fields)  # other masks, of terms switched off
-    return sac.Batch(**fields, **dict.fromkeys(beyond_pearl, np.zeros_like(mask)))
+    return sac.Batch(**fields)
 
 
 def coefficients_of(data):

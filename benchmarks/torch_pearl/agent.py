@@ -22,8 +22,8 @@ class Batch(NamedTuple):
     next_obs: torch.Tensor
     done: torch.Tensor
     features: torch.Tensor
-    mask: torch.Tensor
-    silent_mask: torch.Tensor
+    owners: torch.Tensor
+    silent: torch.Tensor
     latent_noise: torch.Tensor
     action_noise: torch.Tensor
 
@@ -65,13 +65,10 @@ class Agent:
         self.opt_v = torch.optim.Adam(self.v.parameters(), lr=h.lr)
         self.opt_policy = torch.optim.Adam(self.policy.parameters(), lr=h.lr)
 
-    def infer(self, features: torch.Tensor, *masks: torch.Tensor) -> list[list]:
-        """The posterior for each mask over the same context."""
-        evidence = self.space.evidence(self.encoder(features))
-        return [
-            self.space.posterior(evidence.masked_fill(mask[..., None] == 0, 0.0).sum(-2))
-            for mask in masks
-        ]
+    def infer(self, features: torch.Tensor, *owners: torch.Tensor) -> list[list]:
+        """The posteriors for each choice of which episodes ``[E, H, features]`` count for whom."""
+        evidence = self.space.evidence(self.encoder(features)).sum(1)
+        return [self.space.posterior(each @ evidence) for each in owners]
 
     def act(
         self, obs: torch.Tensor, z: torch.Tensor, noise: torch.Tensor
@@ -90,7 +87,7 @@ class Agent:
     ) -> tuple[float, float, float]:
         """Critics with the encoder, value, target, policy; the three losses."""
         h = self.hyper
-        posterior, silent = self.infer(batch.features, batch.mask, batch.silent_mask)
+        posterior, silent = self.infer(batch.features, batch.owners, batch.owners * batch.silent)
         z_task = self.space.draw(posterior, batch.latent_noise)
         z = z_task[:, None].expand(-1, batch.obs.shape[1], -1)
         with torch.no_grad():

@@ -55,7 +55,7 @@ def batch(ours: sac.Batch) -> Batch:
     """Our batch as the baseline's."""
     t = ours.transitions
     arrays = (t.obs, t.action, t.reward, t.train_reward, t.next_obs, t.done)
-    arrays += (ours.features, ours.mask, ours.silent_mask, ours.latent_noise, ours.action_noise)
+    arrays += (ours.features, ours.owners, ours.silent, ours.latent_noise, ours.action_noise)
     return Batch(*map(tensor, arrays))
 
 

@@ -1,8 +1,10 @@
 """The replay in PyTorch: per-task rings of episodes, drawn from as `structlat_jax.replay` does."""
 
 import torch
+from torch import nn
 
 from benchmarks.torch_pearl.agent import Batch
+from structlat_jax.batches import context_sampler
 from structlat_jax.setup import Setup
 
 
@@ -32,7 +34,7 @@ class Replay:
         obs, action, next_obs, reward, train_reward, done = self._unpack(
             flat[tasks[:, None], index]
         )
-        features, mask, silent = self._context(s, h, tasks)
+        features, owners, silent = self._contexts(s, h, tasks)
         return Batch(
             obs,
             action,
@@ -41,7 +43,7 @@ class Replay:
             next_obs,
             done[..., 0],
             features,
-            mask,
+            owners,
             silent,
             latent_noise,
             torch.randn(s.meta_batch, s.batch_size, self.widths[1]),
@@ -58,32 +60,39 @@ class Replay:
         weights = (hits + 0.05) ** -h.task_focus
         return torch.multinomial(weights, s.meta_batch)
 
-    def _context(self, s, h, tasks: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Whole recent episodes: features ``[M, N, features]``, mask and silent mask ``[M, N]``."""
-        _, blocks, episodes, horizon, _ = self.rows.shape
-        most, best_of = s.context_episodes, s.context_best_of
-        shape = (len(tasks), most + best_of - 1)
-        age = torch.randint(min(self.written, blocks, s.context_window), shape)
-        block = (self.written - 1 - age) % blocks
-        choices = torch.full(shape, float(episodes))
-        only = torch.rand(len(tasks), 1) < h.explore_context
-        searched = (torch.arange(shape[1]) < best_of) & (best_of > 1)
-        choices[only & ~searched] = s.prior_episodes + s.explore_episodes
-        episode = (torch.rand(shape) * choices).long()
-        if best_of > 1:
-            tried = self.rows[tasks[:, None], block[:, :best_of], episode[:, :best_of]]
-            best = tried[..., self.reward_column].sum(-1).argmax(1, keepdim=True)
-            block, episode = (
-                torch.cat([x.gather(1, best), x[:, best_of:]], 1) for x in (block, episode)
-            )
-        rows = self.rows[tasks[:, None], block, episode]  # [M, most, H, row]
-        counts = torch.randint(s.context_episodes_min, most + 1, (len(tasks), 1))
-        taken = torch.arange(most) < counts
-        silent = taken & (rows[..., self.reward_column] == 0).all(-1)
-        masks = (m.float().repeat_interleave(horizon, 1) for m in (taken, silent))
-        obs, action, next_obs, reward, _, _ = self._unpack(rows.flatten(1, 2))
+    def _contexts(self, s, h, tasks: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Whole recent episodes of all contexts, one after the other: features
+        ``[E, H, features]``, owners ``[M, E]`` and silence ``[E]``."""
+        _, blocks, episodes, _, _ = self.rows.shape
+        sampler = context_sampler(self.setup, len(tasks))
+        reach = min(self.written, blocks, s.context_window)
+
+        def block_of(shape):
+            return (self.written - 1 - torch.randint(reach, shape)) % blocks
+
+        spread = sampler.most + 1 - sampler.fewest
+        position = torch.randperm(len(tasks)) + torch.rand(1)
+        counts = sampler.fewest + (position * spread / len(tasks)).long().clamp(max=spread - 1)
+        context = torch.repeat_interleave(counts)[: sampler.episodes]
+        block = block_of(context.shape)
+        only = torch.rand(len(tasks)) < h.explore_context
+        choices = torch.where(only, float(sampler.exploring), float(episodes))[context]
+        episode = (torch.rand(context.shape) * choices).long()
+        if sampler.best_of > 1:
+            shape = (len(tasks), sampler.best_of)
+            tries = (tasks[:, None], block_of(shape), torch.randint(episodes, shape))
+            best = self.rows[tries][..., self.reward_column].sum(-1).argmax(1, keepdim=True)
+            first = counts.cumsum(0) - counts
+            for drawn, tried in ((block, tries[1]), (episode, tries[2])):
+                drawn[first] = tried.gather(1, best)[:, 0]
+        rows = self.rows[tasks[context], block, episode]  # [e, H, row]
+        rows = nn.functional.pad(rows, (0, 0, 0, 0, 0, sampler.episodes - len(rows)))
+        owners = torch.zeros(len(tasks), sampler.episodes)
+        owners[context, torch.arange(len(context))] = 1.0
+        silent = (rows[..., self.reward_column] == 0).all(-1).float()
+        obs, action, next_obs, reward, _, _ = self._unpack(rows)
         parts = [obs, action, h.context_reward_scale * reward]
-        return torch.cat(parts + ([next_obs] if s.next_obs_in_context else []), -1), *masks
+        return torch.cat(parts + ([next_obs] if s.next_obs_in_context else []), -1), owners, silent
 
     def _unpack(self, rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return rows.split(self.widths, dim=-1)

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import flops
 from structlat_jax import sac
-from structlat_jax.batches import draw_batch, task_log_weights
+from structlat_jax.batches import draw, make_batch, task_log_weights
 from structlat_jax.config import PRESETS
 from structlat_jax.meta_train import init
 from structlat_jax.schedules import coefficients_at
@@ -19,7 +19,7 @@ def xla_count(setup):
 
     def batch_of(s):
         weights = task_log_weights(setup, hyper, s.replay)
-        return draw_batch(setup, hyper, s.replay, weights, s.key)
+        return make_batch(setup, hyper, s.replay, weights, draw(setup, s.key))
 
     batch = jax.eval_shape(batch_of, state)
 

@@ -7,7 +7,7 @@ import pytest
 from tiny import quick_compile
 
 from structlat_jax import sac
-from structlat_jax.batches import draw_batch, task_log_weights
+from structlat_jax.batches import context_sampler, draw, make_batch, task_log_weights
 from structlat_jax.config import PRESETS
 from structlat_jax.meta_train import init
 from structlat_jax.replay import write
@@ -71,7 +71,7 @@ def test_updates_agree(preset, latent):
     @jax.jit
     def ours(params, optimisers, key):
         weights = task_log_weights(setup, hyper, state.replay)
-        batch = draw_batch(setup, hyper, state.replay, weights, key)
+        batch = make_batch(setup, hyper, state.replay, weights, draw(setup, key))
         new = sac.update(setup.networks, setup.space, params, optimisers, batch, coefficients)
         return batch, new
 
@@ -105,14 +105,14 @@ def test_drawn_batches_are_like_ours():
     for _ in range(20):
         batch = replay.draw(agent.space.noise((s.meta_batch,)))
         assert batch.obs.shape == (s.meta_batch, s.batch_size, 2)
-        length = s.context_episodes * setup.env.horizon
-        assert batch.features.shape == (s.meta_batch, length, 5)
-        counts = batch.mask.sum(1) / setup.env.horizon
+        episodes = context_sampler(setup, s.meta_batch).episodes
+        assert batch.features.shape == (episodes, setup.env.horizon, 5)
+        counts = batch.owners.sum(1)
         assert counts.min() >= s.context_episodes_min
         assert counts.max() <= s.context_episodes
-        assert torch.all(batch.silent_mask <= batch.mask)
-        silent_reward = batch.features[..., 4][batch.silent_mask > 0]
-        assert torch.all(silent_reward == 0)
+        assert batch.owners.sum(0).max() == 1
+        assert torch.all(batch.features[batch.silent > 0][..., 4] == 0)
+        assert torch.all((batch.features[batch.silent == 0][..., 4] != 0).any(1))
         np.testing.assert_allclose(
             batch.next_obs - batch.obs, 0.1 * batch.action.clamp(-1, 1), atol=1e-6
         )

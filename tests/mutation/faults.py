@@ -118,7 +118,7 @@ LATENTS = {
 
 UPDATE = {
     "sac.py": [
-        ("for mask in (batch.mask, batch.silent_mask)", "for mask in (batch.mask, batch.mask)"),
+        ("batch.owners * batch.silent]", "batch.owners]"),
         ("c.reward_scale * t.train_reward", "c.reward_scale * t.reward"),
         ("(1.0 - t.done)", "(1.0 + t.done)"),
         ("c.discount * v_t", "v_t"),
@@ -155,6 +155,7 @@ UPDATE = {
         ("reward_scale * context.reward[", "context.reward["),
         ("[context.next_obs] if next_obs else []", "[context.next_obs] if not next_obs else []"),
         ("space.combine(evidence, mask)", "space.combine(evidence)"),
+        ("owners, space.combine(evidence), prec", "owners * 0 + 1, space.combine(evidence), prec"),
     ],
     "replay.py": [
         ("jnp.stack([t.reward, t.train_reward", "jnp.stack([t.train_reward, t.reward"),
@@ -168,26 +169,23 @@ UPDATE = {
             "[..., layout.reward_column] == 0, axis=-1)[:, block]",
         ),
         ("jnp.minimum(replay.written, blocks) * episodes", "blocks * episodes"),
-        ("flat[tasks[:, None], index]", "flat[0 * tasks[:, None], index]"),
-        (
-            "jnp.minimum(jnp.minimum(replay.written, blocks), window)",
-            "jnp.minimum(replay.written, blocks)",
-        ),
-        ("block = (replay.written - 1 - age) % blocks", "block = (replay.written - age) % blocks"),
-        ("for_kind < explore_share", "for_kind > explore_share"),
-        ("only_exploring & ~searched", "only_exploring & searched"),
-        ("best = jnp.argmax(returns", "best = jnp.argmin(returns"),
-        ("most + 1 - fewest", "most - fewest"),
-        ("taken = jnp.arange(most) < count", "taken = jnp.arange(most) <= count"),
-        ("(taken, taken & silent)", "(taken, taken)"),
-        (
-            "[..., layout.reward_column] == 0, axis=-1)\n    masks",
-            "[..., layout.reward_column] != 0, axis=-1)\n    masks",
-        ),
+        ("flat[tasks[:, None], pick", "flat[0 * tasks[:, None], pick"),
         (
             "jnp.minimum(jnp.floor(scaled).astype(jnp.int32), count - 1)",
             "jnp.minimum(jnp.ceil(scaled).astype(jnp.int32), count - 1)",
         ),
+    ],
+    "contexts.py": [
+        ("blocks), self.window)", "blocks), blocks)"),
+        ("(replay.written - 1 - pick(", "(replay.written - pick("),
+        ("for_kind < explore_share", "for_kind > explore_share"),
+        ("best = jnp.argmax(returns", "best = jnp.argmin(returns"),
+        ("first = slots == (ends", "first = slots != (ends"),
+        ("self.most + 1 - self.fewest\n        return self.f", "self.most\n        return self.f"),
+        ("(slots < ends[:, None])", "(slots <= ends[:, None])"),
+        ("jnp.sum(slots >= ends[:, None]", "jnp.sum(slots > ends[:, None]"),
+        ("reward_column] == 0, axis", "reward_column] != 0, axis"),
+        ("jnp.sum(for_rank < for_rank", "jnp.sum(for_rank <= for_rank"),
     ],
 }
 
@@ -265,7 +263,7 @@ TESTS = (
         ),
     ),
     (LATENTS, ("tests/latents", "tests/test_inference.py")),
-    (UPDATE, ("tests/test_inference.py", "tests/test_replay.py", "tests/test_sac.py")),
+    (UPDATE, ("tests/test_inference.py", "tests/test_sac.py")),
     (EVALUATION, ("tests/test_evaluate.py", "tests/test_evaluate_hypotheses.py")),
 )
 """Which tests are to notice which faults; the others are not asked, to save time."""
@@ -282,6 +280,7 @@ FIRST = {
     "latents/space.py": ("tests/latents/test_space.py",),
     "hypotheses.py": ("tests/test_hypotheses.py",),
     "replay.py": ("tests/test_replay.py",),
+    "contexts.py": ("tests/test_contexts.py",),
     "sac.py": ("tests/test_sac.py",),
     "world_model.py": ("tests/test_world_model.py",),
 }
