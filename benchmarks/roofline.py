@@ -1,8 +1,9 @@
-"""How near the meta-step comes to the machine's peak.
+"""How near an update comes to the machine's peak.
 
 Floating-point operations of an update, counted from the shapes and by XLA's cost analysis, times
-the updates per second of the scanned meta-step, against the matrix products that the same process
-reaches in the same round: large square ones, and those of the preset's own hidden layer.
+the updates per second of a scan of them, draws from the replay included, against the matrix
+products that the same process reaches in the same round: large square ones, and those of the
+preset's own hidden layer.
 """
 
 from collections.abc import Callable
@@ -14,8 +15,10 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks import flops, harness
-from benchmarks.training import Run, one_update
+from benchmarks.training import compile_updates, experienced, one_update
 from structlat_jax.config import PRESETS
+from structlat_jax.meta_train import init
+from structlat_jax.setup import Setup, make_setup
 
 _UPDATES = {"cpu": 300, "paper": 20}
 
@@ -34,15 +37,14 @@ def command(presets, repeats: int, quick: bool, out: Path | None) -> None:
 
 
 def _row(preset: str, config: Any, repeats: int, size: int) -> dict[str, Any]:
-    run = Run(config, devices=jax.devices()[:1])
-    run.step()
-    s = config.structure
+    setup, s, count = make_setup(config), config.structure, config.structure.updates_per_step
+    updates, _, compile_seconds = compile_updates(setup, experienced(setup, 1), count)
     square, square_flops = product(size, size, size, 4)
     own, own_flops = product(s.meta_batch * s.batch_size, s.width, s.width, 64)
-    calls = {"update": run.step, "square": square, "own": own}
+    calls = {"update": updates, "square": square, "own": own}
     seconds = harness.interleaved(calls, repeats)
-    counted = flops.per_update(run.setup)
-    rates = [run.updates * counted / t for t in seconds["update"]]
+    counted = flops.per_update(setup)
+    rates = [count * counted / t for t in seconds["update"]]
     peaks = [square_flops / t for t in seconds["square"]]
     owns = [own_flops / t for t in seconds["own"]]
     shares = harness.summary([a / b for a, b in zip(rates, peaks, strict=True)])
@@ -50,21 +52,21 @@ def _row(preset: str, config: Any, repeats: int, size: int) -> dict[str, Any]:
     return {
         "preset": preset,
         "MFLOP per update": counted / 1e6,
-        "MFLOP by XLA": xla_flops(run) / 1e6,
+        "MFLOP by XLA": xla_flops(setup) / 1e6,
         **{f"update GFLOP/s {k}": v / 1e9 for k, v in harness.summary(rates).items()},
         "peak GFLOP/s": harness.summary(peaks)["median"] / 1e9,
         "hidden layer GFLOP/s": harness.summary(owns)["median"] / 1e9,
         **{f"share of peak {k}": v for k, v in shares.items()},
         "share of hidden layer": own_shares["median"],
-        "compile_seconds": run.compile_seconds,
+        "compile_seconds": compile_seconds,
     }
 
 
-def xla_flops(run: Run) -> float:
+def xla_flops(setup: Setup) -> float:
     """XLA's count for one update, the draw from the replay and all that is no product included."""
-    shapes = jax.eval_shape(run.one_seed)
-    hyper = jax.tree.map(jnp.float32, run.setup.config.hyper)
-    return jax.jit(one_update(run.setup)).lower(hyper, shapes).cost_analysis()["flops"]
+    shapes = jax.eval_shape(lambda: init(setup, jax.random.key(0)))
+    hyper = jax.tree.map(jnp.float32, setup.config.hyper)
+    return jax.jit(one_update(setup)).lower(hyper, shapes).cost_analysis()["flops"]
 
 
 def product(rows: int, inner: int, width: int, times: int) -> tuple[Callable[[], Any], int]:

@@ -9,11 +9,9 @@ states that go in, and scratch.
 from pathlib import Path
 
 import click
-import jax
-import jax.numpy as jnp
 
 from benchmarks import harness
-from benchmarks.training import experienced, updates_alone
+from benchmarks.training import compile_updates, experienced
 from structlat_jax.config import PRESETS, Config
 from structlat_jax.setup import make_setup
 
@@ -59,10 +57,9 @@ def _measure(base: Config, field: str | None, size: int, repeats: int, count: in
     if field == "width":
         changes["encoder_width"] = size
     setup = make_setup(base.replace(**changes))
-    hyper, states = jax.tree.map(jnp.float32, setup.config.hyper), experienced(setup, seeds)
-    program, seconds = harness.compiled(jax.jit(updates_alone(setup, count)).lower(hyper, states))
+    call, program, seconds = compile_updates(setup, experienced(setup, seeds), count)
     memory = program.memory_analysis()
-    found = harness.timings(lambda: program(hyper, states), repeats)
+    found = harness.timings(call, repeats)
     each = harness.summary([1e3 * one / count for one in found])
     return {
         **{f"ms per update {name}": value for name, value in each.items()},

@@ -4,8 +4,8 @@ On a CPU also: two processes under jax.distributed, one pinned to each of two co
 one core.
 """
 
+import contextlib
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -78,7 +78,7 @@ def _processes(preset: str, updates: int, repeats: int, quick: bool) -> list[dic
         return []
     rows = []
     for count in (1, 2):
-        found = _start(count, [preset, updates, repeats, int(quick)])
+        found = _start(count, [preset, updates, repeats, int(quick)], repeats)
         # All processes train at the same time, so that their rates add up, round by round.
         rates = [sum(pair) for pair in zip(*(one["rates"] for one in found), strict=True)]
         seconds = max(one["compile_seconds"] for one in found)
@@ -87,13 +87,20 @@ def _processes(preset: str, updates: int, repeats: int, quick: bool) -> list[dic
     return rows
 
 
-def _start(count: int, arguments: list[Any]) -> list[dict[str, Any]]:
+def _start(count: int, arguments: list[Any], repeats: int) -> list[dict[str, Any]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     child = [sys.executable, "-m", "benchmarks.seeds_child", *map(str, arguments), address]
-    pipes = {"stdout": subprocess.PIPE, "text": True, "env": dict(os.environ)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     started = [subprocess.Popen([*child, str(count), str(i)], **pipes) for i in range(count)]
+    for _ in range(repeats):
+        for process in started:
+            process.stdout.readline()
+        for process in started:
+            with contextlib.suppress(BrokenPipeError):  # it has ended early, as its code will say
+                process.stdin.write("\n")
+                process.stdin.flush()
     ended = [process.communicate()[0] for process in started]
     if any(process.returncode for process in started):
         raise click.ClickException("a process of the benchmark ended early; see above.")

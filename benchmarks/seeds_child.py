@@ -1,5 +1,7 @@
-"""One of several processes that train at the same time, each on a core of its own; prints its
-updates per second, round by round, as JSON."""
+"""One of several processes that train at the same time, each on a core of its own.
+
+Prints a line when it is ready, trains for one round per line that it reads, so that no process runs
+alone, and ends with its updates per second, round by round, as JSON."""
 
 import json
 import os
@@ -18,8 +20,6 @@ def main(preset: str, updates: str, repeats: str, quick: str, address: str, coun
     platform.configure(1)
     jax.distributed.initialize(address, int(count), int(index))
 
-    from jax.experimental import multihost_utils
-
     from benchmarks import harness
     from benchmarks.training import Run
     from structlat_jax.config import PRESETS
@@ -29,7 +29,8 @@ def main(preset: str, updates: str, repeats: str, quick: str, address: str, coun
     jax.block_until_ready(run.step())
     rates = []
     for _ in range(int(repeats)):
-        multihost_utils.sync_global_devices("round")  # so that no process runs alone
+        print(flush=True)
+        sys.stdin.readline()
         start = time.perf_counter()
         jax.block_until_ready(run.step())
         rates.append(run.updates / (time.perf_counter() - start))

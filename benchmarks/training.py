@@ -77,6 +77,16 @@ def updates_alone(setup: Setup, count: int) -> Callable[[Hyper, TrainState], Any
     return lambda hyper, states: jax.lax.map(lambda state: of_seed(hyper, state), states)
 
 
+def compile_updates(setup: Setup, states: TrainState, count: int) -> tuple[Any, Any, float]:
+    """`updates_alone` compiled for some states: a call without arguments, the program, and the
+    seconds that compiling took."""
+    hyper = jax.tree.map(jnp.float32, setup.config.hyper)
+    lowered = jax.jit(updates_alone(setup, count)).lower(hyper, states)
+    start = time.perf_counter()
+    program = lowered.compile()
+    return lambda: program(hyper, states), program, time.perf_counter() - start
+
+
 def experienced(setup: Setup, seeds: int) -> TrainState:
     """States of some seeds whose replay holds one block, ``[seeds]``."""
     hyper = jax.tree.map(jnp.float32, setup.config.hyper)

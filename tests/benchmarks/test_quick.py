@@ -57,7 +57,7 @@ def test_without_torch_its_half_is_left_out(monkeypatch, tmp_path):
     assert [row["program"] for row in rows][:3] == [
         "op by op",
         "jitted update",
-        "scanned meta-step",
+        "scanned updates",
     ]
     assert not any("PyTorch" in row["program"] for row in rows)
 
