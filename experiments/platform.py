@@ -1,14 +1,29 @@
 """What must be settled before jax starts: devices and the compilation cache."""
 
+import ctypes
 import os
+import sys
 from pathlib import Path
 
 import jax
+
+_MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of malloc.h
+_LARGE = 2**20  # bytes
 
 
 def cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def return_freed_arrays() -> bool:
+    """Has the C library give large blocks back as soon as they are freed; whether it obeyed.
+
+    By default glibc learns to keep blocks of up to 32 MiB, and a replay's copies, written by ever
+    new threads at every checkpoint, add up to hundreds of mebibytes. Other libraries lack the call.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    return bool(set_option and set_option(_MMAP_THRESHOLD, _LARGE))
 
 
 def configure(seeds: int) -> None:
@@ -17,6 +32,7 @@ def configure(seeds: int) -> None:
     One device per core beats one device on all cores: the products are too small to be split.
     Accelerators are not affected. ``JAX_COMPILATION_CACHE_DIR`` moves the cache.
     """
+    return_freed_arrays()
     jax.config.update("jax_num_cpu_devices", max(1, min(cores(), seeds)))
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -1,9 +1,7 @@
 """Trees of arrays on disk, by orbax: stored under their names, without a trace of Python types."""
 
 import contextlib
-import ctypes
 import logging
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,6 @@ def write(folder: Path, **trees: Any) -> None:
     items = {name: ocp.args.StandardSave(named(tree)) for name, tree in trees.items()}
     with _quiet(), _checkpointer() as writer:
         writer.save((folder / FOLDER).absolute(), args=ocp.args.Composite(**items))
-    _give_memory_back()
 
 
 def read(folder: Path, name: str, like: Any) -> Any:
@@ -60,15 +57,6 @@ def named(tree: Any) -> dict[str, Any]:
     """The leaves of a tree by the names on their paths, for instance ``key`` or ``params.q.w``."""
     leaves, _ = jax.tree.flatten_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
-
-
-def _give_memory_back() -> None:
-    """Asks the C library for what the writer's threads have freed: glibc would keep it, and in a
-    run of thousands of checkpoints the pieces add up. Other C libraries lack the call."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
 
 
 def _checkpointer() -> ocp.Checkpointer:

@@ -1,0 +1,30 @@
+"""What is settled before jax starts."""
+
+import subprocess
+import sys
+
+import pytest
+
+BLOCKS = """
+import ctypes, sys, psutil
+from experiments import platform
+if "set" in sys.argv:
+    assert platform.return_freed_arrays()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+size = 24 * 2**20
+libc.free(libc.malloc(ctypes.c_size_t(size)))  # from here on glibc keeps blocks of this size
+before = psutil.Process().memory_info().rss
+block = libc.malloc(ctypes.c_size_t(size))
+ctypes.memset(block, 1, size)
+libc.free(block)
+print(psutil.Process().memory_info().rss - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a setting of glibc")
+@pytest.mark.parametrize("how", ["set", "unset"])
+def test_large_blocks_go_back_when_they_are_freed(how):
+    command = [sys.executable, "-c", BLOCKS, how]
+    kept = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert (kept > 20 * 2**20) == (how == "unset")  # unset: or the test would show nothing
