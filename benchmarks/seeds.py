@@ -25,12 +25,13 @@ from structlat_jax.config import PRESETS, Config
 @click.command(help=__doc__)
 @click.option("--preset", type=click.Choice(list(PRESETS)), default="cpu", show_default=True)
 @click.option("--most", type=click.IntRange(1), default=8, show_default=True, help="Seeds.")
-@click.option("--updates", type=click.IntRange(1), default=50, show_default=True,
-              help="Updates of a meta-step.")  # fmt: skip
+@click.option("--updates", type=click.IntRange(1),
+              help="Updates of a meta-step, instead of the preset's own.")  # fmt: skip
 @harness.options(repeats=5)
-def command(preset, most: int, updates: int, repeats: int, quick: bool, out: Path | None) -> None:
+def command(preset, most: int, updates, repeats: int, quick: bool, out: Path | None) -> None:
     """See the module's docstring."""
     harness.use_all_cores()
+    updates = updates or PRESETS[preset].structure.updates_per_step
     config = PRESETS[preset].replace(updates_per_step=updates)
     if quick:
         config, most, repeats = harness.quick_config(config), 2, 2
