@@ -59,9 +59,8 @@ class Run:
 
 
 def updates_alone(setup: Setup, count: int) -> Callable[[Hyper, TrainState], Any]:
-    """``(hyper, states [S])`` to parameters and losses after ``count`` updates of each seed,
-    one seed after the other and nothing collected. All parameters are handed out, so that the
-    compiler may leave none of them untrained."""
+    """``(hyper, state)`` of one seed to parameters and losses after ``count`` updates, with nothing
+    collected. All parameters are handed out, so that the compiler may leave none untrained."""
     update = one_update(setup)
 
     def of_seed(hyper: Hyper, state: TrainState):
@@ -74,16 +73,24 @@ def updates_alone(setup: Setup, count: int) -> Callable[[Hyper, TrainState], Any
         (params, _), losses = jax.lax.scan(body, (state.params, state.optimisers), draws)
         return params, losses
 
-    return lambda hyper, states: jax.lax.map(lambda state: of_seed(hyper, state), states)
+    return of_seed
 
 
-def compile_updates(setup: Setup, states: TrainState, count: int) -> tuple[Any, Any, float]:
-    """`updates_alone` compiled for some states: a call without arguments, the program, and the
-    seconds that compiling took."""
-    hyper = jax.tree.map(jnp.float32, setup.config.hyper)
-    lowered = jax.jit(updates_alone(setup, count)).lower(hyper, states)
+def compile_updates(
+    setup: Setup, states: TrainState, count: int, devices: int = 1
+) -> tuple[Callable[[], Any], Any, float]:
+    """`updates_alone` compiled for copies of states ``[seeds]``, shared between the first devices.
+
+    Returns:
+      A call without arguments, the program, and the seconds that compiling took.
+    """
+    seeds = len(states.updates)
+    programs = sweep.make_programs(setup, seeds, jax.devices()[:devices])
+    hyper = sweep.spread(programs, setup.config.hyper)
+    states = sweep.place(programs, jax.tree.map(lambda x: x.copy(), states))
+    jitted = sweep.over_seeds(updates_alone(setup, count), programs.mesh, seeds // devices)
     start = time.perf_counter()
-    program = lowered.compile()
+    program = jitted.lower(hyper, states).compile()
     return lambda: program(hyper, states), program, time.perf_counter() - start
 
 

@@ -67,7 +67,7 @@ class Structure:
         "of the evaluation: Bayes' rule over draws from the prior, or the encoder's posterior",
         choices=("hypotheses", "amortised"),
     )
-    hypotheses: int = _field(1024, "draws from the prior that are weighed, a power of two", low=2)
+    hypotheses: int = _field(2048, "draws from the prior that are weighed, a power of two", low=2)
     choice: str = _field(
         "greedy",
         "which hypothesis posterior episodes act on: the one of most expected return, or a draw",
@@ -92,7 +92,7 @@ class Hyper:
         0.05, "step sizes after their decay, as a share of those before", low=0.0, high=1.0
     )
     lr_decay_start: float = _field(8_000.0, "updates after which the step sizes decay", low=0.0)
-    lr_decay_end: float = _field(25_000.0, "updates after which they stay at their end", low=0.0)
+    lr_decay_end: float = _field(30_000.0, "updates after which they stay at their end", low=0.0)
     discount: float = _field(0.9, "discount factor", low=0.0, high=1.0)
     tau: float = _field(0.005, "Polyak step of the target value network", above=0.0, high=1.0)
     reward_scale: float = _field(1.0, "multiplies the reward in the Bellman target", above=0.0)
@@ -290,5 +290,5 @@ PRESETS: dict[str, Config] = {
 }
 """``cpu`` learns in minutes on two cores; ``paper`` has PEARL's published sizes."""
 
-DEFAULT_UPDATES = {"cpu": 25_000, "paper": 500_000}
+DEFAULT_UPDATES = {"cpu": 30_000, "paper": 500_000}
 """Gradient updates per seed of each preset."""

@@ -74,7 +74,6 @@ def make_programs(
     share = -(-seeds // len(devices))
     padded = share * len(devices)
     mesh = jax.make_mesh((len(devices),), (_AXIS,), axis_types=(AxisType.Auto,), devices=devices)
-    over_seeds = _mapper(share, mapping or ("loop" if devices[0].platform == "cpu" else "vmap"))
 
     def init_seed(seed):
         return init(setup, root_keys(seed)[0])
@@ -88,25 +87,36 @@ def make_programs(
         tasks = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), *both)
         return evaluate(setup, hyper, state.params, tasks, key)
 
-    spec = PartitionSpec(_AXIS)
-    sharding = NamedSharding(mesh, spec)
-
-    def program(fn, **options):
-        # Seeds never communicate, so there is nothing for the replication checker to check.
-        local = jax.shard_map(
-            over_seeds(fn), mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
-        )
-        return jax.jit(local, in_shardings=sharding, out_shardings=sharding, **options)
-
     return Programs(
         setup=setup,
         seeds=seeds,
         padded=padded,
         mesh=mesh,
-        init=program(init_seed),
-        step=program(step_seed, donate_argnums=1),
-        evaluate=program(evaluate_seed),
+        init=over_seeds(init_seed, mesh, share, mapping),
+        step=over_seeds(step_seed, mesh, share, mapping, donate_argnums=1),
+        evaluate=over_seeds(evaluate_seed, mesh, share, mapping),
     )
+
+
+def over_seeds(
+    fn: Callable[..., Any], mesh: Mesh, share: int, mapping: str | None = None, **options: Any
+) -> Callable[..., Any]:
+    """Jits a function of one seed as one of all, whose arrays lead with ``[share * devices]``.
+
+    Args:
+      fn: Pure; of arrays, to arrays.
+      mesh: The devices.
+      share: Seeds of each device.
+      mapping: As for `make_programs`.
+      **options: Of `jax.jit`.
+    """
+    on_cpu = mesh.devices.flat[0].platform == "cpu"
+    mapped = _mapper(share, mapping or ("loop" if on_cpu else "vmap"))(fn)
+    spec = PartitionSpec(_AXIS)
+    sharding = NamedSharding(mesh, spec)
+    # Seeds never communicate, so there is nothing for the replication checker to check.
+    local = jax.shard_map(mapped, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
+    return jax.jit(local, in_shardings=sharding, out_shardings=sharding, **options)
 
 
 def seed_numbers(programs: Programs, first: int | Array) -> Array:

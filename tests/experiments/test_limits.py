@@ -51,6 +51,19 @@ def test_the_search_finds_the_best_choice_of_a_small_table():
     assert limits.reachable(reached, 3, jax.random.key(0)) == pytest.approx(best)
 
 
+def test_a_faithful_prior_reaches_what_is_counted_by_hand():
+    reached = np.eye(4, dtype=bool)[[0, 0, 1, 2]]  # headings 0 and 1 reach the same task
+    drawn, then = limits.faithful(reached, np.array([3, 0, 1, 2]), 2)
+    # Half of the shifts draw headings (0, 2), half (1, 3): two tasks of four, then a third.
+    assert (drawn, then) == (0.5, 0.75)
+    assert limits.faithful(reached, np.zeros(5, int), 3) == (0.25, 0.5)
+
+
+def test_headings_are_those_of_the_goals(tasks):
+    reached = limits.reach(ENV, tasks)
+    assert reached[limits.headings(ENV, tasks), np.arange(40)].all()
+
+
 def test_the_program_writes_what_it_prints(tmp_path):
     out = tmp_path / "limits.json"
     run = CliRunner().invoke(limits.command, ["--goals", "30", "--out", str(out)])
@@ -59,6 +72,9 @@ def test_the_program_writes_what_it_prints(tmp_path):
     assert len(found["returns"]) == len(limits.SPEEDS) * len(limits.OFFSETS)
     assert f"{100 * found['reachable']:.0f} %" in run.output
     assert f"{found['returns'][0]['return']:.2f}" in run.output
+    drawn, then = found["reached_by_faithful_prior"], found["reached_with_the_best_next"]
+    assert f"task distribution {100 * drawn:.0f} %, with" in run.output
+    assert 0 < drawn < then <= 1
 
 
 @pytest.mark.parametrize("arguments", [["--goals", "0"], ["--seed", "-1"], ["--goals", "many"]])
