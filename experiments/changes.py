@@ -62,6 +62,17 @@ def arms(base: Config, given: Any) -> dict[str, Config]:
     return made
 
 
+def between(one: Config, other: Config) -> list[str]:
+    """The fields in which two configurations differ."""
+    before, after = one.to_dict(), other.to_dict()
+    return [
+        name
+        for section, fields in before.items()
+        for name, value in fields.items()
+        if after[section][name] != value
+    ]
+
+
 def slug(text: str) -> str:
     """A text as a file name: whatever is not a letter, a number or one of ``._-`` is a hyphen."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text)

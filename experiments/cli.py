@@ -6,6 +6,7 @@ numbers stopped being finite. 130 is an interruption; it can be resumed.
 """
 
 import dataclasses
+import json
 import os
 import stat
 import sys
@@ -19,7 +20,7 @@ import jax
 
 from structlat_jax import config as configuration
 from structlat_jax import run_folder
-from structlat_jax.checkpoint import CONFIG_FILE, CheckpointError
+from structlat_jax.checkpoint import CONFIG_FILE, CheckpointError, write_whole
 from structlat_jax.config import PRESETS, Config, ConfigError
 from structlat_jax.latents import LatentOptions
 
@@ -169,6 +170,19 @@ def require_writable(out: Path) -> None:
         raise click.UsageError(
             f"--out must lie in a folder that can be written, but {out} does not."
         ) from None
+
+
+def require_writable_file(out: Path) -> None:
+    """The same for a file, which may be replaced; its folder need not exist."""
+    if out.is_dir():
+        raise click.UsageError(f"--out must be a file, but {out} is a folder.")
+    require_writable(out.parent)
+
+
+def write_json(out: Path, found: Any) -> None:
+    """Writes a JSON file, and its folder if need be."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(out, json.dumps(found, indent=2) + "\n")
 
 
 def main(command: click.Command) -> None:

@@ -8,7 +8,6 @@ the share of goals that any five straight episodes can reach before there is any
 they reach if their headings are draws from a prior that is the task distribution itself.
 """
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments import cli
-from structlat_jax.checkpoint import write_whole
 from structlat_jax.config import Structure
 from structlat_jax.envs import Env, point_robot
 from structlat_jax.types import Array, Task
@@ -45,7 +43,7 @@ _SHIFTS = 200
 def command(goals: int, seed: int, out: Path | None) -> int:
     """See the module's docstring."""
     if out is not None:
-        cli.require_writable(out.parent)
+        cli.require_writable_file(out)
     key_tasks, key_sides, key_search, key_prior = jax.random.split(jax.random.key(seed), 4)
     env = point_robot.make()
     tasks = env.sample_tasks(key_tasks, goals)
@@ -68,8 +66,7 @@ def command(goals: int, seed: int, out: Path | None) -> int:
     }
     _show(found)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(out, json.dumps(found, indent=2) + "\n")
+        cli.write_json(out, found)
     return 0
 
 

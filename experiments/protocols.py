@@ -7,7 +7,6 @@ so that they are compared seed by seed, and the first, the unchanged one, gives 
 numbers.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from rich.table import Table
 
 from experiments import changes, cli, platform
 from structlat_jax import checkpoint, sweep
-from structlat_jax.checkpoint import CheckpointError, write_whole
+from structlat_jax.checkpoint import CheckpointError
 from structlat_jax.config import Config, ConfigError
 from structlat_jax.report import results
 from structlat_jax.report.run_files import RunFiles, read_run
@@ -51,7 +50,7 @@ FEW = 5
 def command(run: Path, arms: Sequence[str], out: Path | None) -> int:
     """See the module's docstring."""
     if out is not None:
-        cli.require_writable(out.parent)
+        cli.require_writable_file(out)
     configs = _configs(run, arms)
     files = read_run(run)
     platform.configure(files.seeds)
@@ -64,11 +63,10 @@ def command(run: Path, arms: Sequence[str], out: Path | None) -> int:
         rows.append({"arm": arm, **measures(returns, oracle, rows[0] if rows else None)})
     _show(rows, f"{files.latent}, {files.seeds} seed(s), test tasks", console)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
         found = {"latent": files.latent, "seeds": files.seeds}
         found |= {name: files.results[name] for name in ("first_seed", "updates")}
         found |= {"jax_version": jax.__version__, "rows": rows}
-        write_whole(out, json.dumps(found, indent=2) + "\n")
+        cli.write_json(out, found)
     return 0
 
 
@@ -133,11 +131,9 @@ def measures(
 
 def _configs(run: Path, arms: Sequence[str]) -> dict[str, Config]:
     config, _ = checkpoint.read_config(run)
-    names = changes.split(arms)
     try:
-        found = changes.arms(config, names)
-        for part in (part for name in names for part in name.split("+")):
-            field, _ = changes.parse(part)
+        found = changes.arms(config, changes.split(arms))
+        for field in (field for one in found.values() for field in changes.between(config, one)):
             if field not in FIELDS:
                 raise ConfigError(
                     f"an evaluation reads {', '.join(FIELDS)}; {field} needs another training."

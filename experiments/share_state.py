@@ -5,17 +5,16 @@ for it. A share is a process's own business, so its arrays are in plain files; o
 no code. Finished runs are saved by `structlat_jax.checkpoint`.
 """
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from structlat_jax.array_files import named
+from structlat_jax.array_files import named, read_npz
 from structlat_jax.checkpoint import Checkpoints
 from structlat_jax.networks import AgentParams
-from structlat_jax.run_folder import CheckpointError, reason
+from structlat_jax.run_folder import CheckpointError
 
 
 class PlainFiles:
@@ -36,15 +35,10 @@ class PlainFiles:
           CheckpointError: if it cannot be read, or holds arrays of other names.
         """
         path, names = folder / f"{name}.npz", list(named(like))
-        try:
-            with path.open("rb") as file:  # which np.load would leave open if it fails
-                found = np.load(file, allow_pickle=False)
-                if set(found.files) != set(names):
-                    raise ValueError("it has other arrays than the configuration asks for")
-                leaves = [found[one] for one in names]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise CheckpointError(f"{path} cannot be read: {reason(error)}.") from None
-        return jax.tree.unflatten(jax.tree.structure(like), leaves)
+        found = read_npz(path)
+        if set(found) != set(names):
+            raise CheckpointError(f"{path} has other arrays than the configuration asks for.")
+        return jax.tree.unflatten(jax.tree.structure(like), [found[one] for one in names])
 
 
 class ShareState(Checkpoints):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from structlat_jax.array_files import read_npz
 from structlat_jax.checkpoint import CONFIG_FILE, CheckpointError, read_config
 from structlat_jax.config import Config
 from structlat_jax.report.results import RESULTS_SCHEMA
@@ -108,7 +109,7 @@ def read_run(path: Path) -> RunFiles:
             f"{path} is not a finished run: it has no {missing[0]} "
             f"(--resume --out {path} finishes it)."
         )
-    arrays = _read_arrays(path / ADAPTATION_FILE)
+    arrays = read_npz(path / ADAPTATION_FILE)
     _check_arrays(path / ADAPTATION_FILE, config, arrays)
     return RunFiles(
         path,
@@ -182,18 +183,6 @@ def _read_results(path: Path) -> dict[str, Any]:
     if not isinstance(results, dict) or results.get("schema_version") != RESULTS_SCHEMA:
         raise CheckpointError(f"{path} does not have schema_version {RESULTS_SCHEMA}.")
     return results
-
-
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with path.open("rb") as file:  # which np.load would leave open if it fails
-            found = np.load(file, allow_pickle=False)
-            if not isinstance(found, np.lib.npyio.NpzFile):
-                raise ValueError("it holds one array without a name")
-            return {name: found[name] for name in found.files}
-    except Exception as error:  # a damaged byte may lead zipfile, zlib and numpy to any of theirs
-        why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise CheckpointError(f"{path} cannot be read: {why}.") from None
 
 
 def _check_arrays(path: Path, config: Config, arrays: dict[str, np.ndarray]) -> None:

@@ -124,3 +124,11 @@ def test_agents_without_a_world_model_have_no_hypotheses(finished, tmp_path, run
     (copy / "config.json").write_text(json.dumps(config))
     done = run_here(copy, "--arms", "inference=hypotheses")
     assert "no world model" in assert_refused(done)
+
+
+def test_a_file_that_cannot_be_is_refused(finished, tmp_path, run_here):
+    file = tmp_path / "file"
+    file.write_text("")
+    for out, said in ((tmp_path, "must be a file"), (file / "x.json", "must be a folder")):
+        assert said in assert_refused(run_here(finished[0], "--out", out))
+    assert file.read_text() == ""
