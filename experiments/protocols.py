@@ -34,6 +34,7 @@ FIELDS = (
     "evidence_weight",
     "eval_episodes",
     "eval_prior_episodes",
+    "eval_draws",
     "eval_repeats",
 )
 """What an arm may change: no loss of training reads any of it."""

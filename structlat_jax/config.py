@@ -78,6 +78,9 @@ class Structure:
     world_updates: int = _field(60, "updates of the world model per meta-step", low=1)
     eval_episodes: int = _field(20, "episodes per task in evaluation", low=2)
     eval_prior_episodes: int = _field(5, "of those, with z from the prior", low=1)
+    eval_draws: int = _field(
+        1, "latents per episode, each for its share of the steps (compiled one by one)", 1, 10
+    )
     eval_repeats: int = _field(4, "repeats of the evaluation per task", low=1)
 
 

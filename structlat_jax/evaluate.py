@@ -1,11 +1,13 @@
 """The adaptation protocol: what a trained agent does on tasks that it must find out about.
 
-Per task and repeat: E episodes with one z each and a deterministic policy. The first ones draw z
-from the prior; the others from the posterior given all that this evaluation has seen so far. The
-replay is not an argument, so it cannot be read, and only the task's own reward is used.
+Per task and repeat: E episodes with a deterministic policy and one z each, or several (eval_draws),
+each for its share of the steps. The first episodes draw z from the prior; the others from the
+posterior given all that this evaluation has seen so far. The replay is not an argument, so it
+cannot be read, and only the task's own reward is used.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +27,7 @@ class Adaptation(NamedTuple):
       amortised: The same where z comes from the encoder's posterior, as in the paper, whatever
         the configured inference is; its own episodes, ``[T, R, E]``.
       path: Observations from reset to the end, ``[T, R, E, H + 1, obs_dim]``.
-      z: The latent of each episode, ``[T, R, E, D]``.
+      z: The latent of each episode, the first of them if there are several, ``[T, R, E, D]``.
       belief: Posterior mean of z given what was seen *before* the episode (the prior's mean for
         the first), ``[T, R, E, D]``.
       kl: KL to the prior of the encoder's posterior given the same, in nats,
@@ -70,21 +72,22 @@ def _amortised(setup: Setup, hyper: Hyper, params: AgentParams, task: Task, key:
     s, space = setup.config.structure, setup.space
     names = ("prior", "noise", "reset", "kl")
     keys = dict(zip(names, jax.random.split(key, len(names)), strict=True))
+    shape = (s.eval_episodes, s.eval_draws)
 
-    def one_episode(total, inputs):
-        index, prior_z, noise, reset_key = inputs
-        z = space.transform(space.posterior(total), noise, hard=True)
-        z = jnp.where(index < s.eval_prior_episodes, prior_z, z)
-        seen = _episode(setup, params, task, z, reset_key)
-        return total + _evidence(setup, hyper, params, seen), (seen, z, total)
+    def choose(total, by_prior, obs, left, draws):
+        del obs, left
+        prior_z, noise = draws
+        return jnp.where(
+            by_prior, prior_z, space.transform(space.posterior(total), noise, hard=True)
+        )
 
-    inputs = (
-        jnp.arange(s.eval_episodes),
-        space.sample_prior(keys["prior"], (s.eval_episodes,)),
-        space.noise(keys["noise"], (s.eval_episodes,)),
-        jax.random.split(keys["reset"], s.eval_episodes),
-    )
-    _, (seen, z, totals) = jax.lax.scan(one_episode, jnp.zeros(space.stat_dim), inputs)
+    def learn(total, seen):
+        return total + _evidence(setup, hyper, params, seen)
+
+    draws = (space.sample_prior(keys["prior"], shape), space.noise(keys["noise"], shape))
+    protocol = _Protocol(choose, learn, lambda total: total)
+    start = jnp.zeros(space.stat_dim)
+    seen, z, totals = _episodes(setup, params, task, keys["reset"], protocol, start, draws)
     posterior = space.posterior(totals)
     return _record(seen, z, space.mean(posterior), space.kl(posterior, keys["kl"]))
 
@@ -102,39 +105,92 @@ def _by_hypotheses(
         *(networks, space, params, start, setup.env.horizon, s.hypotheses, keys["hypotheses"])
     )
 
-    def one_episode(carry, inputs):
-        belief, total = carry
-        index, position, reset_key, choice_key = inputs
-        by_prior = index < s.eval_prior_episodes
+    def choose(carry, by_prior, obs, left, draws):
+        belief, (position, choice_key) = carry[0], draws
         z = hypotheses.at(hypotheses.prior_where(belief, by_prior), position)
         if s.choice == "greedy":
-            horizon = setup.env.horizon
-            best = hypotheses.greedy(networks, params, belief, start, horizon, choice_key)
+            best = hypotheses.greedy(networks, params, belief, obs, left, choice_key)
             z = jnp.where(by_prior, z, best)
-        seen = _episode(setup, params, task, z, reset_key)
-        after = hypotheses.update(networks, params, belief, seen, hyper.evidence_weight)
-        total_after = total + _evidence(setup, hyper, params, seen)
-        return (after, total_after), (seen, z, hypotheses.mean(belief), total)
+        return z
 
-    inputs = (
-        jnp.arange(s.eval_episodes),
-        hypotheses.positions(keys["positions"], s.eval_episodes, s.eval_prior_episodes),
-        jax.random.split(keys["reset"], s.eval_episodes),
-        jax.random.split(keys["choice"], s.eval_episodes),
+    def learn(carry, seen):
+        belief, total = carry
+        after = hypotheses.update(networks, params, belief, seen, hyper.evidence_weight)
+        return after, total + _evidence(setup, hyper, params, seen)
+
+    draws = (
+        hypotheses.positions(
+            keys["positions"], s.eval_episodes, s.eval_prior_episodes, s.eval_draws
+        ),
+        jax.random.split(keys["choice"], (s.eval_episodes, s.eval_draws)),
     )
+    protocol = _Protocol(choose, learn, lambda carry: (hypotheses.mean(carry[0]), carry[1]))
     carry = (prior, jnp.zeros(space.stat_dim))
-    _, (seen, z, means, totals) = jax.lax.scan(one_episode, carry, inputs)
+    seen, z, (means, totals) = _episodes(setup, params, task, keys["reset"], protocol, carry, draws)
     return _record(seen, z, means, space.kl(space.posterior(totals), keys["kl"]))
 
 
-def _episode(setup: Setup, params: AgentParams, task: Task, z: Array, key: Key) -> Transition:
-    """One episode with the policy's mode, ``[H]``."""
+class _Protocol(NamedTuple):
+    """What `_episodes` asks of an inference; a belief is whatever it carries.
 
-    def act(obs, _):
-        return jnp.tanh(setup.networks.policy(params.policy, obs, z)[0])
+    Attributes:
+      choose: ``(belief, whether by the prior, obs, steps left, its draws)`` to z ``[D]``.
+      learn: ``(belief, transitions)`` to a belief.
+      say: A belief to what is to be recorded of it.
+    """
 
-    no_noise = jnp.zeros((setup.env.horizon, setup.env.action_dim))
-    return rollout.episode(setup.env, act, task, key, no_noise)
+    choose: Callable[[Any, Array, Array, int, Any], Array]
+    learn: Callable[[Any, Transition], Any]
+    say: Callable[[Any], Any]
+
+
+def _episodes(
+    setup: Setup,
+    params: AgentParams,
+    task: Task,
+    key: Key,
+    protocol: _Protocol,
+    belief: Any,
+    draws: Any,
+) -> tuple[Transition, Array, Any]:
+    """All episodes of an evaluation, with the policy's mode.
+
+    Args:
+      setup, params, task: As for `evaluate`.
+      key: For the resets.
+      protocol: The inference.
+      belief: Before the first episode.
+      draws: Random numbers for its choices, ``[E, eval_draws, ...]``.
+
+    Returns:
+      Transitions ``[E, H]``; of each episode its first z ``[E, D]``, and what `_Protocol.say` says
+      of the belief before it.
+    """
+    s, env = setup.config.structure, setup.env
+    ends = [env.horizon * (i + 1) // s.eval_draws for i in range(s.eval_draws)]
+
+    def act_on(z):
+        return lambda obs, _: jnp.tanh(setup.networks.policy(params.policy, obs, z)[0])
+
+    def one_episode(belief, inputs):
+        index, reset_key, draws = inputs
+        before, state, parts, first = belief, env.reset(reset_key, task), [], None
+        for part, (begin, end) in enumerate(zip([0, *ends], ends, strict=False)):
+            own = jax.tree.map(lambda x, part=part: x[part], draws)
+            by_prior = index < s.eval_prior_episodes
+            left = env.horizon - begin
+            z = protocol.choose(belief, by_prior, env.observe(state), left, own)
+            no_noise = jnp.zeros((end - begin, setup.env.action_dim))
+            state, seen = rollout.steps(env, act_on(z), task, state, no_noise)
+            belief = protocol.learn(belief, seen)
+            first = z if first is None else first
+            parts.append(seen)
+        seen = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
+        return belief, (seen, first, protocol.say(before))
+
+    resets = jax.random.split(key, s.eval_episodes)
+    inputs = (jnp.arange(s.eval_episodes), resets, draws)
+    return jax.lax.scan(one_episode, belief, inputs)[1]
 
 
 def _evidence(setup: Setup, hyper: Hyper, params: AgentParams, seen: Transition) -> Array:

@@ -134,20 +134,22 @@ def mean(hypotheses: Hypotheses) -> Array:
     return jax.nn.softmax(hypotheses.log_weights) @ hypotheses.z
 
 
-def positions(key: Key, episodes: int, strata: int) -> Array:
-    """Where each episode's hypothesis is taken: ``[episodes]`` in [0, 1), each uniform by itself.
+def positions(key: Key, episodes: int, strata: int, draws: int = 1) -> Array:
+    """Where each episode's hypotheses are taken: ``[episodes, draws]`` in [0, 1), each uniform by
+    itself.
 
-    Together they are a randomly shifted systematic sample (Cochran 1977, chapter 8): every run of
-    ``strata`` episodes visits each of that many equal shares of the weights once, in random order,
-    and each further run is shifted by the golden section of a share, into the gaps. Independent
-    draws would repeat themselves.
+    The first draws of the episodes are a randomly shifted systematic sample (Cochran 1977, chapter
+    8): every run of ``strata`` episodes visits each of that many equal shares of the weights once,
+    in random order, and each further run is shifted by the golden section of a share, into the
+    gaps. Independent draws would repeat themselves. Further draws of an episode divide its share.
     """
     key_shift, key_order = jax.random.split(key)
     runs = -(-episodes // strata)
     order = jnp.argsort(jax.random.uniform(key_order, (runs, strata)), axis=1)
     within = jnp.mod(_GOLDEN * jnp.arange(runs), 1.0)[:, None]
     shift = jax.random.uniform(key_shift)
-    return jnp.mod(shift + (order + within) / strata, 1.0).reshape(-1)[:episodes]
+    share = (order + within).reshape(-1, 1)[:episodes] + jnp.arange(draws) / draws
+    return jnp.mod(shift + share / strata, 1.0)
 
 
 def order_of(points: Array) -> Array:

@@ -1,6 +1,7 @@
 """One episode as a scan; the caller vmaps over tasks and episodes."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +25,17 @@ def episode(
     Returns:
       Transitions ``[H]``.
     """
+    return steps(env, act, task, env.reset(key, task), noise)[1]
+
+
+def steps(
+    env: Env, act: Callable[[Array, Array], Array], task: Task, state: Any, noise: Array
+) -> tuple[Any, Transition]:
+    """Some steps of an episode from one of its states; see `episode`.
+
+    Returns:
+      The state after them, and one transition per row of ``noise``.
+    """
 
     def advance(state, step_noise):
         obs = env.observe(state)
@@ -32,7 +44,7 @@ def episode(
         t = Transition(obs, action, out.reward, out.train_reward, out.obs, out.done)
         return out.state, t
 
-    return jax.lax.scan(advance, env.reset(key, task), noise)[1]
+    return jax.lax.scan(advance, state, noise)
 
 
 def random_headings(env: Env, key: Key, shape: tuple[int, ...]) -> Array:

@@ -237,3 +237,40 @@ def test_oracle_of_the_line_is_the_best_policy():
         out = line().step(position, jnp.array([action]), jnp.float32(1.0))
         position, total = out.state, total + float(out.reward)
     assert total == pytest.approx(ORACLE)
+
+
+def test_each_part_of_an_episode_knows_what_the_ones_before_have_seen():
+    """With a belief that counts transitions, and latents that say what they were chosen from."""
+    own = setup(eval_draws=3)  # of four steps: one, one and two
+
+    def choose(count, by_prior, obs, left, draw):
+        return jnp.stack([count, jnp.float32(by_prior), obs[0] + draw, jnp.float32(left)])
+
+    def learn(count, seen):
+        return count + seen.reward.shape[0]
+
+    protocol = module._Protocol(choose, learn, lambda count: -count)
+    params = network_params()
+    draws = jnp.arange(EPISODES * 3.0).reshape(EPISODES, 3)
+    key = jax.random.key(0)
+    with quick_compile():
+        seen, z, said = module._episodes(
+            own, params, jnp.float32(1.0), key, protocol, jnp.float32(0.0), draws
+        )
+    np.testing.assert_array_equal(said, -4.0 * np.arange(EPISODES))
+    for episode in range(EPISODES):
+        obs = np.asarray(seen.obs)[episode, :, 0]
+        np.testing.assert_allclose(obs[1:], np.asarray(seen.next_obs)[episode, :-1, 0])
+        for part, begin, end in ((0, 0, 1), (1, 1, 2), (2, 2, 4)):
+            latent = jnp.array(
+                [
+                    4.0 * episode + begin,
+                    episode < PRIOR,
+                    obs[begin] + draws[episode, part],
+                    4 - begin,
+                ]
+            )
+            if part == 0:
+                np.testing.assert_allclose(z[episode], latent, atol=1e-6)
+            mean, _ = own.networks.policy(params.policy, seen.obs[episode, begin:end], latent)
+            np.testing.assert_allclose(seen.action[episode, begin:end], jnp.tanh(mean), atol=1e-4)

@@ -180,3 +180,19 @@ def test_each_z_is_a_hypothesis_and_prior_episodes_share_them_out(by_hand):
     np.testing.assert_array_equal(same.sum(axis=-1), 1)
     row = same.argmax(axis=-1)[..., :PRIOR]  # one of the first two, one of the last two
     np.testing.assert_array_equal(np.sort(row // 2, axis=-1), np.broadcast_to([0, 1], row.shape))
+
+
+def test_several_latents_share_an_episode_out():
+    own = informed(setup(eval_draws=2, eval_prior_episodes=1))
+    with quick_compile():
+        run = jax.jit(lambda p: module.evaluate(own, config().hyper, p, TASKS, KEY))
+        found = run(network_params())
+    steps = np.diff(np.asarray(found.path)[..., 0], axis=-1)
+    first, second = steps[..., : HORIZON // 2], steps[..., HORIZON // 2 :]
+    for half in (first, second):  # one latent for each
+        np.testing.assert_allclose(half, half[..., :1] * np.ones(HORIZON // 2), atol=1e-4)
+    expected = 0.5 * np.tanh(np.asarray(found.z)[..., -1])
+    np.testing.assert_allclose(first[..., 0], expected, atol=1e-4)
+    turned = np.sign(first[:, :, 0, 0]) != np.sign(second[:, :, 0, 0])
+    assert turned.mean() > 0.7  # each half has a share of the prior
+    assert np.mean(np.sign(second[:, :, 1:, 0]) == SIDES) > 0.9

@@ -157,8 +157,9 @@ def test_the_prior_has_equal_weights():
 @given(st.integers(0, 2**31 - 1), st.integers(1, 40), st.integers(1, 9))
 def test_each_run_of_episodes_visits_every_share_once(seed, episodes, strata):
     found = hypotheses.positions(jax.random.key(seed), episodes, strata)
-    assert found.shape == (episodes,)
+    assert found.shape == (episodes, 1)
     assert np.all((found >= 0) & (found < 1))
+    found = found[:, 0]
     for start in range(0, episodes - strata + 1, strata):
         run = np.sort(np.asarray(found[start : start + strata], np.float64))
         gaps = np.diff(np.append(run, run[0] + 1.0))
@@ -168,14 +169,20 @@ def test_each_run_of_episodes_visits_every_share_once(seed, episodes, strata):
 def test_each_position_alone_is_uniform():
     keys = jax.random.split(jax.random.key(7), 4000)
     found = jax.vmap(lambda k: hypotheses.positions(k, 7, 5))(keys)
-    shares = np.stack([np.histogram(column, 10, (0, 1))[0] for column in found.T]) / 4000
+    shares = np.stack([np.histogram(column, 10, (0, 1))[0] for column in found[..., 0].T]) / 4000
     np.testing.assert_allclose(shares, 0.1, atol=0.02)
 
 
 def test_later_runs_fall_into_the_gaps():
-    found = np.sort(hypotheses.positions(jax.random.key(8), 20, 5))
+    found = np.sort(hypotheses.positions(jax.random.key(8), 20, 5)[:, 0])
     gaps = np.diff(np.append(found, found[0] + 1.0))
     assert gaps.max() < 0.09  # 20 independent draws leave about 0.18
+
+
+def test_draws_of_an_episode_divide_its_share():
+    one, three = (hypotheses.positions(jax.random.key(8), 7, 5, draws) for draws in (1, 3))
+    np.testing.assert_allclose(np.mod(three - one, 1.0), [[0, 1 / 15, 2 / 15]] * 7, atol=1e-6)
+    assert np.all((three >= 0) & (three < 1))
 
 
 def test_neighbours_in_the_order_are_alike():
