@@ -93,3 +93,26 @@ def must_not_run():
 def test_a_process_that_ended_is_one_sentence(played):
     with pytest.raises(click.ClickException, match="ended early"):
         played(0, lambda: hosts.gather(b""), dead=True)
+
+
+@pytest.mark.parametrize("others", [None, jax.errors.JaxRuntimeError("UNAVAILABLE: task died")])
+def test_an_interrupted_process_waits_for_the_others(monkeypatch, others):
+    waited = []
+
+    def shutdown():
+        waited.append(True)
+        if others:
+            raise others
+
+    monkeypatch.setattr(jax.distributed, "shutdown", shutdown)
+    with pytest.raises(click.exceptions.Exit) as left, hosts.leaving_together():
+        raise click.exceptions.Exit(130)
+    assert (left.value.exit_code, waited) == (130, [True])
+
+
+def test_a_process_that_fails_or_ends_well_does_not_wait(monkeypatch):
+    monkeypatch.setattr(jax.distributed, "shutdown", lambda: pytest.fail("it waited"))
+    with hosts.leaving_together():
+        pass
+    with pytest.raises(click.UsageError), hosts.leaving_together():
+        raise click.UsageError("no")
