@@ -108,10 +108,14 @@ def _by_hypotheses(
     def choose(carry, by_prior, obs, left, draws):
         belief, (position, choice_key) = carry[0], draws
         z = hypotheses.at(hypotheses.prior_where(belief, by_prior), position)
-        if s.choice == "greedy":
-            best = hypotheses.greedy(networks, params, belief, obs, left, choice_key)
-            z = jnp.where(by_prior, z, best)
-        return z
+        if s.choice == "thompson":
+            return z
+        # The condition is the same for all tasks and seeds, so that only one branch runs.
+        return jax.lax.cond(
+            by_prior,
+            lambda: z,
+            lambda: hypotheses.greedy(networks, params, belief, obs, left, choice_key),
+        )
 
     def learn(carry, seen):
         belief, total = carry

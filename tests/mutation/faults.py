@@ -208,7 +208,7 @@ EVALUATION = {
             "by_prior = index < s.eval_prior_episodes",
             "by_prior = index <= s.eval_prior_episodes",
         ),
-        ("jnp.where(by_prior, z, best)", "jnp.where(by_prior, best, z)"),
+        ("cond(\n            by_prior,", "cond(\n            ~by_prior,"),
         (
             "hypotheses.update(networks, params, belief",
             "hypotheses.update(networks, params, prior",
