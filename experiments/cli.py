@@ -151,11 +151,7 @@ def require_writable(out: Path) -> None:
     Raises:
       click.UsageError: if they cannot; nothing was changed.
     """
-    try:
-        is_file = out.exists() and not out.is_dir()
-    except OSError as error:
-        raise click.UsageError(f"--out cannot be {str(out)!r}: {error.strerror}.") from None
-    if is_file:
+    if _looked_at(out, lambda path: path.exists() and not path.is_dir()):
         raise click.UsageError(f"--out must be a folder, but {out} is a file.")
     folder = next(folder for folder in (out, *out.parents) if folder.exists())
     try:
@@ -174,9 +170,16 @@ def require_writable(out: Path) -> None:
 
 def require_writable_file(out: Path) -> None:
     """The same for a file, which may be replaced; its folder need not exist."""
-    if out.is_dir():
+    if _looked_at(out, Path.is_dir):
         raise click.UsageError(f"--out must be a file, but {out} is a folder.")
     require_writable(out.parent)
+
+
+def _looked_at(out: Path, look: Callable[[Path], bool]) -> bool:
+    try:
+        return look(out)
+    except OSError as error:  # for instance a name that is too long
+        raise click.UsageError(f"--out cannot be {str(out)!r}: {error.strerror}.") from None
 
 
 def write_json(out: Path, found: Any) -> None:

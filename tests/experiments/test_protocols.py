@@ -129,6 +129,10 @@ def test_agents_without_a_world_model_have_no_hypotheses(finished, tmp_path, run
 def test_a_file_that_cannot_be_is_refused(finished, tmp_path, run_here):
     file = tmp_path / "file"
     file.write_text("")
-    for out, said in ((tmp_path, "must be a file"), (file / "x.json", "must be a folder")):
+    for out, said in (
+        (tmp_path, "must be a file"),
+        (file / "x.json", "must be a folder"),
+        (tmp_path / ("x" * 300), "too long"),
+    ):
         assert said in assert_refused(run_here(finished[0], "--out", out))
     assert file.read_text() == ""
