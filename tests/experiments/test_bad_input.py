@@ -92,7 +92,7 @@ VALUES = [
     ("--lr-end 1.5", "--lr-end"),
     ("--lr-decay-start -1", "--lr-decay-start"),
     ("--lr-decay-end 7999", "--lr-decay-end must be at least --lr-decay-start (8000), not 7999"),
-    ("--lr-decay-start 30001", "--lr-decay-end must be at least --lr-decay-start (25001)"),
+    ("--lr-decay-start 30001", "--lr-decay-end must be at least --lr-decay-start (30001)"),
     ("--meta-batch 31 --train-tasks 30", "--meta-batch"),
     ("--eval-episodes 5 --eval-prior-episodes 5", "--eval-prior-episodes"),
     ("--context-episodes 2 --context-episodes-min 3", "--context-episodes-min"),
