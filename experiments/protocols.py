@@ -1,6 +1,6 @@
 """Trained agents under other protocols: the evaluation again, and nothing trained.
 
-python -m experiments.protocols runs/first --arms 'choice=thompson;eval_prior_episodes=1'
+python -m experiments.protocols runs/first --arms 'eval_draws=2;eval_prior_episodes=1'
 
 An arm changes what the evaluation alone reads. All arms have the run's agents, test tasks and keys,
 so that they are compared seed by seed, and the first, the unchanged one, gives the run's own
@@ -39,7 +39,7 @@ FIELDS = (
 )
 """What an arm may change: no loss of training reads any of it."""
 
-DEFAULT_ARMS = ("choice=thompson", "inference=amortised", "hypotheses=128", "eval_prior_episodes=1")
+DEFAULT_ARMS = ("choice=thompson", "inference=amortised", "eval_prior_episodes=1", "eval_draws=2")
 FEW = 5
 """Episodes of `found_early` and, one later, of `few_shot_return`."""
 
