@@ -6,7 +6,6 @@ numbers stopped being finite. 130 is an interruption; it can be resumed.
 """
 
 import dataclasses
-import json
 import os
 import stat
 import sys
@@ -20,7 +19,7 @@ import jax
 
 from structlat_jax import config as configuration
 from structlat_jax import run_folder
-from structlat_jax.checkpoint import CONFIG_FILE, CheckpointError, write_whole
+from structlat_jax.checkpoint import CONFIG_FILE, CheckpointError
 from structlat_jax.config import PRESETS, Config, ConfigError
 from structlat_jax.latents import LatentOptions
 
@@ -180,12 +179,6 @@ def _looked_at(out: Path, look: Callable[[Path], bool]) -> bool:
         return look(out)
     except OSError as error:  # for instance a name that is too long
         raise click.UsageError(f"--out cannot be {str(out)!r}: {error.strerror}.") from None
-
-
-def write_json(out: Path, found: Any) -> None:
-    """Writes a JSON file, and its folder if need be."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(out, json.dumps(found, indent=2) + "\n")
 
 
 def main(command: click.Command) -> None:

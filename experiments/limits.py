@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments import cli
+from structlat_jax import checkpoint
 from structlat_jax.config import Structure
 from structlat_jax.envs import Env, point_robot
 from structlat_jax.types import Array, Task
@@ -66,7 +67,8 @@ def command(goals: int, seed: int, out: Path | None) -> int:
     }
     _show(found)
     if out is not None:
-        cli.write_json(out, found)
+        cli.make_folder(out.parent)
+        checkpoint.write_json(out, found)
     return 0
 
 

@@ -67,7 +67,8 @@ def command(run: Path, arms: Sequence[str], out: Path | None) -> int:
         found = {"latent": files.latent, "seeds": files.seeds}
         found |= {name: files.results[name] for name in ("first_seed", "updates")}
         found |= {"jax_version": jax.__version__, "rows": rows}
-        cli.write_json(out, found)
+        cli.make_folder(out.parent)
+        checkpoint.write_json(out, found)
     return 0
 
 

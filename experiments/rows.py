@@ -1,6 +1,5 @@
 """Several runs side by side, the rows of a table: trained in turn, resumable, then compared."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -72,8 +71,7 @@ def report(built: dict[str, Any], out: Path, console: Console) -> int:
       The exit code: `cli.EXIT_FAILED` if a seed is not finite, which is said too.
     """
     checkpoint.write_whole(out / "table.md", table_text.markdown(built))
-    text = json.dumps(built, indent=2, allow_nan=False) + "\n"
-    checkpoint.write_whole(out / "table.json", text)
+    checkpoint.write_json(out / "table.json", built)
     console.print(table_text.terminal(built))
     console.print(f"everything is in {out}", highlight=False)
     failed = {row["latent"]: row["not_finite_seeds"] for row in built["rows"]}

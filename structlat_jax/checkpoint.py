@@ -30,6 +30,7 @@ from structlat_jax.run_folder import (
     remove,
     tidy,
     write_config,
+    write_json,
     write_whole,
 )
 from structlat_jax.setup import make_setup
@@ -42,6 +43,7 @@ __all__ = [
     "load_params",
     "read_config",
     "write_config",
+    "write_json",
     "write_whole",
 ]
 

@@ -6,6 +6,7 @@ posterior given all that this evaluation has seen so far. The replay is not an a
 cannot be read, and only the task's own reward is used.
 """
 
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -171,26 +172,26 @@ def _episodes(
       of the belief before it.
     """
     s, env = setup.config.structure, setup.env
-    ends = [env.horizon * (i + 1) // s.eval_draws for i in range(s.eval_draws)]
+    bounds = [env.horizon * i // s.eval_draws for i in range(s.eval_draws + 1)]
 
     def act_on(z):
         return lambda obs, _: jnp.tanh(setup.networks.policy(params.policy, obs, z)[0])
 
     def one_episode(belief, inputs):
         index, reset_key, draws = inputs
-        before, state, parts, first = belief, env.reset(reset_key, task), [], None
-        for part, (begin, end) in enumerate(zip([0, *ends], ends, strict=False)):
+        by_prior = index < s.eval_prior_episodes
+        before, state, latents, parts = belief, env.reset(reset_key, task), [], []
+        for part, (begin, end) in enumerate(itertools.pairwise(bounds)):
             own = jax.tree.map(lambda x, part=part: x[part], draws)
-            by_prior = index < s.eval_prior_episodes
             left = env.horizon - begin
             z = protocol.choose(belief, by_prior, env.observe(state), left, own)
-            no_noise = jnp.zeros((end - begin, setup.env.action_dim))
+            no_noise = jnp.zeros((end - begin, env.action_dim))
             state, seen = rollout.steps(env, act_on(z), task, state, no_noise)
             belief = protocol.learn(belief, seen)
-            first = z if first is None else first
+            latents.append(z)
             parts.append(seen)
         seen = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
-        return belief, (seen, first, protocol.say(before))
+        return belief, (seen, latents[0], protocol.say(before))
 
     resets = jax.random.split(key, s.eval_episodes)
     inputs = (jnp.arange(s.eval_episodes), resets, draws)

@@ -54,6 +54,11 @@ def write_whole(path: Path, text: str) -> None:
     write_in_one_piece(path, lambda file: file.write(text.encode()))
 
 
+def write_json(path: Path, data: Any) -> None:
+    """`write_in_one_piece` of a JSON object, whose numbers must be finite."""
+    write_whole(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
+
+
 def reason(error: Exception) -> str:
     """Why something failed, in a few words without line breaks or a full stop."""
     if isinstance(error, OSError) and error.strerror:
@@ -68,7 +73,7 @@ def reason(error: Exception) -> str:
 def write_config(run: Path, config: Config, name: str = CONFIG_FILE, **extra: Any) -> None:
     """Writes ``config.json``: the configuration and whatever else identifies the run."""
     data = {"schema_version": SCHEMA_VERSION, **extra, **config.to_dict()}
-    write_whole(run / name, json.dumps(data, indent=2) + "\n")
+    write_json(run / name, data)
 
 
 def read_config(run: Path, name: str = CONFIG_FILE) -> tuple[Config, dict[str, Any]]:

@@ -2,14 +2,13 @@
 
 import csv
 import io
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from structlat_jax.report.statistics import student_interval
-from structlat_jax.run_folder import write_in_one_piece, write_whole
+from structlat_jax.run_folder import write_in_one_piece, write_json, write_whole
 
 RESULTS_SCHEMA = 1
 ADAPTATION_AXES = ("seed", "task", "repeat", "episode")
@@ -105,8 +104,7 @@ def summarise(
 
 def write_results(path: Path, results: dict[str, Any]) -> None:
     """Writes ``results.json``, in one piece."""
-    text = json.dumps({"schema_version": RESULTS_SCHEMA, **results}, indent=2, allow_nan=False)
-    write_whole(path, text + "\n")
+    write_json(path, {"schema_version": RESULTS_SCHEMA, **results})
 
 
 def write_adaptation(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -207,7 +207,7 @@ EVALUATION = {
         ("return after, total + _evidence", "return after, total - _evidence"),
         ("protocol.say(before)", "protocol.say(belief)"),
         ("left = env.horizon - begin", "left = env.horizon"),
-        ("first = z if first is None else first", "first = z"),
+        ("(seen, latents[0]", "(seen, latents[-1]"),
         (
             "by_prior, env.observe(state), left",
             "by_prior, env.observe(env.reset(reset_key, task)), left",
