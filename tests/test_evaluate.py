@@ -243,7 +243,10 @@ def test_each_part_of_an_episode_knows_what_the_ones_before_have_seen():
     """With a belief that counts transitions, and latents that say what they were chosen from."""
     own = setup(eval_draws=3)  # of four steps: one, one and two
 
+    lefts = []  # whole numbers, known when the loop is traced
+
     def choose(count, by_prior, obs, left, draw):
+        lefts.append(left)
         return jnp.stack([count, jnp.float32(by_prior), obs[0] + draw, jnp.float32(left)])
 
     def learn(count, seen):
@@ -257,6 +260,7 @@ def test_each_part_of_an_episode_knows_what_the_ones_before_have_seen():
         seen, z, said = module._episodes(
             own, params, jnp.float32(1.0), key, protocol, jnp.float32(0.0), draws
         )
+    assert lefts[:3] == [4, 3, 2]
     np.testing.assert_array_equal(said, -4.0 * np.arange(EPISODES))
     for episode in range(EPISODES):
         obs = np.asarray(seen.obs)[episode, :, 0]
