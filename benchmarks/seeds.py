@@ -1,7 +1,8 @@
 """Seed-updates per second as seeds grow: on one device and on all, in a loop and vmapped.
 
 On a CPU also: two processes under jax.distributed, one pinned to each of two cores, against one on
-one core.
+one core. On an accelerator seeds are vmapped only, since a loop takes as often as long as there
+are seeds; PyTorch, one seed, stands beside them where it is installed.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ import jax
 from rich.console import Console
 
 from benchmarks import harness
+from benchmarks.step_throughput import has_torch
 from benchmarks.training import Run
 from experiments.platform import cores
 from structlat_jax.config import PRESETS, Config
@@ -24,23 +26,30 @@ from structlat_jax.config import PRESETS, Config
 
 @click.command(help=__doc__)
 @click.option("--preset", type=click.Choice(list(PRESETS)), default="cpu", show_default=True)
-@click.option("--most", type=click.IntRange(1), default=8, show_default=True, help="Seeds.")
+@click.option("--seeds", "counts", type=click.IntRange(1), multiple=True, default=(1, 2, 4, 8),
+              show_default=True, help="May be given several times.")  # fmt: skip
 @click.option("--updates", type=click.IntRange(1),
               help="Updates of a meta-step, instead of the preset's own.")  # fmt: skip
 @harness.options(repeats=5)
-def command(preset, most: int, updates, repeats: int, quick: bool, out: Path | None) -> None:
+def command(preset, counts, updates, repeats: int, quick: bool, out: Path | None) -> None:
     """See the module's docstring."""
     harness.use_all_cores()
     updates = updates or PRESETS[preset].structure.updates_per_step
     config = PRESETS[preset].replace(updates_per_step=updates)
     if quick:
-        config, most, repeats = harness.quick_config(config), 2, 2
+        config, counts, repeats = harness.quick_config(config), (1, 2), 2
     rows = []
-    for seeds in (2**i for i in range(most.bit_length())):
+    for seeds in counts:
         rows += _rows(config, seeds, repeats)
-    if jax.devices()[0].platform == "cpu":
+    if _on_cpu():
         rows += _processes(preset, updates, repeats, quick)
+    elif has_torch():
+        rows.append(_torch_row(config, 3 if quick else 50, repeats))
     harness.report("seeds", out, rows)
+
+
+def _on_cpu() -> bool:
+    return jax.devices()[0].platform == "cpu"
 
 
 def _rows(config: Config, seeds: int, repeats: int) -> list[dict[str, Any]]:
@@ -48,11 +57,13 @@ def _rows(config: Config, seeds: int, repeats: int) -> list[dict[str, Any]]:
     layouts = {"one device": devices[:1]}
     if min(len(devices), seeds) > 1:
         layouts["all devices"] = devices
+    mappings = ("loop", "vmap") if _on_cpu() else ("vmap",)
+    if seeds == 1:  # the same program either way
+        mappings = mappings[:1]
     runs = {
         (place, mapping): Run(config, seeds, where, mapping)
         for place, where in layouts.items()
-        for mapping in ("loop", "vmap")
-        if seeds > 1 or mapping == "loop"  # a single seed is the same program either way
+        for mapping in mappings
     }
     found = harness.interleaved({key: run.step for key, run in runs.items()}, repeats)
     return [
@@ -61,13 +72,23 @@ def _rows(config: Config, seeds: int, repeats: int) -> list[dict[str, Any]]:
     ]
 
 
+def _torch_row(config: Config, count: int, repeats: int) -> dict[str, Any]:
+    from benchmarks.torch_pearl.training import updates_per_second
+
+    rates = updates_per_second(config, count, repeats)
+    return {"seeds": 1, "where": "PyTorch, eager: updates alone", "mapping": "", **_named(rates)}
+
+
+def _named(rates: dict[str, float]) -> dict[str, float]:
+    return {f"seed-updates/s {name}": value for name, value in rates.items()}
+
+
 def _row(seeds, place, mapping, rates, compile_seconds, size) -> dict[str, Any]:
-    rates = {f"seed-updates/s {name}": value for name, value in harness.summary(rates).items()}
     return {
         "seeds": seeds,
         "where": place,
         "mapping": mapping,
-        **rates,
+        **_named(harness.summary(rates)),
         "compile_seconds": compile_seconds,
         "MiB per device": size / 2**20,
     }

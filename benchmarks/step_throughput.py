@@ -108,6 +108,7 @@ def _torch(run: Run, state: Any, updates: int) -> Callable[[], None]:
     from benchmarks.torch_pearl import convert
     from benchmarks.torch_pearl.agent import Agent
 
+    convert.use_device()
     agent = Agent(run.setup)
     convert.load(agent, state.params)
     replay = convert.replay(run.setup, state)

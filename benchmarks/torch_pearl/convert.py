@@ -15,9 +15,15 @@ from structlat_jax.setup import Setup
 from structlat_jax.train_state import TrainState
 
 
+def use_device() -> None:
+    """Has new tensors go where our arrays are: to the GPU if both libraries have one."""
+    shared = jax.default_backend() == "gpu" and torch.cuda.is_available()
+    torch.set_default_device("cuda" if shared else "cpu")
+
+
 def tensor(x: Any) -> torch.Tensor:
-    """A copy of an array."""
-    return torch.from_numpy(np.array(x))
+    """A copy of an array, on the default device."""
+    return torch.from_numpy(np.array(x)).to(torch.get_default_device())
 
 
 def load(agent: Agent, params: AgentParams) -> None:
@@ -48,7 +54,7 @@ def leaves(params: Any) -> list[np.ndarray]:
 
 def parameters(network: nn.Module) -> list[np.ndarray]:
     """The baseline's parameters, to be compared with `leaves`."""
-    return [p.detach().numpy() for p in network.parameters()]
+    return [p.detach().cpu().numpy() for p in network.parameters()]
 
 
 def batch(ours: sac.Batch) -> Batch:

@@ -33,6 +33,7 @@ class Training:
         self._hyper = jax.tree.map(jnp.float32, config.hyper)
         key_train, self._key_evaluate = sweep.root_keys(jnp.uint32(seed))
         self._state = jax.jit(lambda key: init(self.setup, key))(key_train)
+        convert.use_device()
         self._agent = Agent(self.setup)
         convert.load(self._agent, self._state.params)
         self._collect = jax.jit(self._collected)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import digamma, gammaln, log_softmax, softmax
 
-from structlat_jax.latents import latent_space
+from structlat_jax.latents import latent_space, natural
 
 N = 6
 
@@ -69,6 +69,16 @@ def test_prior_factor_is_one_more_factor(spec, factor):
         np.testing.assert_allclose(x, y, rtol=1e-5)
     nothing = with_prior.posterior(jnp.zeros(without.stat_dim))
     np.testing.assert_allclose(kl_of(with_prior, nothing), 0.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("prior_factor", [True, False])
+def test_what_nothing_was_seen_of_keeps_the_moments_of_the_prior(prior_factor):
+    total = jnp.array([0.0, 4.0, 0.0, 2.0])  # two precisions, then those times the means
+    mean, variance, empty = natural.moments_from_total(total, 3.0, prior_factor)
+    seen = 4.0 + prior_factor / 3.0
+    np.testing.assert_allclose(variance, [3.0, 1.0 / seen], rtol=1e-6)
+    np.testing.assert_allclose(mean, [0.0, 2.0 / seen], rtol=1e-6)
+    assert not empty
 
 
 def test_gaussian_kl_is_the_closed_form():
@@ -142,6 +152,15 @@ def test_categorical_draws_are_one_hot_when_acting_and_relaxed_in_training():
     np.testing.assert_allclose(soft.sum(-1), 1.0, rtol=1e-5)
     assert np.mean((soft > 0.01) & (soft < 0.99)) > 0.1
     np.testing.assert_array_equal(hard.argmax(-1), soft.argmax(-1))  # the same noise decides
+
+
+@pytest.mark.parametrize("temperature", [0.25, 4.0])
+def test_relaxed_draws_are_softmaxes_at_the_temperature(temperature):
+    space = latent_space("cat:1x3", temperature=temperature)
+    q = space.posterior(jnp.log(jnp.array([0.5, 0.3, 0.2])))
+    gumbel = jnp.array([0.1, -0.4, 1.2])
+    expected = softmax((np.log([0.5, 0.3, 0.2]) + np.asarray(gumbel)) / temperature)
+    np.testing.assert_allclose(space.transform(q, gumbel), expected, rtol=1e-5)
 
 
 def test_categorical_draws_have_the_posterior_frequencies():

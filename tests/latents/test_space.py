@@ -215,6 +215,14 @@ def test_draws_carry_gradients_to_every_block(spec):
         assert all(np.max(np.abs(half)) > 1e-7 for half in halves)
 
 
+@pytest.mark.parametrize("what", ["noise", "sample_prior"])
+def test_two_equal_blocks_are_drawn_independently(what):
+    for spec in ("gau:3,gau:3", "cat:8x3,cat:8x3", "dir:2x3,dir:2x3"):
+        drawn = getattr(latent_space(spec), what)(jax.random.key(0), (5,))
+        first, second = jnp.split(drawn, 2, axis=-1)
+        assert not jnp.array_equal(first, second), spec
+
+
 def test_exact_kls_of_two_blocks_are_integrated_with_different_draws():
     space = latent_space("dir:1x4,dir:1x4", kl="exact", kl_samples=8)
     half = np.random.default_rng(0).normal(size=8).astype(np.float32)
