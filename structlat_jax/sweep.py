@@ -93,13 +93,17 @@ def make_programs(
         padded=padded,
         mesh=mesh,
         init=over_seeds(init_seed, mesh, share, mapping),
-        step=over_seeds(step_seed, mesh, share, mapping, donate_argnums=1),
+        step=over_seeds(step_seed, mesh, share, mapping, carried=1),
         evaluate=over_seeds(evaluate_seed, mesh, share, mapping),
     )
 
 
 def over_seeds(
-    fn: Callable[..., Any], mesh: Mesh, share: int, mapping: str | None = None, **options: Any
+    fn: Callable[..., Any],
+    mesh: Mesh,
+    share: int,
+    mapping: str | None = None,
+    carried: int | None = None,
 ) -> Callable[..., Any]:
     """Jits a function of one seed as one of all, whose arrays lead with ``[share * devices]``.
 
@@ -108,15 +112,20 @@ def over_seeds(
       mesh: The devices.
       share: Seeds of each device.
       mapping: As for `make_programs`.
-      **options: Of `jax.jit`.
+      carried: An argument that is handed back changed, as the first of two results: it is donated,
+        and a loop overwrites it seed by seed instead of filling a second one beside it.
     """
     on_cpu = mesh.devices.flat[0].platform == "cpu"
-    mapped = _mapper(share, mapping or ("loop" if on_cpu else "vmap"))(fn)
+    mapping = mapping or ("loop" if on_cpu else "vmap")
+    if mapping not in ("vmap", "loop"):
+        raise ValueError(f"mapping must be vmap or loop, not {mapping!r}.")
+    mapped = jax.vmap(fn) if mapping == "vmap" else _loop(fn, share, carried)
     spec = PartitionSpec(_AXIS)
     sharding = NamedSharding(mesh, spec)
     # Seeds never communicate, so there is nothing for the replication checker to check.
     local = jax.shard_map(mapped, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
-    return jax.jit(local, in_shardings=sharding, out_shardings=sharding, **options)
+    donated = () if carried is None else (carried,)
+    return jax.jit(local, in_shardings=sharding, out_shardings=sharding, donate_argnums=donated)
 
 
 def seed_numbers(programs: Programs, first: int | Array) -> Array:
@@ -135,8 +144,11 @@ def spread(programs: Programs, hyper: Hyper) -> Hyper:
 
 def trim(programs: Programs, tree: Any) -> Any:
     """The seeds that were asked for, without the padding, on the host."""
-    keep = slice(programs.seeds)
-    return jax.device_get(jax.tree.map(lambda x: x[keep], tree))
+    # Cut there, since a cut on the devices would be one more copy of the replay.
+    whole = jax.device_get(tree)
+    if programs.padded == programs.seeds:
+        return whole
+    return jax.tree.map(lambda x: x[: programs.seeds], whole)
 
 
 def pad(programs: Programs, tree: Any) -> Any:
@@ -181,20 +193,32 @@ def compile_programs(programs: Programs, hyper: Hyper) -> tuple[Programs, float]
     return ready, time.perf_counter() - start
 
 
-def _mapper(share: int, mapping: str) -> Callable[[Callable], Callable]:
-    """How a device goes over its share of the seeds."""
-    if mapping not in ("vmap", "loop"):
-        raise ValueError(f"mapping must be vmap or loop, not {mapping!r}.")
-    if mapping == "vmap":
-        return jax.vmap
-    if share > 1:
-        return lambda fn: lambda *args: jax.lax.map(lambda one: fn(*one), args)
+def _loop(fn: Callable[..., Any], share: int, carried: int | None) -> Callable[..., Any]:
+    """``fn`` over arrays ``[share, ...]``, one seed after the other."""
 
-    def only_one(fn):
-        def call(*args):
-            out = fn(*jax.tree.map(lambda x: x[0], args))
-            return jax.tree.map(lambda x: x[None], out)
+    def take(tree, i):
+        return jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, i, keepdims=False), tree)
 
-        return call
+    def put(tree, one, i):
+        return jax.tree.map(
+            lambda x, y: jax.lax.dynamic_update_index_in_dim(x, y, i, axis=0), tree, one
+        )
 
-    return only_one
+    def only_one(*args):
+        out = fn(*jax.tree.map(lambda x: x[0], args))
+        return jax.tree.map(lambda x: x[None], out)
+
+    def in_turn(*args):
+        return jax.lax.map(lambda one: fn(*one), args)
+
+    def in_place(*args):
+        def body(state, i):
+            now = (*args[:carried], state, *args[carried + 1 :])
+            one, other = fn(*take(now, i))
+            return put(state, one, i), other
+
+        return jax.lax.scan(body, args[carried], jnp.arange(share))
+
+    if share == 1:
+        return only_one
+    return in_turn if carried is None else in_place

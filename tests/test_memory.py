@@ -5,7 +5,7 @@ import gc
 import jax
 import psutil
 import pytest
-from tiny import go_on, programs
+from tiny import go_on, programs, setup
 
 from structlat_jax import sweep
 
@@ -38,6 +38,18 @@ def test_memory_is_flat_for_long():
     share = growth(300)
     print(f"{100 * share:+.2f} %")
     assert abs(share) < ALLOWED
+
+
+def test_a_loop_over_seeds_fills_no_second_state_beside_the_first():
+    def sizes(seeds):
+        made = sweep.make_programs(setup(), seeds, jax.devices()[:1], mapping="loop")
+        hyper = sweep.spread(made, setup().config.hyper)
+        state = jax.eval_shape(made.init, sweep.seed_numbers(made, 0))
+        memory = made.step.lower(hyper, state).compile().memory_analysis()
+        return memory.argument_size_in_bytes, memory.temp_size_in_bytes
+
+    (state, scratch), (larger_state, larger_scratch) = sizes(2), sizes(10)
+    assert larger_scratch - scratch < 0.5 * (larger_state - state)
 
 
 def test_live_arrays_do_not_add_up():
