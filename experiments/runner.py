@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import failures
+from experiments import failures, platform
 from experiments.outcome import Lanes, Outcome, last_kl, summary
 from experiments.plan import Plan
 from experiments.stop import Stop
@@ -143,6 +143,7 @@ class _Loop:
             self.meter.advance(step * per_step, self.status)
             last = stop.asked or step == plan.steps or self._over()
             if last or time.perf_counter() - last_save >= plan.checkpoint_seconds:
+                platform.return_freed_pieces()  # memory is at its peak now: a copy of the state
                 saved.save(step, sweep.trim(self.programs, state), self.rows)
                 results.write_metrics(self.out / "metrics.csv", self.rows)
                 last_save = time.perf_counter()

@@ -28,3 +28,28 @@ def test_large_blocks_go_back_when_they_are_freed(how):
     command = [sys.executable, "-c", BLOCKS, how]
     kept = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     assert (kept > 20 * 2**20) == (how == "unset")  # unset: or the test would show nothing
+
+
+PIECES = """
+import ctypes, sys, psutil
+from experiments import platform
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+before = psutil.Process().memory_info().rss
+blocks = [libc.malloc(ctypes.c_size_t(4096)) for _ in range(20_000)]
+for block in blocks:
+    ctypes.memset(block, 1, 4096)
+for block in blocks[:-1]:  # the last one keeps the heap from shrinking by itself
+    libc.free(block)
+if "ask" in sys.argv:
+    assert platform.return_freed_pieces()
+print(psutil.Process().memory_info().rss - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a function of glibc")
+@pytest.mark.parametrize("how", ["ask", "wait"])
+def test_small_blocks_go_back_when_they_are_asked_for(how):
+    command = [sys.executable, "-c", PIECES, how]
+    kept = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert (kept > 40 * 2**20) == (how == "wait")  # wait: or the test would show nothing
