@@ -145,6 +145,7 @@ class _Loop:
             if last or time.perf_counter() - last_save >= plan.checkpoint_seconds:
                 platform.return_freed_pieces()  # memory is at its peak now: a copy of the state
                 saved.save(step, sweep.trim(self.programs, state), self.rows)
+                platform.return_freed_pieces()  # what the writer's threads leave
                 results.write_metrics(self.out / "metrics.csv", self.rows)
                 last_save = time.perf_counter()
         if self.adaptation is None:  # resumed after the last step: only the files are missing
