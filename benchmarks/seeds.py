@@ -1,8 +1,8 @@
 """Seed-updates per second as seeds grow: on one device and on all, in a loop and vmapped.
 
 On a CPU also: two processes under jax.distributed, one pinned to each of two cores, against one on
-one core. On an accelerator seeds are vmapped only, since a loop takes as often as long as there
-are seeds; PyTorch, one seed, stands beside them where it is installed.
+one core. On an accelerator seeds are vmapped only, since a loop over n of them takes n times as
+long; PyTorch, one seed, stands beside them where it is installed.
 """
 
 import contextlib

@@ -22,12 +22,16 @@ print(psutil.Process().memory_info().rss - before)
 """
 
 
+def kept(program, how):
+    """Bytes by which a process is larger after it has freed everything, as it prints them."""
+    command = [sys.executable, "-c", program, how]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="a setting of glibc")
 @pytest.mark.parametrize("how", ["set", "unset"])
 def test_large_blocks_go_back_when_they_are_freed(how):
-    command = [sys.executable, "-c", BLOCKS, how]
-    kept = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    assert (kept > 20 * 2**20) == (how == "unset")  # unset: or the test would show nothing
+    assert (kept(BLOCKS, how) > 20 * 2**20) == (how == "unset")  # or it would show nothing
 
 
 PIECES = """
@@ -50,6 +54,4 @@ print(psutil.Process().memory_info().rss - before)
 @pytest.mark.skipif(sys.platform != "linux", reason="a function of glibc")
 @pytest.mark.parametrize("how", ["ask", "wait"])
 def test_small_blocks_go_back_when_they_are_asked_for(how):
-    command = [sys.executable, "-c", PIECES, how]
-    kept = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    assert (kept > 40 * 2**20) == (how == "wait")  # wait: or the test would show nothing
+    assert (kept(PIECES, how) > 40 * 2**20) == (how == "wait")  # or it would show nothing
