@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from structlat_jax.report.run_files import RunFiles
-from structlat_jax.setup import make_setup
+from structlat_jax.train.setup import make_setup
 
 
 def links(run: RunFiles) -> dict[str, Any]:
