@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ def read(folder: Path, name: str, like: Any) -> Any:
     except Exception as error:  # orbax and what lies below it raise what they like
         raise CheckpointError(f"{folder} cannot be read: {reason(error)}.") from None
     wanted = named(like)
+    if not any(key.startswith("world.") for key in wanted):  # as the inference's were once called
+        found = {re.sub(r"^world\.", "inference.", key): array for key, array in found.items()}
     for what, keys in (("no", wanted.keys() - found.keys()), ("an", found.keys() - wanted.keys())):
         if keys:
             raise CheckpointError(

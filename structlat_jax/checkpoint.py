@@ -20,7 +20,7 @@ import jax
 
 from structlat_jax import array_files, sealed
 from structlat_jax.config import Config, ConfigError
-from structlat_jax.nets.networks import AgentParams
+from structlat_jax.inference.base import Learned
 from structlat_jax.run_folder import (
     CONFIG_FILE,
     CheckpointError,
@@ -33,14 +33,15 @@ from structlat_jax.run_folder import (
     write_json,
     write_whole,
 )
-from structlat_jax.train.setup import make_setup
+from structlat_jax.train.learn import init_params
+from structlat_jax.train.setup import Setup
 
 __all__ = [
     "CONFIG_FILE",
     "CheckpointError",
     "Checkpoints",
     "WriteError",
-    "load_params",
+    "load_learned",
     "read_config",
     "write_config",
     "write_json",
@@ -110,27 +111,27 @@ class Checkpoints:
         plain = jax.device_get(keys_to_data(state))  # on the host: any set of devices may resume
 
         def fill(folder):
-            self.arrays.write(folder, state=plain, params=plain.params)
+            self.arrays.write(folder, state=plain, params=saved(plain.learned))
             (folder / _HISTORY_FILE).write_text(json.dumps(history))
 
         self._write(_FOLDER, step, {}, fill, self._keep)
 
-    def save_params(self, step: int, params: AgentParams) -> None:
+    def save_params(self, step: int, learned: Learned) -> None:
         """Writes only what acting needs, for a run whose state is kept elsewhere.
 
         Raises:
           WriteError: as `save`.
         """
-        fill = functools.partial(self.arrays.write, params=jax.device_get(params))
+        fill = functools.partial(self.arrays.write, params=saved(jax.device_get(learned)))
         self._write(_FOLDER, step, {}, fill, self._keep)
 
-    def save_best(self, step: int, params: AgentParams, value: float) -> None:
+    def save_best(self, step: int, learned: Learned, value: float) -> None:
         """Writes the parameters after a meta-step as the best so far, in place of those before.
 
         Raises:
           WriteError: if they cannot be written; those before are intact.
         """
-        fill = functools.partial(self.arrays.write, params=jax.device_get(params))
+        fill = functools.partial(self.arrays.write, params=saved(jax.device_get(learned)))
         self._write(_BEST_FOLDER, step, {"value": value}, fill, keep=1)
 
     def restore(self, like: Any, tell: Tell = warnings.warn) -> tuple[Any, list[dict[str, Any]]]:
@@ -177,33 +178,49 @@ class Checkpoints:
             raise WriteError(f"{str(error).rstrip('.')}.{kept}") from None
 
 
-def load_params(
-    run: Path, seed: int, best: bool = False, tell: Tell = warnings.warn
-) -> tuple[Config, AgentParams]:
-    """The configuration and the parameters of one seed, counted from 0.
+def load_learned(
+    run: Path, seed: int, setup: Setup, best: bool = False, tell: Tell = warnings.warn
+) -> Learned:
+    """The parameters of one seed, counted from 0.
 
     Args:
       run: A run folder.
       seed: Which of its seeds.
+      setup: Its configuration and environment, whose networks the parameters are to fit.
       best: Those of the best evaluation on training tasks, mean over seeds, instead of the last.
       tell: Called with a sentence if a damaged checkpoint is passed over.
 
     Raises:
       FileNotFoundError: if the folder holds no run or no checkpoint.
-      CheckpointError: if it cannot be read or has no such seed.
+      CheckpointError: if it cannot be read, has no such seed, or does not fit.
     """
-    config, data = read_config(run)
+    _, data = read_config(run)
     seeds = data.get("seeds")
     if not isinstance(seeds, int) or not 0 <= seed < seeds:
         raise CheckpointError(f"seed must be from 0 to {seeds} - 1 (the run's seeds), not {seed}.")
     name = _BEST_FOLDER if best else _FOLDER
     step, _ = _newest(run, name, f"{array_files.FOLDER}/params", data, tell)
     folder = run / name / str(step)
-    wanted = jax.eval_shape(make_setup(config).networks.init, jax.random.key(0))
-    found = array_files.read(folder, "params", wanted)
+    wanted = jax.eval_shape(lambda: init_params(setup, jax.random.key(0)))
+    found = array_files.read(folder, "params", saved(Learned(*wanted)))
     if any(x.shape[:1] != (seeds,) for x in jax.tree.leaves(found)):
         raise CheckpointError(f"{folder} does not have the {seeds} seeds of {CONFIG_FILE}.")
-    return config, jax.tree.map(lambda x: jax.numpy.asarray(x[seed]), found)
+    one = jax.tree.map(lambda x: jax.numpy.asarray(x[seed]), found)
+    shapes = (jax.tree.map(lambda x: x.shape, tree) for tree in (one, saved(Learned(*wanted))))
+    if len({str(jax.tree.leaves(tree)) for tree in shapes}) > 1:
+        raise CheckpointError(f"the parameters in {run} do not fit {setup.env.name}'s networks.")
+    return restored(one, Learned(*wanted))
+
+
+def saved(learned: Learned) -> dict[str, Any]:
+    """Parameters as they are stored: the agent's networks by name, and the inference's own."""
+    return {**learned.agent._asdict(), "inference": learned.inference}
+
+
+def restored(data: dict[str, Any], like: Learned) -> Learned:
+    """The inverse of `saved`; ``like`` gives the structure."""
+    own = {**data}
+    return Learned(inference=own.pop("inference"), agent=type(like.agent)(**own))
 
 
 def keys_to_data(tree: Any) -> Any:

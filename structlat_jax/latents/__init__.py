@@ -2,7 +2,13 @@
 
 from structlat_jax.latents import laplace_bridge
 from structlat_jax.latents.block import Block, LatentOptions
-from structlat_jax.latents.space import FAMILIES, LatentSpace, LatentSpecError, latent_space
+from structlat_jax.latents.space import (
+    FAMILIES,
+    LatentSpace,
+    LatentSpecError,
+    block_names,
+    latent_space,
+)
 
 __all__ = [
     "FAMILIES",
@@ -10,6 +16,7 @@ __all__ = [
     "LatentOptions",
     "LatentSpace",
     "LatentSpecError",
+    "block_names",
     "laplace_bridge",
     "latent_space",
 ]

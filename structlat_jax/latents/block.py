@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from structlat_jax.options import check, option
 from structlat_jax.types import Array
 
 BRIDGES = ("projected", "corrected", "printed")
@@ -29,22 +30,16 @@ class LatentOptions:
         is for measuring (errors near 0.01 nats), training makes do with fewer.
     """
 
-    bridge: str = "projected"
-    kl: str = "bridge"
-    alpha: float = 0.2
-    prior_factor: bool = False
-    precision: str = "softplus"
-    temperature: float = 0.5
-    kl_samples: int = 4096
+    bridge: str = option("projected", "logit-normal to Dirichlet map", choices=BRIDGES)
+    kl: str = option("bridge", "KL of Dirichlet blocks", choices=KLS)
+    alpha: float = option(0.2, "concentration of the Dirichlet prior", above=0.0)
+    prior_factor: bool = option(True, "count the prior as one more factor of the posterior")
+    precision: str = option("exp", "encoder output to precision", choices=PRECISIONS)
+    temperature: float = option(0.5, "of the relaxed categorical in training", above=0.0)
+    kl_samples: int = option(256, "quadrature points of --kl exact", low=2)
 
     def __post_init__(self):
-        for field, allowed in (("bridge", BRIDGES), ("kl", KLS), ("precision", PRECISIONS)):
-            given = getattr(self, field)
-            if given not in allowed:
-                raise ValueError(f"{field} must be one of {', '.join(allowed)}, not {given!r}.")
-        for field in ("alpha", "temperature", "kl_samples"):
-            if not getattr(self, field) > 0:
-                raise ValueError(f"{field} must be above 0, not {getattr(self, field)!r}.")
+        check(self)
 
 
 @dataclasses.dataclass(frozen=True)

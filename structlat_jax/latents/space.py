@@ -189,3 +189,12 @@ def _block(part: str, spec: str, options: LatentOptions) -> Block:
         return FAMILIES[match[1]](sizes, options)
     except ValueError as error:
         raise LatentSpecError(f"the latent spec has {part.strip()!r}; {error}.") from None
+
+
+def block_names(space: LatentSpace) -> list[str]:
+    """Distinct names of the blocks: their specs, numbered where one is there twice."""
+    specs = [block.spec for block in space.blocks]
+    return [
+        spec if specs.count(spec) == 1 else f"{spec}#{specs[: i + 1].count(spec)}"
+        for i, spec in enumerate(specs)
+    ]

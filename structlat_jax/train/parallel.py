@@ -15,13 +15,14 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from structlat_jax.config import Hyper
-from structlat_jax.train.evaluate import Adaptation, evaluate
+from structlat_jax.train.evaluate import Adaptation, References, evaluate, references
 from structlat_jax.train.learn import init, meta_step
 from structlat_jax.train.setup import Setup
 from structlat_jax.train.state import Metrics, TrainState
-from structlat_jax.types import Array, Key
+from structlat_jax.types import Array, Key, Task
 
 _AXIS = "seeds"
+_REFERENCES = 2**32 - 1  # a round of evaluation that no number of updates is
 
 
 class Programs(NamedTuple):
@@ -36,6 +37,8 @@ class Programs(NamedTuple):
       step: ``(hyper, state)`` to ``(state, metrics)``; the state is donated.
       evaluate: ``(hyper, state, seed numbers, round)`` to an `Adaptation` of the training tasks
         followed by the test tasks. Its keys never meet those of training.
+      references: ``(state, seed numbers)`` to the `References` of the same tasks; the state is that
+        of `init`.
     """
 
     setup: Setup
@@ -45,6 +48,7 @@ class Programs(NamedTuple):
     init: Callable[[Array], TrainState]
     step: Callable[[Hyper, TrainState], tuple[TrainState, Metrics]]
     evaluate: Callable[[Hyper, TrainState, Array, Array], Adaptation]
+    references: Callable[[TrainState, Array], References]
 
 
 def root_keys(seed: Array) -> tuple[Key, Key]:
@@ -83,9 +87,11 @@ def make_programs(
 
     def evaluate_seed(hyper, state, seed, eval_round):
         key = jax.random.fold_in(root_keys(seed)[1], eval_round)
-        both = (state.train_tasks, state.test_tasks)
-        tasks = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), *both)
-        return evaluate(setup, hyper, state.params, tasks, key)
+        return evaluate(setup, hyper, state.learned, _tasks(state), key)
+
+    def references_seed(state, seed):
+        key = jax.random.fold_in(root_keys(seed)[1], _REFERENCES)
+        return references(setup, state.params, _tasks(state), key)
 
     return Programs(
         setup=setup,
@@ -95,7 +101,14 @@ def make_programs(
         init=over_seeds(init_seed, mesh, share, mapping),
         step=over_seeds(step_seed, mesh, share, mapping, carried=1),
         evaluate=over_seeds(evaluate_seed, mesh, share, mapping),
+        references=over_seeds(references_seed, mesh, share, mapping),
     )
+
+
+def _tasks(state: TrainState) -> Task:
+    """Training tasks followed by test tasks."""
+    both = (state.train_tasks, state.test_tasks)
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), *both)
 
 
 def over_seeds(
