@@ -95,6 +95,7 @@ class Env:
       explore: ``key`` to the actions of one exploring episode, ``[horizon, action_dim]``; for
         ``explorer="own"``.
       presets: Settings by name, over the general ones of the same name; see `config.preset`.
+      spec: What `envs.make` made it from; not to be set by factories.
 
     Raises:
       ValueError: if both ``plane`` and ``goal`` are given.
@@ -117,6 +118,7 @@ class Env:
     goal_radius: float = 0.0
     explore: Callable[[Key], Array] | None = None
     presets: Mapping[str, Preset] = dataclasses.field(default_factory=dict, hash=False)
+    spec: Any = dataclasses.field(default=None, compare=False)
 
     def __post_init__(self):
         if self.goal is None:

@@ -3,6 +3,8 @@
 A package registers environments in the entry-point group `GROUP`, a name and a factory each.
 """
 
+import dataclasses
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
@@ -16,7 +18,7 @@ from typing import Any
 from structlat_jax.envs import point_robot
 from structlat_jax.envs.base import Env
 from structlat_jax.envs.checks import require_env
-from structlat_jax.envs.spec import EnvError, EnvSpec, spec
+from structlat_jax.envs.spec import EnvError, EnvSpec, canonical, spec
 
 BUILT_IN: dict[str, Callable[..., Env]] = {"point_robot": point_robot.make}
 """A new environment of the library is one new file and one entry here."""
@@ -42,9 +44,7 @@ def make(name: str | Path, **options: Any) -> Env:
       EnvError: if it cannot be found, if its code fails, if it takes no such option, or if what it
         makes is not an environment.
     """
-    name = str(name)
-    if name.endswith(".py"):
-        name += ":make"
+    name = canonical(str(name))
     factory = _factory(name)
     _require_options(name, factory, options)
     try:
@@ -54,7 +54,8 @@ def make(name: str | Path, **options: Any) -> Env:
     except Exception as error:  # anybody's code
         raise EnvError(f"the environment {name} cannot be made: {_reason(error)}") from error
     require_env(name, env)
-    return env
+    own = described(spec(name, options), env)
+    return dataclasses.replace(env, spec=own)
 
 
 def make_safely(wanted: EnvSpec) -> Env:
@@ -74,7 +75,13 @@ def make_safely(wanted: EnvSpec) -> Env:
             f"the environment {wanted.title} was handed over as an object: hand it over again "
             "(env=...)."
         )
-    return make(wanted.name, **dict(wanted.options))
+    return _made(wanted.name, wanted.options)
+
+
+@functools.lru_cache(maxsize=16)
+def _made(name: str, options: tuple) -> Env:
+    """One object for one name and its options, so that what is compiled for it serves again."""
+    return make(name, **dict(options))
 
 
 def named(wanted: EnvSpec, given: "Env | str | Path | None", **options: Any) -> Env:
@@ -105,8 +112,8 @@ def described(wanted: EnvSpec, env: Env) -> EnvSpec:
 
 
 def of_object(env: Env) -> EnvSpec:
-    """The spec of an environment that has no name but its own."""
-    return described(spec(""), env)
+    """The spec of an environment that was handed over: what `make` made it from, if it did."""
+    return env.spec or described(spec(""), env)
 
 
 def _require_widths(wanted: EnvSpec, env: Env) -> None:

@@ -120,3 +120,8 @@ def _plain(name: str, value: Any) -> Value:
         f"the option {name} of an environment must be a number, a text, true, false, none or a "
         f"list of them, not {value!r}."
     )
+
+
+def canonical(name: str) -> str:
+    """A name as it is stored: of a file without a factory, the factory is ``make``."""
+    return f"{name}:make" if name.endswith(".py") else name

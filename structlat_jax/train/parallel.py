@@ -37,8 +37,7 @@ class Programs(NamedTuple):
       step: ``(hyper, state)`` to ``(state, metrics)``; the state is donated.
       evaluate: ``(hyper, state, seed numbers, round)`` to an `Adaptation` of the training tasks
         followed by the test tasks. Its keys never meet those of training.
-      references: ``(state, seed numbers)`` to the `References` of the same tasks; the state is that
-        of `init`.
+      references: ``(seed numbers)`` to the `References` of the same tasks.
     """
 
     setup: Setup
@@ -48,7 +47,7 @@ class Programs(NamedTuple):
     init: Callable[[Array], TrainState]
     step: Callable[[Hyper, TrainState], tuple[TrainState, Metrics]]
     evaluate: Callable[[Hyper, TrainState, Array, Array], Adaptation]
-    references: Callable[[TrainState, Array], References]
+    references: Callable[[Array], References]
 
 
 def root_keys(seed: Array) -> tuple[Key, Key]:
@@ -89,7 +88,8 @@ def make_programs(
         key = jax.random.fold_in(root_keys(seed)[1], eval_round)
         return evaluate(setup, hyper, state.learned, _tasks(state), key)
 
-    def references_seed(state, seed):
+    def references_seed(seed):
+        state = init(setup, root_keys(seed)[0])  # untrained
         key = jax.random.fold_in(root_keys(seed)[1], _REFERENCES)
         return references(setup, state.params, _tasks(state), key)
 
@@ -182,8 +182,8 @@ def place(programs: Programs, tree: Any) -> Any:
 def compile_programs(programs: Programs, hyper: Hyper) -> tuple[Programs, float]:
     """Compiles the programs ahead of time, side by side.
 
-    Evaluation is not waited for: it compiles while the first meta-steps run, and its first call
-    waits for it if need be.
+    Evaluation and references are not waited for: they compile while the first meta-steps run, and
+    their first call waits for them if need be.
 
     Args:
       programs: Jitted, from `make_programs`.
@@ -201,8 +201,12 @@ def compile_programs(programs: Programs, hyper: Hyper) -> tuple[Programs, float]
     ready = programs._replace(init=init_state.result(), step=step.result())
     # Lowered here, since tracing is quick and better not shared with the training thread.
     evaluation = pool.submit(programs.evaluate.lower(hyper, state, numbers, numbers).compile)
+    known = pool.submit(programs.references.lower(numbers).compile)
     pool.shutdown(wait=False)
-    ready = ready._replace(evaluate=lambda *arguments: evaluation.result()(*arguments))
+    ready = ready._replace(
+        evaluate=lambda *arguments: evaluation.result()(*arguments),
+        references=lambda *arguments: known.result()(*arguments),
+    )
     return ready, time.perf_counter() - start
 
 

@@ -1,12 +1,13 @@
 """The static half of a run: what a compiled program closes over."""
 
 import dataclasses
+import functools
 
-from structlat_jax import envs
 from structlat_jax.algos import pearl
 from structlat_jax.algos.base import Algorithm
 from structlat_jax.config import Config
 from structlat_jax.envs import Env, registry
+from structlat_jax.envs.checks import require_env
 from structlat_jax.inference import additive, bayes
 from structlat_jax.inference.base import Inference
 from structlat_jax.options import ConfigError
@@ -41,8 +42,14 @@ def make_setup(config: Config, env: Env | str | None = None) -> Setup:
       EnvError: if the environment cannot be made.
       ConfigError: if the configuration asks for what the environment does not have.
     """
-    env = registry.named(config.env, env)
-    envs.registry.require_env(env.name, env)
+    return _setup(config, registry.named(config.env, env))
+
+
+@functools.lru_cache(maxsize=16)
+def _setup(config: Config, env: Env) -> Setup:
+    """One object for equal arguments, so that what is compiled for it serves again."""
+    if env.spec is None:  # `envs.make` has looked at the others
+        require_env(env.name, env)
     if config.structure.explorer == "own" and env.explore is None:
         rule = f"another than the environment's own, since {env.name} has none"
         raise ConfigError("explorer", rule, "own")

@@ -8,26 +8,25 @@ import dataclasses
 import io
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from experiments import cli, hosts
-from experiments.outcome import Lanes, Outcome, join, part, summary
-from experiments.record import write_run
-from experiments.rows import Row
-from experiments.runner import about, run
-from experiments.share_state import ShareState
 from structlat_jax import checkpoint
 from structlat_jax.config import Hyper
-from structlat_jax.report import progress, results
-from structlat_jax.report.run_files import METRICS_FILE
+from structlat_jax.report import results
+from structlat_jax.report.record import write_run
+from structlat_jax.run import hosts
+from structlat_jax.run.folders import make_folder
+from structlat_jax.run.loggers.base import Logger
+from structlat_jax.run.loop import Job, about, run
+from structlat_jax.run.outcome import ARRAYS, Lanes, Outcome, join, part, summary
+from structlat_jax.run.rows import Row
+from structlat_jax.run.share_state import ShareState
 from structlat_jax.run_folder import locked
-from structlat_jax.train.setup import make_setup
-
-_ARRAYS = ("adaptation", "train_tasks", "test_tasks", "oracle", "params")
 
 
 class Group(NamedTuple):
@@ -67,7 +66,26 @@ def lanes_of(group: Group) -> Lanes:
     return Lanes(np.tile(plan.seed + np.arange(plan.seeds), len(group.rows)), Hyper(**values))
 
 
-def train(group: Group, out: Path, meter: progress.Silent) -> None:
+def train_all(
+    rows: list[Row], out: Path, finished: set[Path], logger: Callable[[str, int], Logger]
+) -> None:
+    """Trains all rows that are not finished, group by group; see `train`.
+
+    Args:
+      rows: The rows.
+      out: Where their shares are kept while they train.
+      finished: Folders of those that are.
+      logger: ``(label, groups before)`` to the logger of a group.
+    """
+    every = groups(rows)
+    pending = [group for group in every if not finished.issuperset(r.folder for r in group.rows)]
+    for i, group in enumerate(pending):
+        label = f"{group.name} ({len(group.rows)} x {rows[0].plan.seeds} seeds)"
+        train(group, out, logger(label, len(every) - len(pending) + i))
+    clear(out)
+
+
+def train(group: Group, out: Path, logger: Logger) -> None:
     """Trains this process's share of a group; process 0 gathers all and writes the run folders.
 
     A share that was interrupted continues from its checkpoint under ``out``.
@@ -76,14 +94,14 @@ def train(group: Group, out: Path, meter: progress.Silent) -> None:
       KeyboardInterrupt: if a signal ended it; a checkpoint was written then.
       CheckpointError: if another process has a folder, or a checkpoint cannot be used.
       WriteError: if something cannot be written; what was there before is intact.
-      click.ClickException: if another process has ended.
+      LostProcessError: if another process has ended.
     """
     index, count = jax.process_index(), jax.process_count()
     folder = out / "shares" / f"{group.name}-{index}-of-{count}"
-    mine = _train_share(group, folder, meter)
+    mine = _train_share(group, folder, logger)
     gathered = hosts.gather(b"" if mine is None else _pack(mine))
     if hosts.is_first():
-        _write(group, [_unpack(data, mine) for data in gathered if data])
+        _write(group, [_unpack(data, mine) for data in gathered if data], logger)
 
 
 def clear(out: Path) -> None:
@@ -92,22 +110,23 @@ def clear(out: Path) -> None:
     shutil.rmtree(out / "shares", ignore_errors=True)
 
 
-def _train_share(group: Group, folder: Path, meter: progress.Silent) -> Outcome | None:
+def _train_share(group: Group, folder: Path, logger: Logger) -> Outcome | None:
     first, count = hosts.share(group.lanes)
     if not count:
         return None
     keep = slice(first, first + count)
     lanes = jax.tree.map(lambda x: x[keep], lanes_of(group))
-    cli.make_folder(folder)
+    make_folder(folder)
     plan = dataclasses.replace(group.rows[0].plan, seeds=count)
     with locked(folder):
-        outcome = run(plan, folder, True, meter, lanes, store=ShareState)
+        job = Job(plan, group.rows[0].setup, folder, lanes, ShareState)
+        outcome = run(job, True, logger)
     if outcome.interrupted:
         raise KeyboardInterrupt
     return outcome
 
 
-def _write(group: Group, shares: list[Outcome]) -> None:
+def _write(group: Group, shares: list[Outcome], logger: Logger) -> None:
     """The run folders of a group, each as the main job leaves it but for its checkpoint, which has
     the parameters only."""
     whole = join(shares)
@@ -121,21 +140,19 @@ def _write(group: Group, shares: list[Outcome]) -> None:
     for i, row in enumerate(group.rows):
         if row.finished:
             continue
-        plan, setup = row.plan, make_setup(row.plan.config)
+        plan, setup = row.plan, row.setup
         own = part(whole, i * plan.seeds, plan.seeds)
         own.results = summary(setup, own, {**about(plan, setup), **timing})
-        identity = {**plan.records(), **plan.config.to_dict()}
         with locked(row.folder):
-            checkpoint.Checkpoints(row.folder, identity=identity).save_params(
-                plan.steps, own.params
-            )
-            results.write_metrics(row.folder / METRICS_FILE, own.rows)
-            write_run(row.folder, plan.config, own)
+            saved = checkpoint.Checkpoints(row.folder, identity=plan.identity())
+            saved.save_params(plan.steps, own.learned)
+            results.write_metrics(row.folder / "metrics.csv", own.rows)
+            write_run(row.folder, setup, own, logger.message)
 
 
 def _pack(outcome: Outcome) -> bytes:
     """An outcome without its structure, which all processes share."""
-    arrays = jax.tree.leaves([getattr(outcome, name) for name in _ARRAYS])
+    arrays = jax.tree.leaves([getattr(outcome, name) for name in ARRAYS])
     text = json.dumps({"rows": outcome.rows, "results": outcome.results})
     file = io.BytesIO()
     np.savez(file, text=np.array(text), **{f"leaf{i}": x for i, x in enumerate(arrays)})
@@ -144,9 +161,9 @@ def _pack(outcome: Outcome) -> bytes:
 
 def _unpack(data: bytes, like: Outcome) -> Outcome:
     """The inverse of `_pack`, given an outcome of the same structure."""
-    tree = jax.tree.structure([getattr(like, name) for name in _ARRAYS])
+    tree = jax.tree.structure([getattr(like, name) for name in ARRAYS])
     with np.load(io.BytesIO(data), allow_pickle=False) as found:
         said = json.loads(str(found["text"]))
         leaves = [found[f"leaf{i}"] for i in range(tree.num_leaves)]
-    arrays = dict(zip(_ARRAYS, jax.tree.unflatten(tree, leaves), strict=True))
+    arrays = dict(zip(ARRAYS, jax.tree.unflatten(tree, leaves), strict=True))
     return dataclasses.replace(like, rows=said["rows"], results=said["results"], **arrays)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from structlat_jax import config as configuration
-from structlat_jax.config import Config, ConfigError
+from structlat_jax.config import Config
+from structlat_jax.options import KINDS, ConfigError
 
 UNCHANGED = "unchanged"
 
@@ -26,13 +27,12 @@ def parse(text: str) -> tuple[str, Any]:
     field = configuration.fields().get(name)
     if not equals or field is None:
         raise ConfigError(
-            f"a change is FIELD=VALUE with a field of the configuration, not {text!r}."
+            None, f"a change is FIELD=VALUE with a field of the configuration, not {text!r}."
         )
     try:
         return name, _TRUTH[value] if field.type is bool else field.type(value)
     except (KeyError, ValueError):
-        kinds = {int: "a whole number", float: "a number", bool: "true or false"}
-        raise ConfigError(f"{name} must be {kinds[field.type]}, not {value!r}.") from None
+        raise ConfigError(name, KINDS[field.type], value) from None
 
 
 def split(texts: Sequence[str]) -> list[str]:
@@ -51,14 +51,14 @@ def arms(base: Config, given: Any) -> dict[str, Config]:
       ConfigError: if one cannot be read, changes nothing, or is there twice.
     """
     if not isinstance(given, list) or not all(isinstance(arm, str) for arm in given):
-        raise ConfigError(f"arms must be a list of changes, not {given!r}.")
+        raise ConfigError(None, f"arms must be a list of changes, not {given!r}.")
     made = {UNCHANGED: base}
     for arm in given:
         if arm in made:
-            raise ConfigError(f"arms must differ from each other, but {arm} is there twice.")
+            raise ConfigError(None, f"arms must differ from each other, but {arm} is there twice.")
         made[arm] = base.replace(**dict(parse(part) for part in arm.split("+")))
         if made[arm] == base:
-            raise ConfigError(f"{arm} changes nothing.")
+            raise ConfigError(None, f"{arm} changes nothing.")
     return made
 
 
@@ -67,8 +67,8 @@ def between(one: Config, other: Config) -> list[str]:
     before, after = one.to_dict(), other.to_dict()
     return [
         name
-        for section, fields in before.items()
-        for name, value in fields.items()
+        for section in ("structure", "hyper")
+        for name, value in before[section].items()
         if after[section][name] != value
     ]
 
@@ -85,15 +85,17 @@ def latent_specs(config: Config, given: Any) -> list[str]:
       ConfigError: about ``latents``, unless all are good and differ from each other.
     """
     if not isinstance(given, list) or not given:
-        raise ConfigError(f"latents must be latent specs, not {given!r}.")
+        raise ConfigError("latents", "latent specs", given)
     specs = []
     for one in given:
         try:
             spec = str(config.replace(latent=one).latent_space())
         except ConfigError as error:
-            raise ConfigError(str(error).replace("latent", "latents", 1)) from None
+            raise ConfigError(None, f"`latents`: {str(error).removeprefix('latent: ')}") from None
         if spec in specs:
-            raise ConfigError(f"latents must differ from each other, but {spec} is there twice.")
+            raise ConfigError(
+                None, f"latents must differ from each other, but {spec} is there twice."
+            )
         specs.append(spec)
     return specs
 
@@ -105,21 +107,23 @@ def axes(given: Any) -> dict[str, list[Any]]:
       ConfigError: if one cannot be read, or if a field or one of its values is there twice.
     """
     if not isinstance(given, list) or not all(isinstance(text, str) for text in given):
-        raise ConfigError(f"a grid is a list of FIELD=VALUE,VALUE, not {given!r}.")
+        raise ConfigError(None, f"a grid is a list of FIELD=VALUE,VALUE, not {given!r}.")
     found: dict[str, list[Any]] = {}
     for text in given:
         name, equals, values = text.partition("=")
         pairs = [parse(f"{name}={value}") if equals else parse(text) for value in values.split(",")]
         name = pairs[0][0]
         if name == "latent":
-            raise ConfigError("latent specs hold commas; they go into --latents.")
+            raise ConfigError(None, "latent specs hold commas; they go into --latents.")
         if name in found:
-            raise ConfigError(f"{name} is an axis twice.")
+            raise ConfigError(None, f"{name} is an axis twice.")
         found[name] = [value for _, value in pairs]
         # Numbers that single precision cannot tell apart would be one run twice.
         distinct = {np.float32(v) if isinstance(v, float) else v for v in found[name]}
         if len(distinct) < len(found[name]):
-            raise ConfigError(f"the values of {name} must differ from each other, not {values!r}.")
+            raise ConfigError(
+                None, f"the values of {name} must differ from each other, not {values!r}."
+            )
     return found
 
 

@@ -7,12 +7,16 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments import failures
 from structlat_jax.config import Hyper
-from structlat_jax.nets.networks import AgentParams
-from structlat_jax.report import progress, results
-from structlat_jax.train.evaluate import Adaptation
+from structlat_jax.inference.base import Learned
+from structlat_jax.latents import block_names
+from structlat_jax.report import results
+from structlat_jax.run import failures
+from structlat_jax.train.evaluate import Adaptation, References
 from structlat_jax.train.setup import Setup
+
+ARRAYS = ("adaptation", "train_tasks", "test_tasks", "references", "learned")
+"""Of an `Outcome`: what has an axis of seeds."""
 
 
 class Lanes(NamedTuple):
@@ -35,8 +39,8 @@ class Outcome:
       rows: Of ``metrics.csv``.
       adaptation: The last evaluation on training tasks then test tasks, ``[S, T, R, E, ...]``.
       train_tasks, test_tasks: The tasks, ``[S, T, ...]``.
-      oracle: The oracle's return on the test tasks, ``[S, T]``.
-      params: The trained networks, ``[S, ...]``.
+      references: Of the same tasks, ``[S, T]``.
+      learned: All that was learned, ``[S, ...]``.
       results: The fields of ``results.json``.
       interrupted: Whether a signal ended it early; nothing but a checkpoint was written then.
     """
@@ -45,10 +49,20 @@ class Outcome:
     adaptation: Adaptation | None
     train_tasks: Any
     test_tasks: Any
-    oracle: np.ndarray | None
-    params: AgentParams | None
+    references: References | None
+    learned: Learned | None
     results: dict[str, Any]
     interrupted: bool
+
+    @property
+    def seeds(self) -> int:
+        """How many there are."""
+        return len(self.references.floor)
+
+    @property
+    def floor(self) -> np.ndarray:
+        """Return of the untrained agents on training tasks then test tasks, ``[S, T]``."""
+        return self.references.floor
 
 
 def summary(setup: Setup, outcome: Outcome, about: dict[str, Any]) -> dict[str, Any]:
@@ -56,19 +70,26 @@ def summary(setup: Setup, outcome: Outcome, about: dict[str, Any]) -> dict[str, 
 
     Args:
       setup: Of the run.
-      outcome: Its evaluation (NaN in seeds that failed), its oracle and its metrics.
+      outcome: Its evaluation (NaN in seeds that failed), its references and its metrics.
       about: Those fields that tell how the run was made.
     """
-    s, seeds = setup.config.structure, len(outcome.oracle)
-    returns, amortised = (
-        np.split(x, [s.train_tasks], axis=1)
-        for x in (outcome.adaptation.returns, outcome.adaptation.amortised)
-    )
+    s, seeds, split = setup.structure, outcome.seeds, setup.structure.train_tasks
+    adaptation, references = outcome.adaptation, outcome.references
+
+    def of_test(x):
+        return None if x is None else x[:, split:]
+
     return {
         "latent": str(setup.space),
         **about,
         **results.summarise(
-            returns[1], returns[0], amortised[1], outcome.oracle, s.eval_prior_episodes
+            adaptation.returns[:, split:],
+            adaptation.returns[:, :split],
+            of_test(adaptation.encoder),
+            of_test(references.oracle),
+            s.eval_prior_episodes,
+            of_test(references.floor),
+            of_test(adaptation.success),
         ),
         "failed_seeds": failures.records(outcome.rows, seeds),
         "kl_nats": last_kl(setup, outcome.rows[-seeds:], failures.found(outcome.rows, seeds)),
@@ -83,19 +104,21 @@ def last_kl(
     rows = [row for i, row in enumerate(rows) if i not in failed]
     if not rows:
         return {}
-    names = progress.block_names([block.spec for block in setup.space.blocks])
-    return {name: float(np.mean([row[f"kl {name}"] for row in rows])) for name in names}
+    return {
+        name: float(np.mean([row[f"kl {name}"] for row in rows]))
+        for name in block_names(setup.space)
+        if f"kl {name}" in rows[0]  # an algorithm may report none
+    }
 
 
 def part(whole: Outcome, first: int, count: int) -> Outcome:
     """The lanes from ``first`` to ``first + count``; their results are left to the caller."""
-    total, keep = len(whole.oracle), slice(first, first + count)
-    fields = ("adaptation", "train_tasks", "test_tasks", "oracle", "params")
+    total, keep = whole.seeds, slice(first, first + count)
     return dataclasses.replace(
         whole,
         rows=[row for i, row in enumerate(whole.rows) if first <= i % total < first + count],
         results={},
-        **{name: jax.tree.map(lambda x: x[keep], getattr(whole, name)) for name in fields},
+        **{name: jax.tree.map(lambda x: x[keep], getattr(whole, name)) for name in ARRAYS},
     )
 
 
@@ -104,15 +127,14 @@ def join(parts: list[Outcome]) -> Outcome:
 
     The results are the first one's.
     """
-    steps = len(parts[0].rows) // len(parts[0].oracle)
+    steps = len(parts[0].rows) // parts[0].seeds
     rows = []
     for step in range(steps):
         for one in parts:
-            count = len(one.oracle)
+            count = one.seeds
             rows.extend(one.rows[step * count : (step + 1) * count])
-    fields = ("adaptation", "train_tasks", "test_tasks", "oracle", "params")
     sides = {
         name: jax.tree.map(lambda *x: np.concatenate(x), *(getattr(p, name) for p in parts))
-        for name in fields
+        for name in ARRAYS
     }
     return dataclasses.replace(parts[0], rows=rows, **sides)

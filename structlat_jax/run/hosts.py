@@ -11,31 +11,11 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import click
 import jax
-from jax._src import distributed  # where jax itself, and orbax, find the service
+from jax._src import distributed  # where jax itself finds the service
 
-from structlat_jax.checkpoint import CheckpointError, WriteError
-
-FIELDS = ("coordinator", "processes", "process_id", "cluster")
-"""The names of the options that `options` adds and `join` takes."""
-
-
-def options(command: Callable) -> Callable:
-    """Adds the options by which a program finds its other processes."""
-    added = (
-        click.option("--coordinator", metavar="HOST:PORT", help="Where process 0 listens."),
-        click.option("--processes", type=click.IntRange(1), help="How many processes there are."),
-        click.option("--process-id", type=click.IntRange(0), help="Which of them this one is."),
-        click.option(
-            "--cluster",
-            is_flag=True,
-            help="Learn all three from the cluster: Slurm, Open MPI, Kubernetes, a TPU pod slice.",
-        ),
-    )
-    for option in reversed(added):
-        command = option(command)
-    return command
+from structlat_jax.errors import InputError, LostProcessError
+from structlat_jax.run_folder import CheckpointError, WriteError
 
 
 def join(
@@ -44,29 +24,29 @@ def join(
     """Joins the other processes, if there are any; before jax has touched a device.
 
     Raises:
-      click.UsageError: if the options do not fit each other, or if the others are not found.
+      InputError: if the options do not fit each other, or if the others are not found.
     """
     explicit = (coordinator, processes, process_id)
     if cluster and any(value is not None for value in explicit):
-        raise click.UsageError("--cluster finds the processes; it takes no --coordinator etc.")
+        raise InputError("--cluster finds the processes; it takes no --coordinator etc.")
     if not cluster and explicit == (None, None, None):
         return
     if not cluster:
         if None in explicit:
-            raise click.UsageError("--coordinator, --processes and --process-id go together.")
+            raise InputError("--coordinator, --processes and --process-id go together.")
         if process_id >= processes:
-            raise click.UsageError(
+            raise InputError(
                 f"--process-id must be below --processes ({processes}), not {process_id}."
             )
         host, _, port = coordinator.rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-            raise click.UsageError(f"--coordinator must be HOST:PORT, not {coordinator!r}.")
+            raise InputError(f"--coordinator must be HOST:PORT, not {coordinator!r}.")
     try:
         jax.distributed.initialize(coordinator, processes, process_id)
     except (ValueError, RuntimeError) as error:
         where = "the cluster" if cluster else f"--coordinator {coordinator}"
         reason = str(error).splitlines()[0] if str(error) else "no answer"
-        raise click.UsageError(f"the processes of {where} cannot be joined: {reason}") from None
+        raise InputError(f"the processes of {where} cannot be joined: {reason}") from None
 
 
 @contextlib.contextmanager
@@ -75,7 +55,7 @@ def leaving_together() -> Iterator[None]:
     could not go on without process 0."""
     try:
         yield
-    except click.exceptions.Exit:
+    except BaseException:
         with contextlib.suppress(jax.errors.JaxRuntimeError):
             jax.distributed.shutdown()
         raise
@@ -100,7 +80,7 @@ def agreed(call: Callable[[], Any]) -> Any:
       call: Returns something that JSON can hold.
 
     Raises:
-      click.UsageError: on all processes, if process 0 met bad input.
+      InputError: on all processes, if process 0 met bad input.
       WriteError: on all processes, if it could not write.
     """
     if jax.process_count() == 1:
@@ -109,15 +89,13 @@ def agreed(call: Callable[[], Any]) -> Any:
     if is_first():
         try:
             said = {"value": call()}
-        except click.UsageError as error:
-            said = {"error": error.message}
-        except (CheckpointError, FileNotFoundError) as error:
+        except (CheckpointError, FileNotFoundError, InputError) as error:
             said = {"error": str(error), "unwritten": isinstance(error, WriteError)}
         _put(place, json.dumps(said).encode())
     else:
         said = json.loads(_get(place))
     if "error" in said:
-        raise (WriteError if said.get("unwritten") else click.UsageError)(said["error"])
+        raise (WriteError if said.get("unwritten") else InputError)(said["error"])
     return said["value"]
 
 
@@ -126,7 +104,7 @@ def gather(data: bytes) -> list[bytes]:
     the others go on at once, with an empty list.
 
     Raises:
-      click.ClickException: if another process has ended.
+      LostProcessError: if another process has ended.
     """
     if jax.process_count() == 1:
         return [data]
@@ -141,7 +119,7 @@ def wait_for_first() -> None:
     """Returns when process 0 has come here.
 
     Raises:
-      click.ClickException: if it has ended.
+      LostProcessError: if it has ended.
     """
     agreed(lambda: None)
 
@@ -184,6 +162,6 @@ def _or_sentence() -> Iterator[None]:
     try:
         yield
     except jax.errors.JaxRuntimeError:
-        raise click.ClickException(
+        raise LostProcessError(
             "another process has ended early; start all of them again with --resume."
         ) from None
