@@ -111,6 +111,12 @@ def described(wanted: EnvSpec, env: Env) -> EnvSpec:
     return EnvSpec(wanted.name, wanted.options, env.name, sizes)
 
 
+def of_run(wanted: EnvSpec, env: Env) -> EnvSpec:
+    """The spec of a run on an environment: its configuration's if that says how the environment was
+    made, else `of_object`."""
+    return wanted if wanted.widths else of_object(env)
+
+
 def of_object(env: Env) -> EnvSpec:
     """The spec of an environment that was handed over: what `make` made it from, if it did."""
     return env.spec or described(spec(""), env)

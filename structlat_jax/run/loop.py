@@ -65,6 +65,8 @@ def run(job: Job, resume: bool, logger: Logger) -> Outcome:
     logger.message(f"compiled in {compile_seconds:.1f} s for {devices} device(s)")
     numbers = parallel.seed_numbers(programs, lanes.seeds)
     state = programs.init(numbers)
+    tasks = (state.train_tasks, state.test_tasks)
+    references = parallel.trim(programs, programs.references(state.params, *tasks, numbers))
 
     with _store(job) as saved, Stop() as stop:
         rows, first = [], 0
@@ -73,14 +75,14 @@ def run(job: Job, resume: bool, logger: Logger) -> Outcome:
             state, rows = saved.restore(like, logger.message)
             state = parallel.pad(programs, state)
             first = saved.latest
-        loop = _Loop(job, programs, hyper, numbers, logger, rows, saved, stop)
+        loop = _Loop(job, programs, hyper, numbers, references, logger, rows, saved, stop)
         state = loop.go(state, first)
     if stop.asked:  # even after the last meta-step: there may be another run to come
         return Outcome(rows, None, None, None, None, None, {}, interrupted=True)
 
     kept = (loop.adaptation, state.train_tasks, state.test_tasks)
-    kept = parallel.trim(programs, (*kept, loop.references(), state.learned))
-    outcome = Outcome(rows, *kept, {}, interrupted=False)
+    *kept, learned = parallel.trim(programs, (*kept, state.learned))
+    outcome = Outcome(rows, *kept, references, learned, {}, interrupted=False)
     timing = {
         "compile_seconds": compile_seconds,
         "wall_seconds": time.perf_counter() - start + loop.earlier,
@@ -118,7 +120,7 @@ def _store(job: Job) -> Iterator[checkpoint.Checkpoints | None]:
 class _Loop:
     """The loop itself, with the little state that it needs."""
 
-    def __init__(self, job, programs, hyper, numbers, logger, rows, saved, stop):
+    def __init__(self, job, programs, hyper, numbers, references, logger, rows, saved, stop):
         self.job, self.plan = job, job.plan
         self.programs, self.hyper, self.numbers = programs, hyper, numbers
         self.seeds = parallel.trim(programs, numbers).tolist()
@@ -127,13 +129,7 @@ class _Loop:
         self.failed = failures.found(rows, self.plan.seeds)
         self.rate = None
         self.earlier = rows[-1]["seconds"] if rows else 0.0  # of the sessions before a resume
-        self._references = None
-
-    def references(self):
-        """What returns are held against, on training tasks followed by test tasks."""
-        if self._references is None:
-            self._references = self.programs.references(self.numbers)
-        return self._references
+        self.references = references
 
     def go(self, state, first):
         """Runs meta-steps ``first`` to the plan's last, unless stopped; returns the state."""
@@ -187,13 +183,12 @@ class _Loop:
         if not self.stop.asked:
             with self.stop.abandoning():
                 found = self.programs.evaluate(self.hyper, state, self.numbers, eval_round)
-                found = parallel.trim(self.programs, (found, self.references()))
+                found = parallel.trim(self.programs, found)
         if found is None:
             return
-        adaptation, references = found
         bad = np.isin(np.arange(self.plan.seeds), list(self.failed))
-        self.adaptation = _without(adaptation, bad)
-        columns = evaluation_metrics(self.job.setup, self.adaptation, references)
+        self.adaptation = _without(found, bad)
+        columns = evaluation_metrics(self.job.setup, self.adaptation, self.references)
         for seed, row in enumerate(rows):
             row.update({name: float(values[seed]) for name, values in columns.items()})
         if bad.all() or self.saved is None:

@@ -15,6 +15,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from structlat_jax.config import Hyper
+from structlat_jax.nets.networks import AgentParams
 from structlat_jax.train.evaluate import Adaptation, References, evaluate, references
 from structlat_jax.train.learn import init, meta_step
 from structlat_jax.train.setup import Setup
@@ -37,7 +38,8 @@ class Programs(NamedTuple):
       step: ``(hyper, state)`` to ``(state, metrics)``; the state is donated.
       evaluate: ``(hyper, state, seed numbers, round)`` to an `Adaptation` of the training tasks
         followed by the test tasks. Its keys never meet those of training.
-      references: ``(seed numbers)`` to the `References` of the same tasks.
+      references: ``(untrained parameters, training tasks, test tasks, seed numbers)`` to the
+        `References` of the same tasks.
     """
 
     setup: Setup
@@ -47,7 +49,7 @@ class Programs(NamedTuple):
     init: Callable[[Array], TrainState]
     step: Callable[[Hyper, TrainState], tuple[TrainState, Metrics]]
     evaluate: Callable[[Hyper, TrainState, Array, Array], Adaptation]
-    references: Callable[[Array], References]
+    references: Callable[[AgentParams, Task, Task, Array], References]
 
 
 def root_keys(seed: Array) -> tuple[Key, Key]:
@@ -86,12 +88,12 @@ def make_programs(
 
     def evaluate_seed(hyper, state, seed, eval_round):
         key = jax.random.fold_in(root_keys(seed)[1], eval_round)
-        return evaluate(setup, hyper, state.learned, _tasks(state), key)
+        tasks = _join(state.train_tasks, state.test_tasks)
+        return evaluate(setup, hyper, state.learned, tasks, key)
 
-    def references_seed(seed):
-        state = init(setup, root_keys(seed)[0])  # untrained
+    def references_seed(untrained, train_tasks, test_tasks, seed):
         key = jax.random.fold_in(root_keys(seed)[1], _REFERENCES)
-        return references(setup, state.params, _tasks(state), key)
+        return references(setup, untrained, _join(train_tasks, test_tasks), key)
 
     return Programs(
         setup=setup,
@@ -105,10 +107,8 @@ def make_programs(
     )
 
 
-def _tasks(state: TrainState) -> Task:
-    """Training tasks followed by test tasks."""
-    both = (state.train_tasks, state.test_tasks)
-    return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), *both)
+def _join(one: Task, other: Task) -> Task:
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), one, other)
 
 
 def over_seeds(
@@ -182,8 +182,8 @@ def place(programs: Programs, tree: Any) -> Any:
 def compile_programs(programs: Programs, hyper: Hyper) -> tuple[Programs, float]:
     """Compiles the programs ahead of time, side by side.
 
-    Evaluation and references are not waited for: they compile while the first meta-steps run, and
-    their first call waits for them if need be.
+    Evaluation is not waited for: it compiles while the first meta-steps run, and its first call
+    waits for it if need be.
 
     Args:
       programs: Jitted, from `make_programs`.
@@ -198,14 +198,16 @@ def compile_programs(programs: Programs, hyper: Hyper) -> tuple[Programs, float]
     pool = concurrent.futures.ThreadPoolExecutor(max_workers=2)
     step = pool.submit(programs.step.lower(hyper, state).compile)
     init_state = pool.submit(programs.init.lower(numbers).compile)
-    ready = programs._replace(init=init_state.result(), step=step.result())
+    tasks = (state.train_tasks, state.test_tasks)
+    known = pool.submit(programs.references.lower(state.params, *tasks, numbers).compile)
+    ready = programs._replace(
+        init=init_state.result(), step=step.result(), references=known.result()
+    )
     # Lowered here, since tracing is quick and better not shared with the training thread.
     evaluation = pool.submit(programs.evaluate.lower(hyper, state, numbers, numbers).compile)
-    known = pool.submit(programs.references.lower(numbers).compile)
     pool.shutdown(wait=False)
     ready = ready._replace(
         evaluate=lambda *arguments: evaluation.result()(*arguments),
-        references=lambda *arguments: known.result()(*arguments),
     )
     return ready, time.perf_counter() - start
 
