@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from structlat_jax.inference.base import Inference
     from structlat_jax.latents import LatentSpace, LatentSpecError, laplace_bridge, latent_space
     from structlat_jax.options import ConfigError
+    from structlat_jax.run import loggers
+    from structlat_jax.run.api import Run, evaluate, train
+    from structlat_jax.run.loggers import Logger
     from structlat_jax.train.collect import collect
     from structlat_jax.train.learn import init, learn, meta_step
     from structlat_jax.train.setup import make_setup
@@ -29,11 +32,14 @@ _HOMES = {
     "structlat_jax.inference.base": ("Inference",),
     "structlat_jax.latents": ("LatentSpace", "LatentSpecError", "laplace_bridge", "latent_space"),
     "structlat_jax.options": ("ConfigError",),
+    "structlat_jax.run.api": ("Run", "evaluate", "train"),
+    "structlat_jax.run.loggers": ("Logger",),
     "structlat_jax.train.collect": ("collect",),
     "structlat_jax.train.learn": ("init", "learn", "meta_step"),
     "structlat_jax.train.setup": ("make_setup",),
     "structlat_jax.types": ("Episodes", "Transition"),
 }
+_MODULES = {"envs": "structlat_jax.envs", "loggers": "structlat_jax.run.loggers"}
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -47,23 +53,28 @@ __all__ = [
     "Inference",
     "LatentSpace",
     "LatentSpecError",
+    "Logger",
+    "Run",
     "Transition",
     "collect",
     "envs",
+    "evaluate",
     "init",
     "laplace_bridge",
     "latent_space",
     "learn",
     "load",
+    "loggers",
     "make_setup",
     "meta_step",
     "preset",
+    "train",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "envs":
-        return importlib.import_module("structlat_jax.envs")
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(importlib.import_module(_HOME[name]), name)

@@ -26,7 +26,7 @@ from structlat_jax.config import Config
 from structlat_jax.envs import Env
 from structlat_jax.report import progress
 from structlat_jax.run import failures, finish, machine
-from structlat_jax.run.loggers.base import Logger, combine
+from structlat_jax.run.loggers import Logger, combine, tensorboard, wandb
 from structlat_jax.run.loggers.console import Meter
 from structlat_jax.run.loop import Job, run
 from structlat_jax.run.plan import Plan, saved_plan
@@ -101,15 +101,13 @@ def loggers(sinks: Sequence[str], out: Path, plan: Plan) -> list[Logger]:
     Raises:
       InputError: if a library is missing.
     """
-    from structlat_jax.run.loggers import tensorboard, wandb
-
     seeds = range(plan.seed, plan.seed + plan.seeds)
     made = []
     for sink in dict.fromkeys(sinks):
         if sink == "tensorboard":
-            made.append(tensorboard.make(out / "tensorboard", seeds))
+            made.append(tensorboard(out / "tensorboard", seeds))
         else:
-            made.append(wandb.make(out / "wandb", seeds, plan.config.to_dict()))
+            made.append(wandb(out / "wandb", seeds, plan.config.to_dict()))
     return made
 
 

@@ -16,7 +16,7 @@ from structlat_jax.envs import Env, registry
 from structlat_jax.inference.base import Learned
 from structlat_jax.run import finish
 from structlat_jax.run.folders import make_folder, require_empty, require_writable
-from structlat_jax.run.loggers.base import Logger, combine
+from structlat_jax.run.loggers import Logger, combine
 from structlat_jax.run.loop import Job, run
 from structlat_jax.run.outcome import Outcome
 from structlat_jax.run.plan import Plan, differences, saved_plan, settings
@@ -72,7 +72,7 @@ class Run:
 
 
 def train(
-    config: Config | None = None,
+    config: Config | Setup | None = None,
     env: Env | str | Path | None = None,
     *,
     seeds: int = 1,
@@ -87,7 +87,8 @@ def train(
     """Trains agents, evaluates them, and writes a run folder if one is asked for.
 
     Args:
-      config: The configuration; by default the environment's first preset.
+      config: The configuration; by default the environment's first preset. Or a setup, for instance
+        with an inference of one's own, which has its environment.
       env: An environment, or what names one for `envs.make`; by default the configuration's.
       seeds: How many, as one program.
       seed: The first of them.
@@ -158,17 +159,22 @@ def evaluate(
 
 
 def _plan(config, env, seeds, seed, updates, evals, checkpoint_seconds) -> tuple[Plan, Setup]:
+    setup = config if isinstance(config, Setup) else _setup(config, env)
+    name = configuration.preset_names(setup.env)[0]
+    if updates is None:
+        updates = configuration.preset(name, setup.env)[1]
+    plan = Plan(setup.config, name, seeds, seed, updates, evals, checkpoint_seconds)
+    return plan, setup
+
+
+def _setup(config: Config | None, env: Env | str | Path | None) -> Setup:
     if isinstance(env, str | Path):
         made = registry.make(env)
     else:
         made = registry.named((Config() if config is None else config).env, env)
-    described = registry.of_object(made)
-    preset, budget = configuration.preset(None, made, described)
-    config = preset if config is None else config.replace(env=described)
-    name = configuration.preset_names(made)[0]
-    updates = budget if updates is None else updates
-    plan = Plan(config, name, seeds, seed, updates, evals, checkpoint_seconds)
-    return plan, make_setup(config, made)
+    spec = registry.of_object(made)
+    own = configuration.preset(None, made, spec)[0] if config is None else config.replace(env=spec)
+    return make_setup(own, made)
 
 
 def _prepare(out: Path, plan: Plan, resume: bool) -> None:
