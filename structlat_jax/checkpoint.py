@@ -1,10 +1,11 @@
 """Checkpoints: the whole training state, written atomically, and read back.
 
 A run folder holds ``config.json`` and ``checkpoint/<meta-step>/``, each a sealed folder (see
-`sealed`) with the arrays ``state`` (everything, replay and keys included) and ``params`` (what
-acting needs, so that loading an agent does not read the replay), ``history.json`` (the metrics so
-far) and, in its seal, the schema version and the configuration. ``best/<meta-step>/`` is the same
-without state and history. Nothing is pickled: opening a stranger's folder executes no code.
+`sealed`) with ``arrays/state.npz`` (everything, replay and keys included), ``arrays/params.npz``
+(what acting needs, so that loading an agent does not read the replay), ``history.json`` (the
+metrics so far) and, in its seal, the schema version and the configuration. ``best/<meta-step>/``
+is the same without state and history. Nothing is pickled: opening a stranger's folder executes no
+code.
 """
 
 import contextlib
@@ -70,12 +71,7 @@ class Checkpoints:
       run: The run folder, which only this process writes to (see `run_folder.locked`).
       keep: How many to keep, the best one apart.
       identity: What ``config.json`` says; checkpoints of another identity are not read.
-
-    Attributes:
-      arrays: Writes and reads the arrays, as `array_files` does.
     """
-
-    arrays: Any = array_files
 
     def __init__(self, run: Path, keep: int = 2, identity: dict[str, Any] | None = None):
         self._run, self._keep, self._identity = run, keep, identity or {}
@@ -110,7 +106,7 @@ class Checkpoints:
         plain = jax.device_get(keys_to_data(state))  # on the host: any set of devices may resume
 
         def fill(folder):
-            self.arrays.write(folder, state=plain, params=plain.params)
+            array_files.write(folder, state=plain, params=plain.params)
             (folder / _HISTORY_FILE).write_text(json.dumps(history))
 
         self._write(_FOLDER, step, {}, fill, self._keep)
@@ -121,7 +117,7 @@ class Checkpoints:
         Raises:
           WriteError: as `save`.
         """
-        fill = functools.partial(self.arrays.write, params=jax.device_get(params))
+        fill = functools.partial(array_files.write, params=jax.device_get(params))
         self._write(_FOLDER, step, {}, fill, self._keep)
 
     def save_best(self, step: int, params: AgentParams, value: float) -> None:
@@ -130,7 +126,7 @@ class Checkpoints:
         Raises:
           WriteError: if they cannot be written; those before are intact.
         """
-        fill = functools.partial(self.arrays.write, params=jax.device_get(params))
+        fill = functools.partial(array_files.write, params=jax.device_get(params))
         self._write(_BEST_FOLDER, step, {"value": value}, fill, keep=1)
 
     def restore(self, like: Any, tell: Tell = warnings.warn) -> tuple[Any, list[dict[str, Any]]]:
@@ -147,16 +143,9 @@ class Checkpoints:
         """
         if self.latest is None:
             raise CheckpointError(f"{self._run} has no checkpoint to resume from.")
-        step, damaged = _newest(self._run, _FOLDER, "", self._identity, tell)
+        step, damaged = _newest(self._run, _FOLDER, (), self._identity, tell)
         folder = self._run / _FOLDER / str(step)
-        expected = jax.eval_shape(keys_to_data, like)
-        found = self.arrays.read(folder, "state", expected)
-        fits = jax.tree.map(lambda x, y: (x.shape, x.dtype) == (y.shape, y.dtype), found, expected)
-        if not all(jax.tree.leaves(fits)):
-            raise CheckpointError(
-                f"{folder} cannot be read: its arrays have other shapes than the configuration "
-                "asks for."
-            )
+        found = array_files.read(folder, "state", jax.eval_shape(keys_to_data, like))
         history = read_json(folder / _HISTORY_FILE)
         for later in damaged:
             remove(self._run / _FOLDER / str(later))
@@ -178,8 +167,12 @@ class Checkpoints:
 
 
 def load_params(
-    run: Path, seed: int, best: bool = False, tell: Tell = warnings.warn
-) -> tuple[Config, AgentParams]:
+    run: Path,
+    seed: int,
+    best: bool = False,
+    tell: Tell = warnings.warn,
+    like: Any = None,
+) -> tuple[Config, Any]:
     """The configuration and the parameters of one seed, counted from 0.
 
     Args:
@@ -187,6 +180,9 @@ def load_params(
       seed: Which of its seeds.
       best: Those of the best evaluation on training tasks, mean over seeds, instead of the last.
       tell: Called with a sentence if a damaged checkpoint is passed over.
+      like: The parameters of one seed that are wanted, as arrays or `jax.ShapeDtypeStruct`; other
+        shapes are refused, and networks that it leaves out are not read. By default all networks
+        of the configuration, for observations and actions of any width.
 
     Raises:
       FileNotFoundError: if the folder holds no run or no checkpoint.
@@ -197,10 +193,13 @@ def load_params(
     if not isinstance(seeds, int) or not 0 <= seed < seeds:
         raise CheckpointError(f"seed must be from 0 to {seeds} - 1 (the run's seeds), not {seed}.")
     name = _BEST_FOLDER if best else _FOLDER
-    step, _ = _newest(run, name, f"{array_files.FOLDER}/params", data, tell)
+    step, _ = _newest(run, name, array_files.places("params"), data, tell)
     folder = run / name / str(step)
-    wanted = jax.eval_shape(make_setup(config).networks.init, jax.random.key(0))
-    found = array_files.read(folder, "params", wanted)
+    given = like is not None
+    if not given:
+        like = jax.eval_shape(make_setup(config).networks.init, jax.random.key(0))
+    wanted = jax.tree.map(lambda x: jax.ShapeDtypeStruct((seeds, *x.shape), x.dtype), like)
+    found = array_files.read(folder, "params", wanted, shapes=given, parts=given)
     if any(x.shape[:1] != (seeds,) for x in jax.tree.leaves(found)):
         raise CheckpointError(f"{folder} does not have the {seeds} seeds of {CONFIG_FILE}.")
     return config, jax.tree.map(lambda x: jax.numpy.asarray(x[seed]), found)
@@ -229,13 +228,13 @@ def _steps(folder: Path) -> list[int]:
 
 
 def _newest(
-    run: Path, name: str, part: str, identity: dict[str, Any], tell: Tell
+    run: Path, name: str, parts: tuple[str, ...], identity: dict[str, Any], tell: Tell
 ) -> tuple[int, list[int]]:
     """The newest checkpoint that is undamaged, and the damaged ones after it."""
     damaged = {}
     for step in _steps(run / name):
         try:
-            about = sealed.read(run / name / str(step), part)
+            about = sealed.read(run / name / str(step), *parts)
         except sealed.DamagedError as error:
             damaged[step] = str(error)
             continue
@@ -266,6 +265,6 @@ def _require_same_run(folder: Path, there: Any, here: dict[str, Any]) -> None:
 
 
 def _settings(data: Any) -> dict[str, Any]:
-    sections = Config.from_dict(data).to_dict()
-    others = {name: value for name, value in data.items() if name not in sections}
-    return {**others, **sections["structure"], **sections["hyper"]}
+    known = {**data, **Config.from_dict(data).to_dict()}
+    inside = {**known.pop("structure"), **known.pop("hyper")}
+    return {**known, **inside}

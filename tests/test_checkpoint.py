@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from tiny import TRACES, assert_same, config, go_on, one_seed, programs, setup, train
 
-from structlat_jax import array_files, checkpoint, run_folder, sealed, sweep
+from structlat_jax import (
+    array_files,
+    checkpoint,
+    legacy_arrays,
+    run_folder,
+    sealed,
+    sweep,
+)
 from structlat_jax.checkpoint import CONFIG_FILE, CheckpointError, Checkpoints
 from structlat_jax.config import SCHEMA_VERSION
 
@@ -199,7 +206,7 @@ def test_binary_config(tmp_path):
 
 
 def test_nothing_is_unpickled():
-    for module in (checkpoint, sealed, array_files, run_folder):
+    for module in (checkpoint, sealed, array_files, run_folder, legacy_arrays):
         source = Path(module.__file__).read_text()
         assert "import pickle" not in source
         assert "eval(" not in source
