@@ -25,7 +25,7 @@ LAYERS = (
     {"collect"},
     {"meta_train", "evaluate"},
     {
-        *("sweep", "run_folder", "sealed", "legacy_arrays", "array_files"),
+        *("sweep", "run_folder", "sealed", "legacy_arrays", "array_files", "agent_file"),
         *("checkpoint", "agent"),
     },
     {"report"},

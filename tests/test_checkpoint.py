@@ -9,6 +9,7 @@ import pytest
 from tiny import TRACES, assert_same, config, go_on, one_seed, programs, setup, train
 
 from structlat_jax import (
+    agent_file,
     array_files,
     checkpoint,
     legacy_arrays,
@@ -206,7 +207,7 @@ def test_binary_config(tmp_path):
 
 
 def test_nothing_is_unpickled():
-    for module in (checkpoint, sealed, array_files, run_folder, legacy_arrays):
+    for module in (checkpoint, sealed, array_files, run_folder, agent_file, legacy_arrays):
         source = Path(module.__file__).read_text()
         assert "import pickle" not in source
         assert "eval(" not in source
