@@ -9,9 +9,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from structlat_jax import agent_file
+from structlat_jax import agent_file, array_files
 from structlat_jax.agent import Agent, make_agent
-from structlat_jax.array_files import named
 from structlat_jax.checkpoint import restored, saved
 from structlat_jax.config import SCHEMA_VERSION, Config
 from structlat_jax.envs import Env, registry
@@ -54,9 +53,5 @@ def read(path: Path, env: Env | str | Path | None) -> Agent:
 
 def _fitted(path: Path, setup: Setup, arrays: dict[str, Any]) -> Learned:
     like = Learned(*jax.eval_shape(lambda: init_params(setup, jax.random.key(0))))
-    wanted = saved(like)
-    shapes = {name: (x.shape, x.dtype) for name, x in named(wanted).items()}
-    if {name: (x.shape, x.dtype) for name, x in arrays.items()} != shapes:
-        raise CheckpointError(f"the parameters in {path} do not fit {setup.env.name}'s networks.")
-    leaves = [jnp.asarray(arrays[name]) for name in shapes]
-    return restored(jax.tree.unflatten(jax.tree.structure(wanted), leaves), like)
+    found = array_files.fitted(path, arrays, saved(like))
+    return restored(jax.tree.map(jnp.asarray, found), like)
