@@ -26,7 +26,7 @@ def write(out: Path, setup: Setup, outcome: Outcome, tell: Callable[[str], None]
     pictures = importlib.util.find_spec("matplotlib") is not None
     if not pictures:
         tell("no pictures: matplotlib is not installed (pip install 'structlat-jax[cli]').")
-    write_run(out, setup, outcome, tell, pictures=pictures)
+    write_run(out, setup, outcome, tell)
 
 
 def arrays(setup: Setup, outcome: Outcome) -> dict[str, np.ndarray]:
