@@ -15,7 +15,7 @@ LIBRARY = "structlat_jax"
 PROGRAMS = "experiments"
 
 LAYERS = (
-    {"types"},
+    {"types", "options"},
     {"latents"},
     {"config", "nets", "inference.additive"},
     {"data.replay", "envs", "train.rollout", "algos.pearl_sac"},
