@@ -1,45 +1,49 @@
-"""Options: what a field of a configuration may be, declared once beside its default.
+"""Options: fields of frozen records that carry their help text and their limits.
 
-Whoever owns an option declares it in a frozen dataclass, with `option`; validation, the command
-line and the documentation read the same declaration.
+Validation, the command line and the documentation read what stands here, so that a default, its
+explanation and its range are written once.
 """
 
 import dataclasses
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+_NAME = re.compile(r"`([a-z][a-z0-9_]*)`")
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 """What values of a type are called in sentences."""
 
-_NAME = re.compile("`([a-z0-9_]+)`")
-
 
 class ConfigError(ValueError):
-    """A value that is not allowed.
+    """A value that is not allowed, in one sentence: FIELD must be RULE, not VALUE.
 
     Attributes:
-      field: The field's name, or None if it is about no field.
-      rule: What is allowed, to stand behind "must be"; other fields stand in backticks.
+      field: The field's name; None where the sentence is not of this form (see `free`).
+      rule: What the field must be; names of other fields stand in backticks. Without a field, the
+        whole sentence.
       value: What was given.
     """
 
     def __init__(self, field: str | None, rule: str, value: Any = None):
+        super().__init__(field, rule, value)
         self.field, self.rule, self.value = field, rule, value
-        super().__init__(self.sentence())
+
+    @classmethod
+    def free(cls, text: str) -> "ConfigError":
+        """An error whose sentence has another form; names of fields stand in backticks."""
+        return cls(None, text)
 
     def sentence(self, name: Callable[[str], str] = str) -> str:
-        """The error in words.
-
-        Args:
-          name: What fields are called, for instance flags; as they are by default.
-        """
-        rule = _NAME.sub(lambda match: name(match[1]), self.rule)
+        """The sentence, every field in it called what ``name`` makes of it, such as its flag."""
+        rule = _NAME.sub(lambda found: name(found[1]), self.rule)
         if self.field is None:
             return rule
         return f"{name(self.field)} must be {rule}, not {self.value!r}."
+
+    def __str__(self) -> str:
+        return self.sentence()
 
 
 def option(
@@ -48,23 +52,23 @@ def option(
     low: float | None = None,
     high: float | None = None,
     above: float | None = None,
-    choices: Sequence[str] | None = None,
+    choices: tuple[str, ...] | None = None,
 ) -> Any:
-    """A field of a dataclass of options.
+    """A field of a frozen dataclass.
 
     Args:
-      default: Its type is the field's.
-      text: For ``--help``, without a capital letter or a full stop.
-      low, high: Least and greatest value, both allowed.
-      above: A lower limit that is not allowed itself.
-      choices: All that is allowed.
+      default: Its default.
+      text: What it is, for ``--help``.
+      low, high: The least and the greatest value that is allowed.
+      above: What it must exceed.
+      choices: All that it may be.
     """
     limits = {"help": text, "low": low, "high": high, "above": above, "choices": choices}
     return dataclasses.field(default=default, metadata=limits)
 
 
 def allowed(field: dataclasses.Field) -> str:
-    """What a field may be, in words; empty where anything of its type may."""
+    """What an option may be, in words; empty where anything of its type may."""
     limits = field.metadata
     if limits["choices"]:
         return "one of " + ", ".join(limits["choices"])
@@ -79,14 +83,16 @@ def allowed(field: dataclasses.Field) -> str:
 
 
 def check(record: Any) -> None:
-    """Checks every field of a dataclass of options; raises `ConfigError`."""
+    """Raises `ConfigError` unless every option of a record has its type and keeps its limits.
+
+    Args:
+      record: A dataclass instance whose fields are all made by `option`.
+    """
     for field in dataclasses.fields(record):
-        if "choices" in field.metadata:
-            _check(field, getattr(record, field.name))
+        _check(field, getattr(record, field.name))
 
 
 def _check(field: dataclasses.Field, value: Any) -> None:
-    limits = field.metadata
     accepted = (int, float) if field.type is float else (field.type,)
     is_bool = isinstance(value, bool)
     if not isinstance(value, accepted) or (is_bool and field.type is not bool):
@@ -95,14 +101,18 @@ def _check(field: dataclasses.Field, value: Any) -> None:
     if field.type is float:
         with np.errstate(over="ignore"):
             number = float(np.float32(value))  # what the program will see
-    wrong = (
-        (limits["choices"] is not None and value not in limits["choices"])
-        or (limits["low"] is not None and not number >= limits["low"])
-        or (limits["high"] is not None and not number <= limits["high"])
-        or (limits["above"] is not None and not number > limits["above"])
-        or (field.type is float and not abs(number) < float("inf"))
-    )
-    if wrong:
+    if not _within(field.metadata, number):
         finite = field.type is float and abs(value) < float("inf")
         suffix = " in single precision" if finite and number != value else ""
         raise ConfigError(field.name, (allowed(field) or "finite") + suffix, value)
+
+
+def _within(limits: Any, number: Any) -> bool:
+    if isinstance(number, str) or limits["choices"] is not None:
+        return limits["choices"] is None or number in limits["choices"]
+    return (
+        (limits["low"] is None or number >= limits["low"])
+        and (limits["high"] is None or number <= limits["high"])
+        and (limits["above"] is None or number > limits["above"])
+        and abs(number) < float("inf")
+    )

@@ -15,7 +15,7 @@ LIBRARY = "structlat_jax"
 PROGRAMS = "experiments"
 
 LAYERS = (
-    {"types"},
+    {"types", "options"},
     {"latents"},
     {"config", "networks", "inference", "optim"},
     {"replay", "envs", "rollout", "sac", "world_model", "hypotheses"},
