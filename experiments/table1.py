@@ -16,13 +16,14 @@ from typing import Any
 import click
 from rich.console import Console
 
-from experiments import changes, cli, job, rows
+from experiments import changes, cli, job, paper, rows
 from experiments.plan import Plan
 from structlat_jax import checkpoint
 from structlat_jax.checkpoint import CheckpointError
 from structlat_jax.config import ConfigError
 from structlat_jax.report import table
 from structlat_jax.report.run_files import read_run
+from structlat_jax.setup import make_setup
 
 TABLE_CONFIG_FILE = "table_config.json"
 
@@ -31,10 +32,10 @@ TABLE_CONFIG_FILE = "table_config.json"
 @click.option(
     "--latents",
     multiple=True,
-    default=[";".join(table.PAPER_RETURNS)],
+    default=[";".join(paper.RETURNS)],
     metavar="SPECS",
     help="Latent specs with semicolons between them (quote them); may be given several times."
-    f"  [{';'.join(table.PAPER_RETURNS)}]",
+    f"  [{';'.join(paper.RETURNS)}]",
 )
 @job.run_options(seeds=10, default_folder="runs/table1-DATE-TIME")
 @functools.partial(cli.config_options, without=("latent",))
@@ -62,7 +63,9 @@ def command(
     console = Console()
     with job.interruptible(out, console):
         rows.train(made, console)
-        return rows.report(table.build([read_run(row.folder) for row in made]), out, console)
+        runs = [read_run(row.folder) for row in made]
+        plane = make_setup(plan.config).env.plane
+        return rows.report(table.build(runs, paper.published(runs), plane), out, console)
 
 
 def _saved(out: Path, given: dict[str, Any]) -> tuple[Plan, list[str]]:
