@@ -14,17 +14,17 @@ def main(seeds: int, quick: bool) -> None:
     import jax
 
     from benchmarks import harness
-    from structlat_jax import sweep
     from structlat_jax.config import PRESETS
-    from structlat_jax.setup import make_setup
+    from structlat_jax.train import parallel
+    from structlat_jax.train.setup import make_setup
 
     config = PRESETS["cpu"]
     if quick:
         config = harness.quick_config(config)
-    programs = sweep.make_programs(make_setup(config), seeds)
-    hyper = sweep.spread(programs, config.hyper)
-    programs, _ = sweep.compile_programs(programs, hyper)
-    state = programs.init(sweep.seed_numbers(programs, 0))
+    programs = parallel.make_programs(make_setup(config), seeds)
+    hyper = parallel.spread(programs, config.hyper)
+    programs, _ = parallel.compile_programs(programs, hyper)
+    state = programs.init(parallel.seed_numbers(programs, 0))
     jax.block_until_ready(programs.step(hyper, state))
     print(time.time() - float(os.environ["STRUCTLAT_PROCESS_STARTED"]), flush=True)
 

@@ -16,10 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import harness
-from structlat_jax import rollout
 from structlat_jax.config import PRESETS
-from structlat_jax.networks import squash
-from structlat_jax.setup import Setup, make_setup
+from structlat_jax.nets.networks import squash
+from structlat_jax.train import rollout
+from structlat_jax.train.setup import Setup, make_setup
 
 _CALLS = 20  # per turn: after a single one the caches would still be another program's
 

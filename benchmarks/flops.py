@@ -5,8 +5,8 @@ two more of them, one for its weights and one for its input; the first layer's i
 unless something trained lies before it. Everything that is not a product is left out.
 """
 
-from structlat_jax.batches import context_sampler
-from structlat_jax.setup import Setup
+from structlat_jax.data.batches import context_sampler
+from structlat_jax.train.setup import Setup
 
 
 def mlp(rows: int, inputs: int, width: int, depth: int, out: int) -> tuple[int, int]:

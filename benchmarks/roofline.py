@@ -17,8 +17,8 @@ import jax.numpy as jnp
 from benchmarks import flops, harness
 from benchmarks.training import compile_updates, experienced, one_update
 from structlat_jax.config import PRESETS
-from structlat_jax.meta_train import init
-from structlat_jax.setup import Setup, make_setup
+from structlat_jax.train.learn import init
+from structlat_jax.train.setup import Setup, make_setup
 
 _UPDATES = {"cpu": 300, "paper": 20}
 

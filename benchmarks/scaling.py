@@ -13,7 +13,7 @@ import click
 from benchmarks import harness
 from benchmarks.training import compile_updates, experienced
 from structlat_jax.config import PRESETS, Config
-from structlat_jax.setup import make_setup
+from structlat_jax.train.setup import make_setup
 
 AXES = {
     "context length": ("context_episodes", (4, 8, 16, 32, 64)),

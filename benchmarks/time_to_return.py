@@ -21,9 +21,9 @@ from rich.console import Console
 from benchmarks import harness
 from benchmarks.step_throughput import TORCH_MISSING, has_torch
 from benchmarks.training import Run
-from structlat_jax import sweep
 from structlat_jax.config import DEFAULT_UPDATES, PRESETS, Config
-from structlat_jax.evaluate import evaluate, last_return
+from structlat_jax.train import parallel
+from structlat_jax.train.evaluate import evaluate, last_return
 
 
 @click.command(help=__doc__)
@@ -76,7 +76,7 @@ def _judge(run: Run):
     hyper = jax.tree.map(jnp.float32, run.setup.config.hyper)
 
     def score(state):
-        key = sweep.root_keys(jnp.uint32(0))[1]
+        key = parallel.root_keys(jnp.uint32(0))[1]
         return last_return(evaluate(run.setup, hyper, state.params, state.test_tasks, key))
 
     program = jax.jit(score)

@@ -7,14 +7,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from structlat_jax import replay, sac, sweep
-from structlat_jax.batches import Draws, draw, make_batch, task_log_weights
-from structlat_jax.collect import collect
+from structlat_jax.algos import pearl_sac
+from structlat_jax.algos.schedules import coefficients_at
 from structlat_jax.config import Config, Hyper
-from structlat_jax.meta_train import init
-from structlat_jax.schedules import coefficients_at
-from structlat_jax.setup import Setup, make_setup
-from structlat_jax.train_state import TrainState
+from structlat_jax.data import replay
+from structlat_jax.data.batches import Draws, draw, make_batch, task_log_weights
+from structlat_jax.train import parallel
+from structlat_jax.train.collect import collect
+from structlat_jax.train.learn import init
+from structlat_jax.train.setup import Setup, make_setup
+from structlat_jax.train.state import TrainState
 
 
 class Run:
@@ -36,9 +38,9 @@ class Run:
         first: int = 0,
     ):
         self.setup = make_setup(config)
-        self._programs = sweep.make_programs(self.setup, seeds, devices, mapping)
-        self.hyper = sweep.spread(self._programs, config.hyper)
-        numbers = sweep.seed_numbers(self._programs, first)
+        self._programs = parallel.make_programs(self.setup, seeds, devices, mapping)
+        self.hyper = parallel.spread(self._programs, config.hyper)
+        numbers = parallel.seed_numbers(self._programs, first)
         start = time.perf_counter()
         shapes = jax.eval_shape(self._programs.init, numbers)
         self._step = self._programs.step.lower(self.hyper, shapes).compile()
@@ -85,10 +87,10 @@ def compile_updates(
       A call without arguments, the program, and the seconds that compiling took.
     """
     seeds = len(states.updates)
-    programs = sweep.make_programs(setup, seeds, jax.devices()[:devices])
-    hyper = sweep.spread(programs, setup.config.hyper)
-    states = sweep.place(programs, jax.tree.map(lambda x: x.copy(), states))
-    jitted = sweep.over_seeds(updates_alone(setup, count), programs.mesh, seeds // devices)
+    programs = parallel.make_programs(setup, seeds, jax.devices()[:devices])
+    hyper = parallel.spread(programs, setup.config.hyper)
+    states = parallel.place(programs, jax.tree.map(lambda x: x.copy(), states))
+    jitted = parallel.over_seeds(updates_alone(setup, count), programs.mesh, seeds // devices)
     start = time.perf_counter()
     program = jitted.lower(hyper, states).compile()
     return lambda: program(hyper, states), program, time.perf_counter() - start
@@ -99,7 +101,7 @@ def experienced(setup: Setup, seeds: int) -> TrainState:
     hyper = jax.tree.map(jnp.float32, setup.config.hyper)
 
     def one(seed):
-        state = init(setup, sweep.root_keys(seed)[0])
+        state = init(setup, parallel.root_keys(seed)[0])
         key, key_collect = jax.random.split(state.key)
         block, _ = collect(setup, hyper, state, key_collect)
         rings = replay.write(state.replay, setup.layout, block)
@@ -110,14 +112,14 @@ def experienced(setup: Setup, seeds: int) -> TrainState:
 
 def one_update(setup: Setup) -> Callable[..., Any]:
     """``(hyper, state, draws=None)`` to new parameters, moments and losses: a draw from the replay
-    and one `sac.update`; the random numbers come from the state's key unless they are given."""
+    and one `pearl_sac.update`; the random numbers come from the state's key if none are given."""
 
     def update(hyper: Hyper, state: TrainState, draws: Draws | None = None):
         weights = task_log_weights(setup, hyper, state.replay)
         draws = draw(setup, state.key) if draws is None else draws
         batch = make_batch(setup, hyper, state.replay, weights, draws)
         coefficients = coefficients_at(hyper, state.updates)
-        return sac.update(
+        return pearl_sac.update(
             setup.networks, setup.space, state.params, state.optimisers, batch, coefficients
         )
 

@@ -9,14 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from structlat_jax import rollout
 from structlat_jax.agent import Agent
 from structlat_jax.envs import Env
 from structlat_jax.latents import LatentSpace
-from structlat_jax.networks import AgentParams
+from structlat_jax.nets.networks import AgentParams
 from structlat_jax.report.figures_sweep import Sweep
 from structlat_jax.report.progress import block_names
 from structlat_jax.report.sobol import Shares, shares_of_variance
+from structlat_jax.train import rollout
 
 DRAWS = 8192
 """Draws of z from the prior behind every share."""

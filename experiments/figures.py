@@ -16,7 +16,7 @@ from experiments.pictures import DRAWERS, Case
 from structlat_jax.checkpoint import CheckpointError
 from structlat_jax.report.progress import block_names
 from structlat_jax.report.run_files import ADAPTATION_FILE, RunFiles, find_runs, read_run
-from structlat_jax.setup import Setup, make_setup
+from structlat_jax.train.setup import Setup, make_setup
 
 
 @click.command(cls=cli.SectionedCommand, help=__doc__.replace("\n\n    ", "\n\n\b\n    "))

@@ -9,10 +9,10 @@ import numpy as np
 
 from experiments import failures
 from structlat_jax.config import Hyper
-from structlat_jax.evaluate import Adaptation
-from structlat_jax.networks import AgentParams
+from structlat_jax.nets.networks import AgentParams
 from structlat_jax.report import progress, results
-from structlat_jax.setup import Setup
+from structlat_jax.train.evaluate import Adaptation
+from structlat_jax.train.setup import Setup
 
 
 class Lanes(NamedTuple):

@@ -16,7 +16,7 @@ from structlat_jax.report.figures_simplex import simplex
 from structlat_jax.report.figures_sweep import sweep
 from structlat_jax.report.run_files import RunFiles, evaluations
 from structlat_jax.report.shares_table import percent, shares_record, shares_table
-from structlat_jax.setup import Setup
+from structlat_jax.train.setup import Setup
 
 BEST = "dir:2x4,gau:2"
 """The latent space whose paths the paper's Figure 3 shows."""

@@ -19,13 +19,14 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments import changes, cli, platform
-from structlat_jax import checkpoint, sweep
+from structlat_jax import checkpoint
 from structlat_jax.checkpoint import CheckpointError
 from structlat_jax.config import Config, ConfigError
 from structlat_jax.report import results
 from structlat_jax.report.run_files import RunFiles, read_run
 from structlat_jax.report.table import SHARE_OF_ORACLE
-from structlat_jax.setup import make_setup
+from structlat_jax.train import parallel
+from structlat_jax.train.setup import make_setup
 
 FIELDS = (
     "inference",
@@ -90,13 +91,13 @@ def evaluate(config: Config, params: Any, files: RunFiles) -> tuple[np.ndarray, 
     finite = np.isfinite(files.arrays["returns_test"]).all(axis=(1, 2, 3))
     if not finite.any():
         raise CheckpointError(f"{files.path} has no seed that is finite.")
-    programs = sweep.make_programs(make_setup(config), files.seeds)
-    numbers = sweep.seed_numbers(programs, files.results["first_seed"])
+    programs = parallel.make_programs(make_setup(config), files.seeds)
+    numbers = parallel.seed_numbers(programs, files.results["first_seed"])
     # A seed fixes its tasks and keys; only the networks are those of the run.
-    state = programs.init(numbers)._replace(params=sweep.pad(programs, params))
-    last = sweep.place(programs, jnp.full_like(numbers, files.results["updates"]))
-    hyper = sweep.spread(programs, config.hyper)
-    found = sweep.trim(programs, programs.evaluate(hyper, state, numbers, last).returns)
+    state = programs.init(numbers)._replace(params=parallel.pad(programs, params))
+    last = parallel.place(programs, jnp.full_like(numbers, files.results["updates"]))
+    hyper = parallel.spread(programs, config.hyper)
+    found = parallel.trim(programs, programs.evaluate(hyper, state, numbers, last).returns)
     return found[finite, config.structure.train_tasks :], files.arrays["oracle_test"][finite]
 
 

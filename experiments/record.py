@@ -13,7 +13,7 @@ from structlat_jax.report.figures_learning import adaptation_curve, learning_cur
 from structlat_jax.report.figures_paths import adaptation_paths, prior_paths, task_map
 from structlat_jax.report.figures_style import save
 from structlat_jax.report.progress import block_names
-from structlat_jax.setup import Setup, make_setup
+from structlat_jax.train.setup import Setup, make_setup
 
 _ADAPTATION_FIELDS = ("returns", "amortised", "path", "z", "belief", "kl")
 

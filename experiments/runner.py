@@ -12,11 +12,12 @@ from experiments import failures, platform
 from experiments.outcome import Lanes, Outcome, last_kl, summary
 from experiments.plan import Plan
 from experiments.stop import Stop
-from structlat_jax import checkpoint, sweep
-from structlat_jax.evaluate import oracle_returns
+from structlat_jax import checkpoint
 from structlat_jax.report import progress, results
-from structlat_jax.setup import Setup, make_setup
-from structlat_jax.train_state import Metrics
+from structlat_jax.train import parallel
+from structlat_jax.train.evaluate import oracle_returns
+from structlat_jax.train.setup import Setup, make_setup
+from structlat_jax.train.state import Metrics
 
 
 def run(
@@ -46,11 +47,11 @@ def run(
         lanes = Lanes(plan.seed + np.arange(plan.seeds), plan.config.hyper)
     start = time.perf_counter()
     setup = make_setup(plan.config)
-    programs = sweep.make_programs(setup, plan.seeds)
-    hyper = sweep.spread(programs, lanes.hyper)
-    programs, compile_seconds = sweep.compile_programs(programs, hyper)
+    programs = parallel.make_programs(setup, plan.seeds)
+    hyper = parallel.spread(programs, lanes.hyper)
+    programs, compile_seconds = parallel.compile_programs(programs, hyper)
     meter.message(f"compiled in {compile_seconds:.1f} s for {len(programs.mesh.devices)} device(s)")
-    numbers = sweep.seed_numbers(programs, lanes.seeds)
+    numbers = parallel.seed_numbers(programs, lanes.seeds)
     state = programs.init(numbers)
     oracle = np.asarray(jax.vmap(lambda t: oracle_returns(setup, t))(state.test_tasks))
 
@@ -60,7 +61,7 @@ def run(
         if resume and saved.latest is not None:
             like = jax.eval_shape(lambda s: jax.tree.map(lambda x: x[: plan.seeds], s), state)
             state, rows = saved.restore(like, meter.message)
-            state = sweep.pad(programs, state)
+            state = parallel.pad(programs, state)
             first = saved.latest
         oracle = oracle[: plan.seeds]
         loop = _Loop(plan, out, programs, hyper, numbers, oracle, meter, rows, ends_early)
@@ -69,7 +70,7 @@ def run(
         return Outcome(rows, None, None, None, None, None, {}, interrupted=True)
 
     kept = (loop.adaptation, state.train_tasks, state.test_tasks, oracle, state.params)
-    outcome = Outcome(rows, *sweep.trim(programs, kept), {}, interrupted=False)
+    outcome = Outcome(rows, *parallel.trim(programs, kept), {}, interrupted=False)
     timing = {
         "compile_seconds": compile_seconds,
         "wall_seconds": time.perf_counter() - start + loop.earlier,
@@ -99,7 +100,7 @@ class _Loop:
     def __init__(self, plan, out, programs, hyper, numbers, oracle, meter, rows, ends_early):
         self.out = out
         self.plan, self.programs, self.hyper, self.numbers = plan, programs, hyper, numbers
-        self.seeds = sweep.trim(programs, numbers).tolist()
+        self.seeds = parallel.trim(programs, numbers).tolist()
         self.oracle, self.meter, self.rows = oracle, meter, rows
         self.blocks = progress.block_names([b.spec for b in programs.setup.space.blocks])
         self.adaptation = None
@@ -144,7 +145,7 @@ class _Loop:
             last = stop.asked or step == plan.steps or self._over()
             if last or time.perf_counter() - last_save >= plan.checkpoint_seconds:
                 platform.return_freed_pieces()  # memory is at its peak now: a copy of the state
-                saved.save(step, sweep.trim(self.programs, state), self.rows)
+                saved.save(step, parallel.trim(self.programs, state), self.rows)
                 platform.return_freed_pieces()  # what the writer's threads leave
                 results.write_metrics(self.out / "metrics.csv", self.rows)
                 last_save = time.perf_counter()
@@ -168,12 +169,12 @@ class _Loop:
     def _evaluate(self, state, updates, rows, saved, stop):
         """Evaluates and adds what came out to the rows. A signal abandons it: it costs seconds, and
         resuming does it first."""
-        eval_round = sweep.place(self.programs, jnp.full_like(self.numbers, updates))
+        eval_round = parallel.place(self.programs, jnp.full_like(self.numbers, updates))
         found = None
         if not stop.asked:
             with stop.abandoning():
                 found = self.programs.evaluate(self.hyper, state, self.numbers, eval_round)
-                found = sweep.trim(self.programs, found)
+                found = parallel.trim(self.programs, found)
         if found is None:
             return
         bad = np.isin(np.arange(self.plan.seeds), list(self.failed))
@@ -204,7 +205,7 @@ class _Loop:
         value = float(train[~bad, ..., -1].mean())
         if best is None or value > best.value:
             step = updates // self.plan.config.structure.updates_per_step
-            saved.save_best(step, sweep.trim(self.programs, state.params), value)
+            saved.save_best(step, parallel.trim(self.programs, state.params), value)
 
     def _rows(self, updates: int, metrics: Metrics, seconds: float) -> list[dict[str, Any]]:
         losses = metrics.losses

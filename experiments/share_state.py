@@ -13,7 +13,7 @@ import numpy as np
 
 from structlat_jax.array_files import named, read_npz
 from structlat_jax.checkpoint import Checkpoints
-from structlat_jax.networks import AgentParams
+from structlat_jax.nets.networks import AgentParams
 from structlat_jax.run_folder import CheckpointError
 
 

@@ -25,7 +25,7 @@ from structlat_jax.config import Hyper
 from structlat_jax.report import progress, results
 from structlat_jax.report.run_files import METRICS_FILE
 from structlat_jax.run_folder import locked
-from structlat_jax.setup import make_setup
+from structlat_jax.train.setup import make_setup
 
 _ARRAYS = ("adaptation", "train_tasks", "test_tasks", "oracle", "params")
 

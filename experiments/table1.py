@@ -23,7 +23,7 @@ from structlat_jax.checkpoint import CheckpointError
 from structlat_jax.config import ConfigError
 from structlat_jax.report import table
 from structlat_jax.report.run_files import read_run
-from structlat_jax.setup import make_setup
+from structlat_jax.train.setup import make_setup
 
 TABLE_CONFIG_FILE = "table_config.json"
 

@@ -7,8 +7,8 @@ from structlat_jax import envs
 from structlat_jax.agent import Agent, Belief, load
 from structlat_jax.config import PRESETS, Config, ConfigError
 from structlat_jax.latents import LatentSpace, LatentSpecError, laplace_bridge, latent_space
-from structlat_jax.meta_train import init, meta_step
-from structlat_jax.setup import make_setup
+from structlat_jax.train.learn import init, meta_step
+from structlat_jax.train.setup import make_setup
 from structlat_jax.types import Transition
 
 __version__ = "0.1.0"

@@ -8,12 +8,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from structlat_jax import hypotheses
 from structlat_jax.config import Config
-from structlat_jax.inference import context_features, evidence_of
+from structlat_jax.inference import hypotheses
+from structlat_jax.inference.additive import context_features, evidence_of
 from structlat_jax.latents import LatentSpace
-from structlat_jax.networks import AgentParams, Networks, squash
-from structlat_jax.setup import Setup, make_setup
+from structlat_jax.nets.networks import AgentParams, Networks, squash
+from structlat_jax.train.setup import Setup, make_setup
 from structlat_jax.types import Array, Key, Transition, require_last_axis
 
 

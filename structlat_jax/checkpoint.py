@@ -20,7 +20,7 @@ import jax
 
 from structlat_jax import array_files, sealed
 from structlat_jax.config import Config, ConfigError
-from structlat_jax.networks import AgentParams
+from structlat_jax.nets.networks import AgentParams
 from structlat_jax.run_folder import (
     CONFIG_FILE,
     CheckpointError,
@@ -33,7 +33,7 @@ from structlat_jax.run_folder import (
     write_json,
     write_whole,
 )
-from structlat_jax.setup import make_setup
+from structlat_jax.train.setup import make_setup
 
 __all__ = [
     "CONFIG_FILE",

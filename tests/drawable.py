@@ -8,9 +8,9 @@ import numpy as np
 from tiny import config
 
 from structlat_jax.checkpoint import Checkpoints, write_config
-from structlat_jax.networks import AgentParams
+from structlat_jax.nets.networks import AgentParams
 from structlat_jax.report import results
-from structlat_jax.setup import make_setup
+from structlat_jax.train.setup import make_setup
 
 UPDATES = (5, 10, 15, 20)
 EVALUATED = (10, 20)

@@ -9,9 +9,10 @@ import pytest
 from tiny import HORIZON, assert_same, config, informed, line, one_seed, setup, train
 
 import structlat_jax as sl
-from structlat_jax import checkpoint, hypotheses, world_model
+from structlat_jax import checkpoint
 from structlat_jax.checkpoint import Checkpoints
-from structlat_jax.inference import context_features, infer
+from structlat_jax.inference import hypotheses, world_model
+from structlat_jax.inference.additive import context_features, infer
 
 SEEDS = 4
 STEPS = 6

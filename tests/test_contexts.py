@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_replay import EPISODES, HORIZON, LAYOUT, TASKS, filled
 
-from structlat_jax.contexts import ContextSampler
+from structlat_jax.data.contexts import ContextSampler
 
 EXPLORING = 2
 CONTEXTS = 900  # always, because each shape compiles a program

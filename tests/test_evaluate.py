@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from tiny import HORIZON, ORACLE, RADIUS, assert_same, config, line, quick_compile, setup
 
-from structlat_jax import evaluate as module
 from structlat_jax.envs import point_robot
-from structlat_jax.evaluate import Adaptation, evaluate, last_return, oracle_returns
-from structlat_jax.inference import context_features, infer
-from structlat_jax.setup import make_setup
+from structlat_jax.inference.additive import context_features, infer
+from structlat_jax.train import evaluate as module
+from structlat_jax.train.evaluate import Adaptation, evaluate, last_return, oracle_returns
+from structlat_jax.train.setup import make_setup
 from structlat_jax.types import Transition
 
 TASKS = jnp.array([1.0, -1.0])

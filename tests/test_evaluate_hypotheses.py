@@ -20,8 +20,8 @@ from tiny import (
     setup,
 )
 
-from structlat_jax import evaluate as module
-from structlat_jax.hypotheses import Hypotheses
+from structlat_jax.inference.hypotheses import Hypotheses
+from structlat_jax.train import evaluate as module
 
 TASKS = jnp.tile(jnp.array([1.0, -1.0]), 20)
 S = setup().config.structure

@@ -25,10 +25,11 @@ from tiny import (
     train,
 )
 
-from structlat_jax import optim, world_model
-from structlat_jax.batches import draw, make_batch, task_log_weights
-from structlat_jax.inference import infer_contexts
-from structlat_jax.meta_train import fit_world
+from structlat_jax.data.batches import draw, make_batch, task_log_weights
+from structlat_jax.inference import world_model
+from structlat_jax.inference.additive import infer_contexts
+from structlat_jax.nets import optim
+from structlat_jax.train.learn import fit_world
 from structlat_jax.types import Transition
 
 

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import mixture_log_density
 
-from structlat_jax import hypotheses, world_model
 from structlat_jax.config import Structure
-from structlat_jax.hypotheses import Hypotheses
+from structlat_jax.inference import hypotheses, world_model
+from structlat_jax.inference.hypotheses import Hypotheses
 from structlat_jax.latents import latent_space
-from structlat_jax.networks import make_networks
+from structlat_jax.nets.networks import make_networks
 from structlat_jax.types import Transition
 
 SPACE = latent_space("cat:1x3,gau:1")

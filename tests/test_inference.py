@@ -3,10 +3,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from structlat_jax import inference
 from structlat_jax.config import Structure
+from structlat_jax.inference import additive
 from structlat_jax.latents import latent_space
-from structlat_jax.networks import make_networks
+from structlat_jax.nets.networks import make_networks
 from structlat_jax.types import Transition
 
 OBS, ACTION, T, N = 3, 2, 4, 7
@@ -16,12 +16,12 @@ NETWORKS = make_networks(STRUCTURE, OBS, ACTION, SPACE.dim, SPACE.stat_dim)
 RNG = np.random.default_rng(0)
 SHAPES = jax.eval_shape(NETWORKS.init, jax.random.key(0)).encoder
 PARAMS = jax.tree.map(lambda x: np.asarray(0.4 * RNG.normal(size=x.shape), x.dtype), SHAPES)
-build_features = jax.jit(inference.context_features, static_argnums=2)
+build_features = jax.jit(additive.context_features, static_argnums=2)
 
 
 @jax.jit
 def infer(features, mask=None):
-    return inference.infer(NETWORKS, SPACE, PARAMS, features, mask)
+    return additive.infer(NETWORKS, SPACE, PARAMS, features, mask)
 
 
 def context(shape=(T, N), seed=0):
@@ -95,7 +95,7 @@ def test_order_of_transitions_does_not_matter():
 
 def test_one_at_a_time_equals_the_whole_context():
     features = features_of(context((N,)))
-    one = jax.jit(lambda x: inference.evidence_of(NETWORKS, SPACE, PARAMS, x))
+    one = jax.jit(lambda x: additive.evidence_of(NETWORKS, SPACE, PARAMS, x))
     total = jnp.zeros(SPACE.stat_dim)
     for row in features:
         total = total + one(row)

@@ -7,7 +7,7 @@ import psutil
 import pytest
 from tiny import go_on, programs, setup
 
-from structlat_jax import sweep
+from structlat_jax.train import parallel
 
 ALLOWED = 0.02
 
@@ -21,7 +21,7 @@ def resident():
 def growth(steps):
     """By how much resident memory grows over so many meta-steps after the first ten, as a share."""
     made, hyper = programs(1)
-    state, _ = go_on(1, made.init(sweep.seed_numbers(made, 0)), 10, hyper)
+    state, _ = go_on(1, made.init(parallel.seed_numbers(made, 0)), 10, hyper)
     begin = resident()
     for _ in range(steps // 10):
         state, metrics = go_on(1, state, 10, hyper)
@@ -42,9 +42,9 @@ def test_memory_is_flat_for_long():
 
 def test_a_loop_over_seeds_fills_no_second_state_beside_the_first():
     def sizes(seeds):
-        made = sweep.make_programs(setup(), seeds, jax.devices()[:1], mapping="loop")
-        hyper = sweep.spread(made, setup().config.hyper)
-        state = jax.eval_shape(made.init, sweep.seed_numbers(made, 0))
+        made = parallel.make_programs(setup(), seeds, jax.devices()[:1], mapping="loop")
+        hyper = parallel.spread(made, setup().config.hyper)
+        state = jax.eval_shape(made.init, parallel.seed_numbers(made, 0))
         memory = made.step.lower(hyper, state).compile().memory_analysis()
         return memory.argument_size_in_bytes, memory.temp_size_in_bytes
 
@@ -54,7 +54,7 @@ def test_a_loop_over_seeds_fills_no_second_state_beside_the_first():
 
 def test_live_arrays_do_not_add_up():
     made, hyper = programs(1)
-    state = go_on(1, made.init(sweep.seed_numbers(made, 0)), 3, hyper)[0]
+    state = go_on(1, made.init(parallel.seed_numbers(made, 0)), 3, hyper)[0]
     before = len(jax.live_arrays())
     state = go_on(1, state, 20, hyper)[0]
     assert len(jax.live_arrays()) <= before

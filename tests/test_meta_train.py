@@ -25,23 +25,24 @@ from tiny import (
     train,
 )
 
-from structlat_jax import sac, sweep
-from structlat_jax.collect import collect
+from structlat_jax.algos import pearl_sac
+from structlat_jax.algos.schedules import coefficients_at, kl_weight, step_size_share
 from structlat_jax.config import Hyper
-from structlat_jax.meta_train import init, meta_step
-from structlat_jax.schedules import coefficients_at, kl_weight, step_size_share
-from structlat_jax.setup import make_setup
+from structlat_jax.train import parallel
+from structlat_jax.train.collect import collect
+from structlat_jax.train.learn import init, meta_step
+from structlat_jax.train.setup import make_setup
 
 
 def first_state(seed=0):
     made, _ = programs(1)
-    return made.init(sweep.seed_numbers(made, seed))
+    return made.init(parallel.seed_numbers(made, seed))
 
 
 @pytest.fixture(scope="module")
 def lowered():
     made, hyper = programs(1)
-    return made.step.lower(hyper, jax.eval_shape(made.init, sweep.seed_numbers(made, 0)))
+    return made.step.lower(hyper, jax.eval_shape(made.init, parallel.seed_numbers(made, 0)))
 
 
 def test_meta_step_is_one_program_without_callbacks(lowered):
@@ -81,7 +82,7 @@ def test_traced_once_over_many_calls():
     assert FIRST_TRACES[1] == 1
     before = len(TRACES)
     state, _ = go_on(1, first_state(), 2)
-    go_on(1, state, 2, sweep.spread(made, config(lr=0.5, kl_weight=0.3).hyper))
+    go_on(1, state, 2, parallel.spread(made, config(lr=0.5, kl_weight=0.3).hyper))
     assert len(TRACES) == before
 
 
@@ -164,7 +165,7 @@ def test_nothing_is_learned_once_the_step_sizes_are_zero():
     state, _ = train(1, 0, 1)
     before = jax.tree.map(np.asarray, one_seed(state.params))
     stopped = config(lr_end=0.0, lr_decay_start=0.0, lr_decay_end=1.0).hyper
-    after = one_seed(go_on(1, state, 1, sweep.spread(made, stopped))[0].params)
+    after = one_seed(go_on(1, state, 1, parallel.spread(made, stopped))[0].params)
     for name in ("encoder", "q", "v", "policy", "world"):
         assert_same(getattr(after, name), getattr(before, name))
 
@@ -172,7 +173,9 @@ def test_nothing_is_learned_once_the_step_sizes_are_zero():
 def test_coefficients_come_from_the_hyper_parameters():
     hyper = Hyper(**{name: 0.5 + i for i, name in enumerate(Hyper.__dataclass_fields__)})
     coefficients = coefficients_at(hyper, jnp.int32(0))
-    constant = (set(sac.Coefficients._fields) & set(Hyper.__dataclass_fields__)) - {"kl_weight"}
+    constant = (set(pearl_sac.Coefficients._fields) & set(Hyper.__dataclass_fields__)) - {
+        "kl_weight"
+    }
     assert len(constant) >= 8
     for name in constant:
         assert getattr(coefficients, name) == getattr(hyper, name)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from structlat_jax.config import Structure
-from structlat_jax.networks import LOG_STD_RANGE, MLP, make_networks, squash
+from structlat_jax.nets.networks import LOG_STD_RANGE, MLP, make_networks, squash
 
 OBS, ACTION, LATENT, STAT = 3, 2, 4, 6
 

@@ -14,14 +14,16 @@ from tiny import (
     train,
 )
 
-from structlat_jax import sweep
-from structlat_jax.collect import collect
+from structlat_jax.train import parallel
+from structlat_jax.train.collect import collect
 
 
 def evaluation_of(state, seed=0, eval_round=5):
     made, hyper = programs(1)
-    numbers = sweep.seed_numbers(made, seed)
-    return evaluator()(hyper, state, numbers, sweep.place(made, jnp.full_like(numbers, eval_round)))
+    numbers = parallel.seed_numbers(made, seed)
+    return evaluator()(
+        hyper, state, numbers, parallel.place(made, jnp.full_like(numbers, eval_round))
+    )
 
 
 def test_evaluation_does_not_read_the_replay():

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from structlat_jax import optim
+from structlat_jax.nets import optim
 
 
 def tree(seed):

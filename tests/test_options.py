@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import pytest
 from tiny import all_finite, config, line, quick_compile
 
-from structlat_jax.evaluate import evaluate
-from structlat_jax.meta_train import init, meta_step
-from structlat_jax.setup import make_setup
+from structlat_jax.train.evaluate import evaluate
+from structlat_jax.train.learn import init, meta_step
+from structlat_jax.train.setup import make_setup
 
 CASES = {
     "gaussian, pearl": {

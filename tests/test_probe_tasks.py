@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from tiny import ORACLE, config, line, mixture_log_density, quick_compile
 
-from structlat_jax import sweep
-from structlat_jax.setup import make_setup
+from structlat_jax.train import parallel
+from structlat_jax.train.setup import make_setup
 
 SEEDS = 3
 META_STEPS = 48
@@ -62,13 +62,13 @@ def trained():
     what the rewards would cost it if they were all alike ``[2 S]``: seeds that see the reward, then
     the same seeds blind to it, all in one program."""
     setup = make_setup(config(**SIZES, **RATES), line())
-    programs = sweep.make_programs(setup, 2 * SEEDS, jax.devices()[:1])
+    programs = parallel.make_programs(setup, 2 * SEEDS, jax.devices()[:1])
     numbers = jnp.tile(jnp.arange(SEEDS, dtype=jnp.uint32), 2)
     scales = jnp.repeat(jnp.array([5.0, 0.0]), SEEDS)
     weights = jnp.repeat(jnp.array([setup.config.hyper.evidence_weight, 0.0]), SEEDS)
     blinded = {"context_reward_scale": scales, "evidence_weight": weights}
     hyper = dataclasses.replace(setup.config.hyper, **blinded)
-    hyper = sweep.spread(programs, hyper)
+    hyper = parallel.spread(programs, hyper)
     with quick_compile():
         state = programs.init(numbers)
         for _ in range(META_STEPS):

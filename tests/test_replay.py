@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from structlat_jax import replay
+from structlat_jax.data import replay
 from structlat_jax.types import Transition
 
 LAYOUT = replay.RowLayout(obs_dim=2, action_dim=3)

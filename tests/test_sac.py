@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from structlat_jax import sac
+from structlat_jax.algos import pearl_sac
 from structlat_jax.config import Structure
 from structlat_jax.latents import latent_space
-from structlat_jax.networks import make_networks, squash
+from structlat_jax.nets.networks import make_networks, squash
 from structlat_jax.types import Transition
 
 OBS, ACTION, T, B, N = 2, 2, 3, 4, 5
@@ -28,8 +28,8 @@ PEARL = {
     "mean_reg": 1e-3,
     "std_reg": 3e-3,
 }
-BEYOND_PEARL = set(sac.Coefficients._fields) - set(PEARL)
-C = sac.Coefficients(**PEARL, **dict.fromkeys(BEYOND_PEARL, 0.0))
+BEYOND_PEARL = set(pearl_sac.Coefficients._fields) - set(PEARL)
+C = pearl_sac.Coefficients(**PEARL, **dict.fromkeys(BEYOND_PEARL, 0.0))
 
 
 @cache
@@ -57,7 +57,7 @@ def make_batch(seed=0, done=0.3, tasks=T, size=B):
     # Episodes of one step; the first task has three of them, the others N.
     owners = np.kron(np.eye(tasks), np.ones((1, N))).astype(np.float32)
     owners[0, 3:N] = 0.0
-    return sac.Batch(
+    return pearl_sac.Batch(
         transitions=t,
         features=normal(tasks * N, 1, OBS + ACTION + 1),
         owners=owners,
@@ -76,7 +76,7 @@ def critic(p, batch, c=C):
 
 @jax.jit
 def _critic(p, batch, c):
-    loss = lambda trained, target: sac.critic_loss(trained, target, NETWORKS, SPACE, batch, c)  # noqa: E731
+    loss = lambda trained, target: pearl_sac.critic_loss(trained, target, NETWORKS, SPACE, batch, c)  # noqa: E731
     grad = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
     return grad((p.encoder, p.q), p.target_v)
 
@@ -87,12 +87,12 @@ def update(p, batch, c=C):
 
 @jax.jit
 def _update(p, batch, c):
-    return sac.update(NETWORKS, SPACE, p, sac.init_optimisers(p), batch, c)
+    return pearl_sac.update(NETWORKS, SPACE, p, pearl_sac.init_optimisers(p), batch, c)
 
 
 @jax.jit
 def policy_terms(p, q, batch, z):
-    return sac.policy_loss(p.policy, q, NETWORKS, batch, z, C)
+    return pearl_sac.policy_loss(p.policy, q, NETWORKS, batch, z, C)
 
 
 def largest(tree):
@@ -262,11 +262,11 @@ def train_probe(done):
         t = Transition(state, action, ones, ones, state, done * ones)
         noise = jax.random.normal(key_noise, (1, 16, ACTION))
         batch = make_batch(tasks=1)._replace(transitions=t, action_noise=noise)
-        p, o, losses = sac.update(NETWORKS, SPACE, *carry, batch, c)
+        p, o, losses = pearl_sac.update(NETWORKS, SPACE, *carry, batch, c)
         return (p, o), losses.q_mean
 
     keys = jax.random.split(jax.random.key(0), 600)
-    return jax.lax.scan(body, (p, sac.init_optimisers(p)), keys)[1]
+    return jax.lax.scan(body, (p, pearl_sac.init_optimisers(p)), keys)[1]
 
 
 @pytest.mark.parametrize(("done", "value"), [(0.0, 2.0), (1.0, 1.0)])

@@ -12,10 +12,10 @@ import jax
 import numpy as np
 import pytest
 
-from structlat_jax import sac
+from structlat_jax.algos import pearl_sac
 from structlat_jax.config import Structure
 from structlat_jax.latents import latent_space
-from structlat_jax.networks import AgentParams, make_networks
+from structlat_jax.nets.networks import AgentParams, make_networks
 from structlat_jax.types import Transition
 
 EXTRA = os.environ.get("STRUCTLAT_PARITY_FILE")
@@ -58,15 +58,15 @@ def batch_of(data):
         "action_noise": data["eps_pi"].reshape(tasks, size, action_dim),
         "kl_key": jax.random.key(0),
     }
-    return sac.Batch(**fields)
+    return pearl_sac.Batch(**fields)
 
 
 def coefficients_of(data):
     shared = {k: float(data[k]) for k in ("discount", "tau", "reward_scale", "mean_reg", "std_reg")}
     lr, kl_weight = float(data["lr"]), float(data["kl_lambda"])
     shared |= {"lr": lr, "encoder_lr": lr, "kl_weight": kl_weight, "entropy_weight": 1.0}
-    beyond_pearl = set(sac.Coefficients._fields) - set(shared)
-    return sac.Coefficients(**shared, **dict.fromkeys(beyond_pearl, 0.0))
+    beyond_pearl = set(pearl_sac.Coefficients._fields) - set(shared)
+    return pearl_sac.Coefficients(**shared, **dict.fromkeys(beyond_pearl, 0.0))
 
 
 @cache
@@ -101,15 +101,17 @@ def computed(path):
     networks, space, params, batch, c = setup(path)
 
     def run(params, batch):
-        new, _, losses = sac.update(networks, space, params, sac.init_optimisers(params), batch, c)
-        (encoder, q), aux = jax.grad(sac.critic_loss, has_aux=True)(
+        new, _, losses = pearl_sac.update(
+            networks, space, params, pearl_sac.init_optimisers(params), batch, c
+        )
+        (encoder, q), aux = jax.grad(pearl_sac.critic_loss, has_aux=True)(
             (params.encoder, params.q), params.target_v, networks, space, batch, c
         )
-        policy, (log_pi, min_q) = jax.grad(sac.policy_loss, has_aux=True)(
+        policy, (log_pi, min_q) = jax.grad(pearl_sac.policy_loss, has_aux=True)(
             params.policy, new.q, networks, batch, aux.z, c
         )
         obs = batch.transitions.obs
-        v = jax.grad(sac.value_loss)(params.v, networks, obs, aux.z, min_q - log_pi)
+        v = jax.grad(pearl_sac.value_loss)(params.v, networks, obs, aux.z, min_q - log_pi)
         return new, losses, aux, AgentParams(encoder, q, v, None, policy, {})
 
     return jax.device_get(jax.jit(run)(params, batch))

@@ -26,10 +26,10 @@ from tiny import (
     train,
 )
 
-from structlat_jax import sweep
 from structlat_jax.checkpoint import Checkpoints, keys_to_data, load_params
-from structlat_jax.meta_train import meta_step
-from structlat_jax.setup import make_setup
+from structlat_jax.train import parallel
+from structlat_jax.train.learn import meta_step
+from structlat_jax.train.setup import make_setup
 
 STEPS = 10  # of five updates each
 FIRST = 3
@@ -72,7 +72,7 @@ def test_seeds_differ_in_everything_random(together):
 
 def test_seeds_start_with_their_own_networks_and_tasks():
     made, _ = programs(SEEDS)
-    state = made.init(sweep.seed_numbers(made, 0))
+    state = made.init(parallel.seed_numbers(made, 0))
     orders = {tuple(np.concatenate([a, b]).tolist()) for a, b in zip(*tasks(state), strict=True)}
     assert len(orders) > 1
     networks = {flat(one_seed(state.params.q, seed)).tobytes() for seed in range(SEEDS)}
@@ -86,13 +86,13 @@ def tasks(state):
 def test_vmap_equals_a_loop():
     made, hyper = programs(1)
     seeds = range(2)
-    starts = [made.init(sweep.seed_numbers(made, seed)) for seed in seeds]
+    starts = [made.init(parallel.seed_numbers(made, seed)) for seed in seeds]
     both = jax.tree.map(lambda *x: jnp.concatenate(x), *starts)
     with quick_compile():
         mapped = jax.jit(jax.vmap(lambda s: meta_step(setup(), config().hyper, s)))
         state, metrics = mapped(mapped(both)[0])
     for seed in seeds:
-        alone, its_metrics = go_on(1, made.init(sweep.seed_numbers(made, seed)), 2, hyper)
+        alone, its_metrics = go_on(1, made.init(parallel.seed_numbers(made, seed)), 2, hyper)
         assert relative(one_seed(state.params, seed), one_seed(alone.params)) < 1e-3
         assert relative(one_seed(metrics, seed), one_seed(its_metrics[-1])) < 1e-2
         np.testing.assert_array_equal(
@@ -103,10 +103,10 @@ def test_vmap_equals_a_loop():
 def test_hyper_parameters_may_differ_between_seeds():
     made, _ = programs(SEEDS)
     rates = jnp.array([0.0, 1e-3, 0.0, 1e-3])
-    hyper = sweep.spread(made, dataclasses.replace(config().hyper, lr=rates))
-    before = flat_seeds(made.init(sweep.seed_numbers(made, 0)).params.policy)
+    hyper = parallel.spread(made, dataclasses.replace(config().hyper, lr=rates))
+    before = flat_seeds(made.init(parallel.seed_numbers(made, 0)).params.policy)
     after = flat_seeds(
-        go_on(SEEDS, made.init(sweep.seed_numbers(made, 0)), 1, hyper)[0].params.policy
+        go_on(SEEDS, made.init(parallel.seed_numbers(made, 0)), 1, hyper)[0].params.policy
     )
     moved = np.abs(after - before).max(axis=1) > 0
     assert moved.tolist() == [False, True, False, True]
@@ -117,30 +117,30 @@ def flat_seeds(tree, seeds=SEEDS):
 
 
 def test_seeds_may_be_given_one_by_one():
-    made = sweep.make_programs(setup(), 3, jax.devices()[:1])._replace(padded=4)
-    assert sweep.seed_numbers(made, np.array([7, 2, 7])).tolist() == [7, 2, 7, 7]
-    assert sweep.seed_numbers(made, 5).tolist() == [5, 6, 7, 8]
+    made = parallel.make_programs(setup(), 3, jax.devices()[:1])._replace(padded=4)
+    assert parallel.seed_numbers(made, np.array([7, 2, 7])).tolist() == [7, 2, 7, 7]
+    assert parallel.seed_numbers(made, 5).tolist() == [5, 6, 7, 8]
     rates = np.array([0.1, 0.2, 0.3])
-    hyper = sweep.spread(made, dataclasses.replace(config().hyper, lr=rates))
+    hyper = parallel.spread(made, dataclasses.replace(config().hyper, lr=rates))
     np.testing.assert_allclose(hyper.lr, [0.1, 0.2, 0.3, 0.3])
     assert hyper.tau.shape == (4,)
 
 
 def test_an_unknown_mapping_is_refused():
     with pytest.raises(ValueError, match="vmap or loop"):
-        sweep.make_programs(setup(), 2, mapping="scan")
+        parallel.make_programs(setup(), 2, mapping="scan")
 
 
 def test_evaluation_keys_never_meet_those_of_training():
-    train_key, eval_key = sweep.root_keys(jnp.uint32(7))
-    other_train, other_eval = sweep.root_keys(jnp.uint32(8))
+    train_key, eval_key = parallel.root_keys(jnp.uint32(7))
+    other_train, other_eval = parallel.root_keys(jnp.uint32(8))
     data = {tuple(flat(key).tolist()) for key in (train_key, eval_key, other_train, other_eval)}
     assert len(data) == 4
 
 
 def test_evaluation_covers_training_then_test_tasks():
     made, hyper = programs(1)
-    numbers = sweep.seed_numbers(made, 5)
+    numbers = parallel.seed_numbers(made, 5)
     state = made.init(numbers)
     found = evaluator()(hyper, state, numbers, numbers)
     s = setup().config.structure
@@ -155,7 +155,7 @@ def test_evaluation_covers_training_then_test_tasks():
 @pytest.mark.parametrize("seeds", [0, -1])
 def test_bad_number_of_seeds(seeds):
     with pytest.raises(ValueError, match="seeds must be at least 1"):
-        sweep.make_programs(setup(), seeds)
+        parallel.make_programs(setup(), seeds)
 
 
 def test_no_more_devices_than_seeds():
@@ -165,11 +165,11 @@ def test_no_more_devices_than_seeds():
 
 def test_hyper_parameters_do_not_recompile():
     counted = []
-    made = sweep.make_programs(make_setup(config(), counting(line(), counted)), 1)
-    numbers = sweep.seed_numbers(made, 0)
+    made = parallel.make_programs(make_setup(config(), counting(line(), counted)), 1)
+    numbers = parallel.seed_numbers(made, 0)
     state = jax.eval_shape(made.init, numbers)
     for lr in (1e-3, 1e-2):
-        jax.eval_shape(made.step, sweep.spread(made, config(lr=lr).hyper), state)
+        jax.eval_shape(made.step, parallel.spread(made, config(lr=lr).hyper), state)
     assert len(counted) == 1
 
 
@@ -180,12 +180,13 @@ import jax
 jax.config.update("jax_num_cpu_devices", 2)
 import numpy as np
 import tiny
-from structlat_jax import checkpoint, sweep
+from structlat_jax import checkpoint
+from structlat_jax.train import parallel
 first, steps, run = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
-made = sweep.make_programs(tiny.setup(), 3)
+made = parallel.make_programs(tiny.setup(), 3)
 assert (made.seeds, made.padded, made.mesh.devices.size) == (3, 4, 2)
-hyper = sweep.spread(made, tiny.config().hyper)
-state = made.init(sweep.seed_numbers(made, first))
+hyper = parallel.spread(made, tiny.config().hyper)
+state = made.init(parallel.seed_numbers(made, first))
 assert len(state.params.q["params"]["bias_head"].sharding.device_set) == 2
 for _ in range(steps):
     state, metrics = made.step(hyper, state)
@@ -193,7 +194,7 @@ params = [tiny.flat(tiny.one_seed(state.params, seed)) for seed in range(4)]
 np.savez(run / "out.npz", params=np.stack(params), q=np.asarray(metrics.losses.q))
 checkpoint.write_config(run, tiny.config(), seeds=3)
 with checkpoint.Checkpoints(run) as saved:
-    saved.save(steps, sweep.trim(made, state), [])
+    saved.save(steps, parallel.trim(made, state), [])
 """
 
 
@@ -233,17 +234,17 @@ def test_a_run_on_two_devices_loads_on_one(together, on_two_devices):
 
 
 def test_a_run_on_two_devices_goes_on_with_one(together, on_two_devices):
-    made = sweep.make_programs(setup(), 3, jax.devices()[:1])
-    like = jax.eval_shape(made.init, sweep.seed_numbers(made, 0))
+    made = parallel.make_programs(setup(), 3, jax.devices()[:1])
+    like = jax.eval_shape(made.init, parallel.seed_numbers(made, 0))
     with Checkpoints(on_two_devices) as saved:
-        state = sweep.pad(made, saved.restore(like)[0])
+        state = parallel.pad(made, saved.restore(like)[0])
     assert_close(flat_seeds(state.params, 3), flat_seeds(together[0].params)[:3])
 
 
 def test_padding_repeats_the_last_seed_and_is_trimmed_again():
-    made = sweep.make_programs(setup(), 3, jax.devices()[:1])._replace(padded=5)
+    made = parallel.make_programs(setup(), 3, jax.devices()[:1])._replace(padded=5)
     tree = {"x": jnp.arange(6.0).reshape(3, 2), "keys": jax.random.split(jax.random.key(0), 3)}
     plain = keys_to_data(tree)
-    padded = sweep.pad(made, plain)
+    padded = parallel.pad(made, plain)
     assert padded["x"].tolist() == [[0, 1], [2, 3], [4, 5], [4, 5], [4, 5]]
-    assert_same(sweep.trim(made, padded), plain)
+    assert_same(parallel.trim(made, padded), plain)

@@ -16,9 +16,10 @@ from tiny import (
     setup,
 )
 
-from structlat_jax import optim, world_model
 from structlat_jax.config import Structure
-from structlat_jax.networks import make_networks
+from structlat_jax.inference import world_model
+from structlat_jax.nets import optim
+from structlat_jax.nets.networks import make_networks
 from structlat_jax.types import Transition
 
 OBS, ACTION, LATENT, K, T, B = 2, 1, 3, 2, 3, 4

@@ -13,12 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.stats import norm
 
-from structlat_jax import sweep
 from structlat_jax.checkpoint import keys_to_data
 from structlat_jax.config import Config
 from structlat_jax.envs import Env, Step
-from structlat_jax.networks import Networks
-from structlat_jax.setup import Setup, make_setup
+from structlat_jax.nets.networks import Networks
+from structlat_jax.train import parallel
+from structlat_jax.train.setup import Setup, make_setup
 
 TRACES = []
 """One entry for each time that a rollout of `setup` was traced."""
@@ -125,12 +125,12 @@ def quick_compile():
 
 
 @cache
-def programs(seeds: int) -> tuple[sweep.Programs, Any]:
+def programs(seeds: int) -> tuple[parallel.Programs, Any]:
     """Programs for a number of seeds on one device, and their hyper-parameters; compiled."""
-    made = sweep.make_programs(setup(), seeds, jax.devices()[:1])
-    hyper = sweep.spread(made, config().hyper)
+    made = parallel.make_programs(setup(), seeds, jax.devices()[:1])
+    hyper = parallel.spread(made, config().hyper)
     with quick_compile():
-        state = made.init(sweep.seed_numbers(made, 0))
+        state = made.init(parallel.seed_numbers(made, 0))
         before = len(TRACES)
         made.step(hyper, made.step(hyper, state)[0])
     FIRST_TRACES[seeds] = len(TRACES) - before
@@ -141,7 +141,7 @@ def programs(seeds: int) -> tuple[sweep.Programs, Any]:
 def evaluator(seeds: int = 1):
     """The evaluation program of `programs`, compiled."""
     made, hyper = programs(seeds)
-    numbers = sweep.seed_numbers(made, 0)
+    numbers = parallel.seed_numbers(made, 0)
     with quick_compile():
         made.evaluate(hyper, made.init(numbers), numbers, numbers)
     return made.evaluate
@@ -150,7 +150,7 @@ def evaluator(seeds: int = 1):
 def train(seeds: int, first: int, steps: int) -> tuple[Any, list]:
     """The state after some meta-steps, and the metrics of each."""
     made, hyper = programs(seeds)
-    return go_on(seeds, made.init(sweep.seed_numbers(made, first)), steps, hyper)
+    return go_on(seeds, made.init(parallel.seed_numbers(made, first)), steps, hyper)
 
 
 def go_on(seeds: int, state: Any, steps: int, hyper: Any = None) -> tuple[Any, list]:

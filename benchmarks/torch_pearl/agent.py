@@ -9,11 +9,11 @@ from torch.distributions import Normal
 
 from benchmarks.torch_pearl.latents import Space
 from structlat_jax.config import Hyper
-from structlat_jax.setup import Setup
+from structlat_jax.train.setup import Setup
 
 
 class Batch(NamedTuple):
-    """What an update consumes; the fields are those of `structlat_jax.sac.Batch`, unpacked."""
+    """What an update consumes: the fields of `structlat_jax.algos.pearl_sac.Batch`, unpacked."""
 
     obs: torch.Tensor
     action: torch.Tensor

@@ -9,10 +9,10 @@ from torch import nn
 
 from benchmarks.torch_pearl.agent import Agent, Batch
 from benchmarks.torch_pearl.replay import Replay
-from structlat_jax import sac
-from structlat_jax.networks import AgentParams
-from structlat_jax.setup import Setup
-from structlat_jax.train_state import TrainState
+from structlat_jax.algos import pearl_sac
+from structlat_jax.nets.networks import AgentParams
+from structlat_jax.train.setup import Setup
+from structlat_jax.train.state import TrainState
 
 
 def use_device() -> None:
@@ -57,7 +57,7 @@ def parameters(network: nn.Module) -> list[np.ndarray]:
     return [p.detach().cpu().numpy() for p in network.parameters()]
 
 
-def batch(ours: sac.Batch) -> Batch:
+def batch(ours: pearl_sac.Batch) -> Batch:
     """Our batch as the baseline's."""
     t = ours.transitions
     arrays = (t.obs, t.action, t.reward, t.train_reward, t.next_obs, t.done)

@@ -1,11 +1,11 @@
-"""The replay in PyTorch: per-task rings of episodes, drawn from as `structlat_jax.replay` does."""
+"""The replay in PyTorch: per-task rings of episodes, drawn from as `structlat_jax.data` does."""
 
 import torch
 from torch import nn
 
 from benchmarks.torch_pearl.agent import Batch
-from structlat_jax.batches import context_sampler
-from structlat_jax.setup import Setup
+from structlat_jax.data.batches import context_sampler
+from structlat_jax.train.setup import Setup
 
 
 class Replay:

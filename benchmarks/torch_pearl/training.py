@@ -10,14 +10,15 @@ from benchmarks import harness
 from benchmarks.torch_pearl import convert
 from benchmarks.torch_pearl.agent import Agent
 from benchmarks.torch_pearl.replay import Replay
-from structlat_jax import replay, sweep
-from structlat_jax.batches import task_log_weights
-from structlat_jax.collect import collect
+from structlat_jax.algos.schedules import entropy_weight, kl_weight, step_size_share
 from structlat_jax.config import Config
-from structlat_jax.evaluate import evaluate, last_return
-from structlat_jax.meta_train import fit_world, init
-from structlat_jax.schedules import entropy_weight, kl_weight, step_size_share
-from structlat_jax.setup import make_setup
+from structlat_jax.data import replay
+from structlat_jax.data.batches import task_log_weights
+from structlat_jax.train import parallel
+from structlat_jax.train.collect import collect
+from structlat_jax.train.evaluate import evaluate, last_return
+from structlat_jax.train.learn import fit_world, init
+from structlat_jax.train.setup import make_setup
 
 
 class Training:
@@ -31,7 +32,7 @@ class Training:
     def __init__(self, config: Config, seed: int):
         self.setup = make_setup(config)
         self._hyper = jax.tree.map(jnp.float32, config.hyper)
-        key_train, self._key_evaluate = sweep.root_keys(jnp.uint32(seed))
+        key_train, self._key_evaluate = parallel.root_keys(jnp.uint32(seed))
         self._state = jax.jit(lambda key: init(self.setup, key))(key_train)
         convert.use_device()
         self._agent = Agent(self.setup)

@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import pytest
 
 from benchmarks import flops
-from structlat_jax import sac
-from structlat_jax.batches import draw, make_batch, task_log_weights
+from structlat_jax.algos import pearl_sac
+from structlat_jax.algos.schedules import coefficients_at
 from structlat_jax.config import PRESETS
-from structlat_jax.meta_train import init
-from structlat_jax.schedules import coefficients_at
-from structlat_jax.setup import make_setup
+from structlat_jax.data.batches import draw, make_batch, task_log_weights
+from structlat_jax.train.learn import init
+from structlat_jax.train.setup import make_setup
 
 
 def xla_count(setup):
@@ -25,7 +25,7 @@ def xla_count(setup):
 
     def update(s, b):
         c = coefficients_at(hyper, s.updates)
-        return sac.update(setup.networks, setup.space, s.params, s.optimisers, b, c)
+        return pearl_sac.update(setup.networks, setup.space, s.params, s.optimisers, b, c)
 
     return jax.jit(update).lower(state, batch).cost_analysis()["flops"]
 

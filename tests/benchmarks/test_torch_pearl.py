@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from tiny import quick_compile
 
-from structlat_jax import sac
-from structlat_jax.batches import context_sampler, draw, make_batch, task_log_weights
+from structlat_jax.algos import pearl_sac
+from structlat_jax.algos.schedules import coefficients_at
 from structlat_jax.config import PRESETS
-from structlat_jax.meta_train import init
-from structlat_jax.replay import write
-from structlat_jax.schedules import coefficients_at
-from structlat_jax.setup import make_setup
+from structlat_jax.data.batches import context_sampler, draw, make_batch, task_log_weights
+from structlat_jax.data.replay import write
+from structlat_jax.train.learn import init
+from structlat_jax.train.setup import make_setup
 from structlat_jax.types import Transition
 
 torch = pytest.importorskip("torch")
@@ -72,7 +72,7 @@ def test_updates_agree(preset, latent):
     def ours(params, optimisers, key):
         weights = task_log_weights(setup, hyper, state.replay)
         batch = make_batch(setup, hyper, state.replay, weights, draw(setup, key))
-        new = sac.update(setup.networks, setup.space, params, optimisers, batch, coefficients)
+        new = pearl_sac.update(setup.networks, setup.space, params, optimisers, batch, coefficients)
         return batch, new
 
     params, optimisers = state.params, state.optimisers

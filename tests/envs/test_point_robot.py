@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from structlat_jax import rollout
 from structlat_jax.envs import ENVIRONMENTS, point_robot
+from structlat_jax.train import rollout
 
 ENV = point_robot.make()
 step = jax.jit(ENV.step)

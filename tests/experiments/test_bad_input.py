@@ -7,8 +7,8 @@ from program import start
 from tiny import setup
 
 from experiments import job, point_robot
-from structlat_jax import sweep
 from structlat_jax.config import Config
+from structlat_jax.train import parallel
 
 
 @pytest.fixture
@@ -142,8 +142,8 @@ def test_resume_of_a_damaged_run_is_refused(place, here, damage):
 
 def test_the_largest_seed_can_be_run():
     (seed,) = (param for param in point_robot.command.params if param.name == "seed")
-    programs = sweep.make_programs(setup(), 1)
-    (number,) = sweep.seed_numbers(programs, seed.type.max)
+    programs = parallel.make_programs(setup(), 1)
+    (number,) = parallel.seed_numbers(programs, seed.type.max)
     assert int(number) == seed.type.max
 
 

@@ -8,7 +8,7 @@ from tiny import HORIZON, config, following_z, line, quick_compile
 
 from experiments import effect
 from structlat_jax.agent import Agent
-from structlat_jax.setup import make_setup
+from structlat_jax.train.setup import make_setup
 
 
 def agent_of(latent):

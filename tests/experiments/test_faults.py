@@ -16,7 +16,8 @@ from test_point_robot_cli import PICTURES, as_number, interrupt_at, results_of, 
 
 import structlat_jax as sl
 from experiments import cli, rows, runner
-from structlat_jax import array_files, sweep
+from structlat_jax import array_files
+from structlat_jax.train import parallel
 
 FIRST = OPTIONS["seed"]
 
@@ -26,7 +27,7 @@ def sick(monkeypatch):
     """Makes the step sizes of some seeds so large that their numbers overflow."""
 
     def infect(indices, lr=1e30):
-        spread = sweep.spread
+        spread = parallel.spread
 
         def spread_with(programs, hyper):
             wide = spread(programs, hyper)
@@ -166,7 +167,7 @@ def test_a_configuration_edited_by_hand_is_refused(interrupted, here):
 
 def test_a_signal_while_evaluating(finished, tmp_path, here, monkeypatch):
     """The evaluation is abandoned, and made good first when the run goes on."""
-    run, compile_programs = tmp_path / "run", sweep.compile_programs
+    run, compile_programs = tmp_path / "run", parallel.compile_programs
 
     def compiled(programs, hyper):
         ready, seconds = compile_programs(programs, hyper)

@@ -5,7 +5,7 @@ import pytest
 from tiny import assert_same, setup
 
 from experiments.outcome import Outcome, join, last_kl, part
-from structlat_jax.evaluate import Adaptation
+from structlat_jax.train.evaluate import Adaptation
 
 LANES, STEPS = 5, 3
 

@@ -12,10 +12,10 @@ from test_bad_input import assert_refused
 from tiny import config, evaluator, following_z, line, programs, quick_compile
 
 from experiments import protocols
-from structlat_jax import sweep
 from structlat_jax.checkpoint import CheckpointError
 from structlat_jax.report.run_files import RunFiles
-from structlat_jax.setup import make_setup
+from structlat_jax.train import parallel
+from structlat_jax.train.setup import make_setup
 
 ARMS = "inference=amortised;eval_prior_episodes=1+choice=thompson;evidence_weight=0"
 
@@ -53,11 +53,11 @@ def test_the_file_compares_every_arm_with_the_run(found):
 def test_arms_are_other_evaluations_of_the_same_agents(monkeypatch, tmp_path):
     """On the line, where agents that have learned nothing find the goal now and then."""
     made, hyper = programs(2)
-    numbers = sweep.seed_numbers(made, 3)
+    numbers = parallel.seed_numbers(made, 3)
     state = made.init(numbers)
     params = jax.vmap(following_z)(state.params)
     state = state._replace(params=params)
-    run = sweep.trim(made, evaluator(2)(hyper, state, numbers, jnp.full_like(numbers, 40)))
+    run = parallel.trim(made, evaluator(2)(hyper, state, numbers, jnp.full_like(numbers, 40)))
     split = made.setup.config.structure.train_tasks
     arrays = {"returns_test": np.array(run.returns[:, split:]), "oracle_test": np.ones((2, 2))}
     files = RunFiles(tmp_path, config(), {"first_seed": 3, "updates": 40}, arrays, {})
@@ -65,7 +65,7 @@ def test_arms_are_other_evaluations_of_the_same_agents(monkeypatch, tmp_path):
 
     def again(**changes):
         with quick_compile():
-            return protocols.evaluate(config(**changes), sweep.trim(made, params), files)[0]
+            return protocols.evaluate(config(**changes), parallel.trim(made, params), files)[0]
 
     own, paper, chance = again(), again(inference="amortised"), again(choice="thompson")
     np.testing.assert_allclose(own, arrays["returns_test"], atol=1e-5)

@@ -8,7 +8,7 @@ from tiny import assert_same
 
 from experiments.share_state import PlainFiles, ShareState
 from structlat_jax.checkpoint import CheckpointError, WriteError
-from structlat_jax.train_state import TrainState
+from structlat_jax.train.state import TrainState
 
 HISTORY = [{"updates": 5, "q": 0.25}, {"updates": 5, "q": float("inf")}]
 

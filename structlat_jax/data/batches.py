@@ -5,10 +5,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from structlat_jax import inference, replay, sac
+from structlat_jax.algos import pearl_sac
 from structlat_jax.config import Hyper
-from structlat_jax.contexts import ContextSampler
-from structlat_jax.setup import Setup
+from structlat_jax.data import replay
+from structlat_jax.data.contexts import ContextSampler
+from structlat_jax.inference import additive
+from structlat_jax.train.setup import Setup
 from structlat_jax.types import Array, Key
 
 
@@ -80,13 +82,13 @@ def draw(setup: Setup, key: Key) -> Draws:
 
 def make_batch(
     setup: Setup, hyper: Hyper, rings: replay.Replay, log_weights: Array, draws: Draws
-) -> sac.Batch:
+) -> pearl_sac.Batch:
     """The tasks, transitions and contexts that the random numbers pick from the replay."""
     s = setup.config.structure
     # Without replacement, by the Gumbel-top-k trick.
     tasks = jax.lax.top_k(log_weights + draws.tasks, s.meta_batch)[1]
     features, owners, silent = draw_contexts(setup, hyper, rings, draws.context, tasks)
-    return sac.Batch(
+    return pearl_sac.Batch(
         transitions=replay.sample_batch(rings, setup.layout, draws.transitions, tasks),
         features=features,
         owners=owners,
@@ -105,5 +107,5 @@ def draw_contexts(
     sampler = context_sampler(setup, tasks.shape[0])
     found = sampler.sample(rings, setup.layout, draws, tasks, hyper.explore_context)
     next_obs = setup.config.structure.next_obs_in_context
-    features = inference.context_features(found.transitions, hyper.context_reward_scale, next_obs)
+    features = additive.context_features(found.transitions, hyper.context_reward_scale, next_obs)
     return features, found.owners, found.silent

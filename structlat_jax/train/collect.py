@@ -3,12 +3,13 @@
 import jax
 import jax.numpy as jnp
 
-from structlat_jax import inference, rollout
-from structlat_jax.batches import context_sampler, draw_contexts
 from structlat_jax.config import Hyper
-from structlat_jax.networks import squash
-from structlat_jax.setup import Setup
-from structlat_jax.train_state import TrainState
+from structlat_jax.data.batches import context_sampler, draw_contexts
+from structlat_jax.inference import additive
+from structlat_jax.nets.networks import squash
+from structlat_jax.train import rollout
+from structlat_jax.train.setup import Setup
+from structlat_jax.train.state import TrainState
 from structlat_jax.types import Array, Key, Transition
 
 
@@ -68,7 +69,7 @@ def _posterior_latents(setup: Setup, hyper: Hyper, state: TrainState, key: Key) 
         task, task_draws, task_noise = inputs
         same = jnp.full((s.posterior_episodes,), task)
         features, owners, _ = draw_contexts(setup, hyper, state.replay, task_draws, same)
-        posterior = inference.infer_contexts(
+        posterior = additive.infer_contexts(
             setup.networks, setup.space, state.params.encoder, features, owners
         )
         return setup.space.transform(posterior, task_noise, hard=True)

@@ -3,14 +3,17 @@
 import jax
 import jax.numpy as jnp
 
-from structlat_jax import inference, optim, replay, sac, world_model
-from structlat_jax.batches import draw, make_batch, task_log_weights
-from structlat_jax.collect import collect
+from structlat_jax.algos import pearl_sac
+from structlat_jax.algos.schedules import coefficients_at, kl_weight, step_size_share
 from structlat_jax.config import Hyper
-from structlat_jax.networks import AgentParams
-from structlat_jax.schedules import coefficients_at, kl_weight, step_size_share
-from structlat_jax.setup import Setup
-from structlat_jax.train_state import Metrics, TrainState
+from structlat_jax.data import replay
+from structlat_jax.data.batches import draw, make_batch, task_log_weights
+from structlat_jax.inference import additive, world_model
+from structlat_jax.nets import optim
+from structlat_jax.nets.networks import AgentParams
+from structlat_jax.train.collect import collect
+from structlat_jax.train.setup import Setup
+from structlat_jax.train.state import Metrics, TrainState
 from structlat_jax.types import Array, Key
 
 
@@ -31,7 +34,7 @@ def init(setup: Setup, key: Key) -> TrainState:
     )
     return TrainState(
         params=params,
-        optimisers=sac.init_optimisers(params),
+        optimisers=pearl_sac.init_optimisers(params),
         world_moments=optim.init(params.world),
         replay=rings,
         key=key_train,
@@ -63,7 +66,7 @@ def meta_step(setup: Setup, hyper: Hyper, state: TrainState) -> tuple[TrainState
         params, optimisers, updates = carry
         batch = make_batch(setup, hyper, rings, log_weights, draws)
         coefficients = coefficients_at(hyper, updates)
-        params, optimisers, losses = sac.update(
+        params, optimisers, losses = pearl_sac.update(
             setup.networks, setup.space, params, optimisers, batch, coefficients
         )
         return (params, optimisers, updates + 1), losses
@@ -94,7 +97,7 @@ def fit_world(
     def body(carry, inputs):
         draws, noise = inputs
         batch = make_batch(setup, hyper, state.replay, log_weights, draws)
-        posterior = inference.infer_contexts(
+        posterior = additive.infer_contexts(
             networks, setup.space, state.params.encoder, batch.features, batch.owners
         )
         z = jax.vmap(setup.space.transform, in_axes=(None, 0))(posterior, noise)
@@ -112,7 +115,7 @@ def fit_world(
     return state._replace(params=params, world_moments=moments), means
 
 
-def first_not_finite(losses: sac.Losses, params: AgentParams) -> Array:
+def first_not_finite(losses: pearl_sac.Losses, params: AgentParams) -> Array:
     """The first update, from 1, whose losses ``[U, ...]`` are not finite, or the last if only the
     parameters after it are not; 0 if all is well."""
     each = [jnp.isfinite(x).reshape(x.shape[0], -1).all(axis=1) for x in losses]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from structlat_jax.replay import Replay, RowLayout, pick
+from structlat_jax.data.replay import Replay, RowLayout, pick
 from structlat_jax.types import Array, Transition
 
 _GRAIN = 1024

@@ -19,8 +19,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from structlat_jax import optim
-from structlat_jax.networks import AgentParams, Networks
+from structlat_jax.nets import optim
+from structlat_jax.nets.networks import AgentParams, Networks
 from structlat_jax.types import Array, Params, Transition
 
 _LOG_STD_RANGE = (-3.0, 1.0)  # a sharper density than e^-3 would trust the model too far

@@ -15,10 +15,10 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from structlat_jax.config import Hyper
-from structlat_jax.evaluate import Adaptation, evaluate
-from structlat_jax.meta_train import init, meta_step
-from structlat_jax.setup import Setup
-from structlat_jax.train_state import Metrics, TrainState
+from structlat_jax.train.evaluate import Adaptation, evaluate
+from structlat_jax.train.learn import init, meta_step
+from structlat_jax.train.setup import Setup
+from structlat_jax.train.state import Metrics, TrainState
 from structlat_jax.types import Array, Key
 
 _AXIS = "seeds"

@@ -19,9 +19,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from structlat_jax import world_model
+from structlat_jax.inference import world_model
 from structlat_jax.latents import LatentSpace
-from structlat_jax.networks import AgentParams, Networks
+from structlat_jax.nets.networks import AgentParams, Networks
 from structlat_jax.types import Array, Key, Transition
 
 _GOLDEN = 0.6180339887498949

@@ -3,10 +3,10 @@
 import dataclasses
 
 from structlat_jax.config import Config
+from structlat_jax.data.replay import RowLayout
 from structlat_jax.envs import Env, point_robot
 from structlat_jax.latents import LatentSpace
-from structlat_jax.networks import Networks, make_networks
-from structlat_jax.replay import RowLayout
+from structlat_jax.nets.networks import Networks, make_networks
 
 
 @dataclasses.dataclass(frozen=True)

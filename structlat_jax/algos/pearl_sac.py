@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from structlat_jax import optim
-from structlat_jax.inference import evidence_of, totals_of
+from structlat_jax.inference.additive import evidence_of, totals_of
 from structlat_jax.latents import LatentSpace
-from structlat_jax.networks import AgentParams, Networks, squash
+from structlat_jax.nets import optim
+from structlat_jax.nets.networks import AgentParams, Networks, squash
 from structlat_jax.types import Array, Params, Transition
 
 

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from structlat_jax import sac
+from structlat_jax.algos import pearl_sac
 from structlat_jax.config import Hyper
 from structlat_jax.types import Array
 
@@ -30,7 +30,7 @@ def _decayed(hyper: Hyper, updates: Array) -> Array:
     return jnp.clip((updates.astype(jnp.float32) - hyper.lr_decay_start) / span, 0.0, 1.0)
 
 
-def coefficients_at(hyper: Hyper, updates: Array) -> sac.Coefficients:
+def coefficients_at(hyper: Hyper, updates: Array) -> pearl_sac.Coefficients:
     """The scalars of one update; all KL terms follow the ramp of the KL weight."""
     weight, share = kl_weight(hyper, updates), step_size_share(hyper, updates)
     scheduled = {
@@ -40,5 +40,5 @@ def coefficients_at(hyper: Hyper, updates: Array) -> sac.Coefficients:
         "encoder_lr": hyper.encoder_lr * share,
         "entropy_weight": entropy_weight(hyper, updates),
     }
-    constant = set(sac.Coefficients._fields) - set(scheduled)
-    return sac.Coefficients(**scheduled, **{name: getattr(hyper, name) for name in constant})
+    constant = set(pearl_sac.Coefficients._fields) - set(scheduled)
+    return pearl_sac.Coefficients(**scheduled, **{name: getattr(hyper, name) for name in constant})

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from structlat_jax import hypotheses, inference, rollout
 from structlat_jax.config import Hyper
-from structlat_jax.networks import AgentParams
-from structlat_jax.setup import Setup
+from structlat_jax.inference import additive, hypotheses
+from structlat_jax.nets.networks import AgentParams
+from structlat_jax.train import rollout
+from structlat_jax.train.setup import Setup
 from structlat_jax.types import Array, Key, Task, Transition
 
 
@@ -200,10 +201,10 @@ def _episodes(
 
 def _evidence(setup: Setup, hyper: Hyper, params: AgentParams, seen: Transition) -> Array:
     """What the encoder makes of an episode, ``[stat_dim]``."""
-    features = inference.context_features(
+    features = additive.context_features(
         seen, hyper.context_reward_scale, setup.config.structure.next_obs_in_context
     )
-    evidence = inference.evidence_of(setup.networks, setup.space, params.encoder, features)
+    evidence = additive.evidence_of(setup.networks, setup.space, params.encoder, features)
     return setup.space.combine(evidence)
 
 

@@ -4,8 +4,10 @@ from typing import NamedTuple
 
 import optax
 
-from structlat_jax import replay, sac, world_model
-from structlat_jax.networks import AgentParams
+from structlat_jax.algos import pearl_sac
+from structlat_jax.data import replay
+from structlat_jax.inference import world_model
+from structlat_jax.nets.networks import AgentParams
 from structlat_jax.types import Array, Key, Task
 
 
@@ -23,7 +25,7 @@ class TrainState(NamedTuple):
     """
 
     params: AgentParams
-    optimisers: sac.Optimisers
+    optimisers: pearl_sac.Optimisers
     world_moments: optax.OptState
     replay: replay.Replay
     key: Key
@@ -45,7 +47,7 @@ class Metrics(NamedTuple):
         not finite (the last, if only its parameters are not); 0 if all is well.
     """
 
-    losses: sac.Losses
+    losses: pearl_sac.Losses
     world: world_model.WorldLosses
     prior_return: Array
     explore_return: Array

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from structlat_jax.latents import LatentSpace
-from structlat_jax.networks import Networks
+from structlat_jax.nets.networks import Networks
 from structlat_jax.types import Array, Params, Transition
 
 

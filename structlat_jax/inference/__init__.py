@@ -1,0 +1,1 @@
+"""Beliefs over z: how they start, learn, and are acted on."""

@@ -1,0 +1,1 @@
+"""Training and evaluation as pure functions of a state."""
