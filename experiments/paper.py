@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from structlat_jax.report.finished_run import RunFiles
+from structlat_jax.report.plane.pictures import Choice
 from structlat_jax.report.table import Published
 
 ENV = "point_robot"
@@ -24,6 +25,19 @@ TABLE = Published(
     "Does the paper's ordering hold? Each row against the one before it",
     "The paper gives neither seeds nor spread, and not its protocol.",
 )
+
+FIGURES = Choice(
+    panels=lambda case: any(block.family == "dir" for block in case.space.blocks),
+    panels_why="it compares latents with a Dirichlet block",
+    paths=lambda case: case.files.latent == BEST,
+    paths_why=f"it shows {BEST}",
+)
+"""What its Figures 2 and 3 show."""
+
+
+def choose(run: RunFiles) -> Choice | None:
+    """Which runs its figures show, for runs of the environment of one of them."""
+    return FIGURES if is_its(run) else None
 
 
 def published(runs: Iterable[RunFiles]) -> Published | None:

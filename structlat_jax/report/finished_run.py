@@ -1,5 +1,6 @@
 """A finished run in memory: what it wrote, whatever version wrote it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,12 +93,7 @@ class RunFiles(NamedTuple):
 
     def factors(self, kind: str = "test") -> dict[str, np.ndarray]:
         """Named ground truth of the tasks, each ``[S, T, ...]``; empty if there is none."""
-        start, end = "factor_", f"_{kind}"
-        return {
-            name[len(start) : -len(end)]: array
-            for name, array in self.arrays.items()
-            if name.startswith(start) and name.endswith(end)
-        }
+        return factors_of(self.arrays, kind)
 
     def label(self, kind: str = "test") -> np.ndarray:
         """The number of each task that pictures sort by, ``[S, T]``."""
@@ -111,6 +107,16 @@ class RunFiles(NamedTuple):
     @property
     def _earlier(self) -> bool:
         return "floor_test" not in self.arrays
+
+
+def factors_of(arrays: Mapping[str, np.ndarray], kind: str) -> dict[str, np.ndarray]:
+    """The factors ``[S, T, ...]`` among the arrays of a run, by their names."""
+    start, end = "factor_", f"_{kind}"
+    return {
+        name[len(start) : -len(end)]: array
+        for name, array in arrays.items()
+        if name.startswith(start) and name.endswith(end)
+    }
 
 
 def name_of_labels(labels: np.ndarray, factors: dict[str, np.ndarray]) -> str:

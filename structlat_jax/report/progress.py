@@ -5,10 +5,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from structlat_jax.report.names import block_names
+
+__all__ = ["Bar", "Part", "Silent", "block_names", "describe", "results_table"]
 
 
 class Silent:
@@ -168,12 +171,3 @@ _MEASURES = {
     ),
 }
 """Fields of ``results.json`` in the order of the table: what they are called, how they are told."""
-
-
-def block_names(specs: list[str]) -> list[str]:
-    """Distinct names for blocks: a repeated spec is numbered."""
-    seen = np.array(specs)
-    return [
-        spec if np.sum(seen == spec) == 1 else f"{spec}#{int(np.sum(seen[: i + 1] == spec))}"
-        for i, spec in enumerate(specs)
-    ]

@@ -2,13 +2,15 @@
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import click
 from matplotlib.figure import Figure
 from rich.table import Table
 
 from structlat_jax.report.figures_style import save
+from structlat_jax.run_folder import CheckpointError, WriteError, reason
 
 FORMATS = ("png", "pdf")
 
@@ -29,25 +31,36 @@ class Album:
         self.tables: list[Table] = []
         self.left_out: list[str] = []
 
+    def add(self, name: str, draw: Callable[..., Figure], *args: Any) -> None:
+        """Adds the figure ``draw(*args)``; one that fails costs a sentence and no other."""
+        try:
+            self.figures[name] = draw(*args)
+        except Exception as error:  # whatever a stranger's environment or a file leads to
+            self.left_out.append(f"{name}: it cannot be drawn ({reason(error)}).")
+
     def write(self, out: Path) -> None:
         """Writes every figure in each of `FORMATS`, and the texts; replaces what is there.
 
         Raises:
-          click.UsageError: if the folder cannot be written; no file is in part written then.
+          CheckpointError: if the folder has a folder where a file should be.
+          WriteError: if it cannot be written; no file is in part written then.
         """
         try:
             out.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=out, prefix=".part-") as partial:
-                for name, figure in self.figures.items():
-                    for suffix in FORMATS:
-                        save(figure, Path(partial) / f"{name}.{suffix}")
-                for name, text in self.texts.items():
-                    (Path(partial) / name).write_text(text)
+                self._write(Path(partial))
                 written = sorted(Path(partial).iterdir())
                 for path in written:
                     if (out / path.name).is_dir():
-                        raise click.UsageError(f"--out has a folder where {path.name} should be.")
+                        raise CheckpointError(f"{out} has a folder where {path.name} should be.")
                 for path in written:
                     os.replace(path, out / path.name)
         except OSError as error:
-            raise click.UsageError(f"--out {out} cannot be written: {error.strerror}.") from None
+            raise WriteError(f"{out} cannot be written: {reason(error)}.") from None
+
+    def _write(self, folder: Path) -> None:
+        for name, figure in self.figures.items():
+            for suffix in FORMATS:
+                save(figure, folder / f"{name}.{suffix}")
+        for name, text in self.texts.items():
+            (folder / name).write_text(text)
