@@ -133,9 +133,7 @@ def _tasks(mapped: Sequence[Case], suffix: str, album: Album) -> None:
     if _goals(first) is None:
         album.left_out.append(f"figure1{suffix} of {first.label}: its tasks have no goals.")
         return
-    train, test = _goals(first, "train"), _goals(first)
-    starts = starts_of(_paths(first))
-    album.add(f"figure1{suffix}", task_map, train, test, first.plane, starts)
+    album.add(f"figure1{suffix}", _task_map, first)
     others = [case.label for case in mapped if not _same_goals(first, case)]
     if others:
         album.left_out.append(
@@ -144,13 +142,21 @@ def _tasks(mapped: Sequence[Case], suffix: str, album: Album) -> None:
         )
 
 
+def _task_map(case: Case) -> Figure:
+    return task_map(_goals(case, "train"), _goals(case), case.plane, starts_of(_paths(case)))
+
+
 def _priors(mapped: Sequence[Case], suffix: str, choice: Choice | None, album: Album) -> None:
     """Figure 2: paths from the prior, side by side."""
     name = f"figure2{suffix}"
     shown = list(mapped)
     if choice is not None:
         shown = _chosen(mapped, choice.panels, f"{name} of {{}}: {choice.panels_why}.", album)
-    album.add(name, prior_panels, [_panel(case) for case in shown], mapped[0].plane)
+    album.add(name, _panels, shown)
+
+
+def _panels(shown: Sequence[Case]) -> Figure:
+    return prior_panels([_panel(case) for case in shown], shown[0].plane)
 
 
 def _adaptations(mapped: Sequence[Case], suffix: str, choice: Choice | None, album: Album) -> None:
