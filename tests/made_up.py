@@ -44,7 +44,7 @@ def run_of(made: Config, per_seed: list[float], path: Path, **changes: object) -
     said = {
         "schema_version": results.RESULTS_SCHEMA,
         "preset": "cpu",
-        "env": "line",
+        "env": "point_robot",
         "seeds": seeds,
         "first_seed": 0,
         "updates": 20,

@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from structlat_jax.agent import Agent
-from structlat_jax.checkpoint import CheckpointError
 from structlat_jax.envs.base import Env, Plane
 from structlat_jax.latents import LatentSpace
 from structlat_jax.report.finished_run import RunFiles
 from structlat_jax.report.names import block_names
 from structlat_jax.report.run_files import ADAPTATION_FILE
+from structlat_jax.run_folder import CheckpointError
 
 
 class Case(NamedTuple):

@@ -13,7 +13,7 @@ from structlat_jax.report.figures_learning import adaptation_curve, learning_cur
 from structlat_jax.report.figures_style import save
 from structlat_jax.report.finished_run import factors_of, name_of_labels
 from structlat_jax.report.parts import names_of, shown_blocks
-from structlat_jax.report.plane import pictures as plane_pictures
+from structlat_jax.report.plane import run_maps
 
 __all__ = ["of_run", "save"]
 
@@ -51,7 +51,7 @@ def of_run(
     }
     if env.plane is None:
         return made
-    return {**made, **plane_pictures.of_run(env.plane, arrays, prior, title)}
+    return {**made, **run_maps.of_run(env.plane, arrays, prior, title)}
 
 
 def _learning(space: LatentSpace, rows: list[dict[str, Any]], results: dict[str, Any]) -> Figure:
