@@ -24,7 +24,7 @@ from structlat_jax.cli.options import (
 )
 from structlat_jax.config import Config
 from structlat_jax.envs import Env
-from structlat_jax.report import progress
+from structlat_jax.report import results_table
 from structlat_jax.run import failures, finish, machine
 from structlat_jax.run.loggers import Logger, combine, tensorboard, wandb
 from structlat_jax.run.loggers.console import Meter
@@ -87,7 +87,7 @@ def _go(out: Path, plan: Plan, env: Env, resume: bool, sinks: Sequence[str]) -> 
                 finish.write(out, setup, outcome, logger.message)
         finally:
             logger.close()
-    console.print(progress.results_table(outcome.results))
+    console.print(results_table.results_table(outcome.results))
     console.print(f"everything is in {out}", highlight=False, markup=False, soft_wrap=True)
     if outcome.results["failed_seeds"]:
         complain(failures.sentence(outcome.results["failed_seeds"]))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from structlat_jax.agent import Agent
 from structlat_jax.report import effect
 from structlat_jax.report.album import Album
 from structlat_jax.report.case import Case, by_environment
@@ -16,6 +17,7 @@ from structlat_jax.report.plane import pictures as plane_pictures
 from structlat_jax.report.plane import traverse
 from structlat_jax.report.run_files import evaluations
 from structlat_jax.report.shares_table import shares_record, shares_table
+from structlat_jax.run_folder import reason
 
 SWEEP_SCHEMA = 1
 END = {"end": "the last observation of an episode, each number in units of its spread"}
@@ -81,41 +83,61 @@ def effects(cases: Sequence[Case], album: Album) -> None:
     records: dict[str, dict[str, list[dict[str, Any]]]] = {}
     entries = []
     for case in cases:
-        if case.env is None:
-            album.left_out.append(f"sweep of {case.label}: its environment is not at hand.")
+        agents = _agents(case, album)
+        found = _effect(case, agents, album) if agents else None
+        if found is None:
             continue
-        try:
-            agents = [case.load(seed) for seed in range(case.files.seeds)]
-        except FileNotFoundError as error:
-            album.left_out.append(f"sweep of {case.label}: {error}")
-            continue
-        parts, roll = parts_of(case.space), effect.roller(agents[0], case.env)
-        draws = effect.draws_for(case.env)
+        measure, record = found
+        records.setdefault(measure, {})[case.label] = record
+        about = {"run": str(case.files.path), "latent": case.files.latent, "seeds": len(agents)}
+        entries.append({**about, "draws": effect.draws_for(case.env), "parts": record})
+    if not entries:
+        return
+    known = {**(traverse.MEASURES if "position" in records else {})}
+    known |= END if "end" in records else {}
+    data = {"draws": effect.DRAWS, "measures": known, "runs": entries}
+    text = json.dumps({"schema_version": SWEEP_SCHEMA, **data}, indent=2, allow_nan=False)
+    album.texts["sweep.json"] = text + "\n"
+    for measure, runs in records.items():
+        album.tables.append(shares_table(_TITLE.format(_ASKED[measure]), measure, runs))
+
+
+def _agents(case: Case, album: Album) -> list[Agent]:
+    """The agents of all seeds, if there is what it takes."""
+    if case.env is None:
+        album.left_out.append(f"sweep of {case.label}: its environment is not at hand.")
+        return []
+    try:
+        return [case.load(seed) for seed in range(case.files.seeds)]
+    except FileNotFoundError as error:
+        album.left_out.append(f"sweep of {case.label}: {error}")
+        return []
+
+
+def _effect(
+    case: Case, agents: Sequence[Agent], album: Album
+) -> tuple[str, list[dict[str, Any]]] | None:
+    """The main measure of a case and its record, and the map of its sweep, if it is drawn."""
+    parts, draws = parts_of(case.space), effect.draws_for(case.env)
+    names = [part.name for part in parts]
+    try:
+        roll = effect.roller(agents[0], case.env)
         found = [effect.shares(a, roll, parts, _measures(case, a, roll), draws) for a in agents]
-        record = shares_record([part.name for part in parts], found)
-        main = next(iter(found[0]))
-        records.setdefault(main, {})[case.label] = record
-        entry = {"run": str(case.files.path), "latent": case.files.latent, "seeds": len(agents)}
-        entries.append({**entry, "draws": draws, "parts": record})
-        if case.plane is None:
-            album.left_out.append(
-                f"the sweep map of {case.label}: its environment has no plane to draw paths in."
-            )
-            continue
-        names = [part.name for part in parts]
-        alone = dict(zip(names, found[case.seed][main].first_order, strict=True))
+    except Exception as error:  # whatever a stranger's environment leads to
+        album.left_out.append(f"sweep of {case.label}: it cannot be made ({reason(error)}).")
+        return None
+    measure = next(iter(found[0]))
+    if case.plane is None:
+        album.left_out.append(
+            f"the sweep map of {case.label}: its environment has no plane to draw paths in."
+        )
+    else:
+        alone = dict(zip(names, found[case.seed][measure].first_order, strict=True))
         plane_pictures.sweep_map(case, agents[case.seed], roll, alone, album)
-    if entries:
-        known = {**(traverse.MEASURES if "position" in records else {})}
-        known |= END if "end" in records else {}
-        data = {"draws": effect.DRAWS, "measures": known, "runs": entries}
-        text = json.dumps({"schema_version": SWEEP_SCHEMA, **data}, indent=2, allow_nan=False)
-        album.texts["sweep.json"] = text + "\n"
-        for main, runs in records.items():
-            album.tables.append(shares_table(_TITLE.format(_ASKED[main]), main, runs))
+    return measure, shares_record(names, found)
 
 
-def _measures(case: Case, agent: Any, roll: effect.Roll) -> dict[str, effect.Measure]:
+def _measures(case: Case, agent: Agent, roll: effect.Roll) -> dict[str, effect.Measure]:
     """What is shared out, the main measure first."""
     if case.plane is not None:
         return dict(traverse.measures(case.plane))

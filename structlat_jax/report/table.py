@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from structlat_jax.checkpoint import CheckpointError
 from structlat_jax.envs.base import Plane
 from structlat_jax.report import results, statistics
 from structlat_jax.report.finished_run import RunFiles
 from structlat_jax.report.links import links
 from structlat_jax.report.plane.far import near_and_far
 from structlat_jax.report.run_files import RESULTS_FILE
+from structlat_jax.run_folder import CheckpointError
 
 TABLE_SCHEMA = 1
 SHARE_OF_ORACLE = results.SHARE

@@ -15,7 +15,7 @@ from structlat_jax import config as configuration
 from structlat_jax.checkpoint import write_config
 from structlat_jax.config import DEFAULT_UPDATES
 from structlat_jax.report import table
-from structlat_jax.report.progress import Bar
+from structlat_jax.report.results_table import Bar
 
 SPECS = ["cat:1x2", "gau:1"]
 TINY = [f"--{k}={v}" for k, v in OPTIONS.items() if k not in ("latent", "seed")]

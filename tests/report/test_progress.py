@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from structlat_jax.report import progress
+from structlat_jax.report import results_table
 
 STATUS = {
     "updates_per_second": 10.0,

@@ -1,6 +1,5 @@
-"""Which maps there are: of one run as it ends, and of finished runs side by side."""
+"""Which maps of finished runs there are, side by side, and what each one shows of which run."""
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -8,19 +7,16 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from structlat_jax.agent import Agent
-from structlat_jax.envs.base import Plane
 from structlat_jax.report.album import Album
 from structlat_jax.report.case import Case, by_environment
 from structlat_jax.report.effect import Roll
 from structlat_jax.report.finished_run import RunFiles
 from structlat_jax.report.plane.map import starts_of
 from structlat_jax.report.plane.panels import PriorPanel, prior_panels
-from structlat_jax.report.plane.paths import adaptation_paths, prior_paths, task_map
+from structlat_jax.report.plane.paths import adaptation_paths, task_map
 from structlat_jax.report.plane.sweep import sweep
 from structlat_jax.report.plane.traverse import sweeps
 from structlat_jax.report.shares_table import percent
-
-_MOST_PATHS = 400
 
 
 class Choice(NamedTuple):
@@ -46,46 +42,6 @@ Choose = Callable[[RunFiles], Choice | None]
 def choose_all(run: RunFiles) -> None:
     """Every run is in every figure."""
     del run
-
-
-def of_run(
-    plane: Plane, arrays: Mapping[str, np.ndarray], prior: int, title: str
-) -> dict[str, Callable[[], Figure]]:
-    """The maps of a run, drawn when they are called; they show the first seed.
-
-    Args:
-      plane: Of its environment.
-      arrays: As in ``adaptation.npz``.
-      prior: Episodes at the start whose z came from the prior.
-      title: Stands above the maps.
-    """
-    goals, train = (
-        None if g is None else g[0] for g in map(arrays.get, ("goal_test", "goal_train"))
-    )
-
-    @functools.cache
-    def paths():  # [T, R, E, P, 2]
-        return np.asarray(plane.project(arrays["path_test"][0]))
-
-    def from_prior():
-        each = paths()[:, :, :prior].reshape(-1, *paths().shape[-2:])
-        few = each[:: -(-len(each) // _MOST_PATHS)]
-        return prior_paths(few, plane, goals, title=title)
-
-    def adapting():
-        oracle, floor = arrays.get("oracle_test"), arrays["floor_test"]
-        returns = arrays["returns_test"][0, :, 0]
-        return adaptation_paths(
-            *(paths()[:, 0], returns, prior, plane, goals),
-            oracle=None if oracle is None else oracle[0],
-            floor=floor[0],
-            title=title,
-        )
-
-    made = {"prior_paths": from_prior, "adaptation_paths": adapting}
-    if goals is None:
-        return made
-    return {"task_map": lambda: task_map(train, goals, plane, starts_of(paths())), **made}
 
 
 def maps(cases: Sequence[Case], album: Album, choose: Choose = choose_all) -> None:
@@ -133,9 +89,7 @@ def _tasks(mapped: Sequence[Case], suffix: str, album: Album) -> None:
     if _goals(first) is None:
         album.left_out.append(f"figure1{suffix} of {first.label}: its tasks have no goals.")
         return
-    train, test = _goals(first, "train"), _goals(first)
-    starts = starts_of(_paths(first))
-    album.add(f"figure1{suffix}", task_map, train, test, first.plane, starts)
+    album.add(f"figure1{suffix}", _task_map, first)
     others = [case.label for case in mapped if not _same_goals(first, case)]
     if others:
         album.left_out.append(
@@ -144,13 +98,21 @@ def _tasks(mapped: Sequence[Case], suffix: str, album: Album) -> None:
         )
 
 
+def _task_map(case: Case) -> Figure:
+    return task_map(_goals(case, "train"), _goals(case), case.plane, starts_of(_paths(case)))
+
+
 def _priors(mapped: Sequence[Case], suffix: str, choice: Choice | None, album: Album) -> None:
     """Figure 2: paths from the prior, side by side."""
     name = f"figure2{suffix}"
     shown = list(mapped)
     if choice is not None:
         shown = _chosen(mapped, choice.panels, f"{name} of {{}}: {choice.panels_why}.", album)
-    album.add(name, prior_panels, [_panel(case) for case in shown], mapped[0].plane)
+    album.add(name, _panels, shown)
+
+
+def _panels(shown: Sequence[Case]) -> Figure:
+    return prior_panels([_panel(case) for case in shown], shown[0].plane)
 
 
 def _adaptations(mapped: Sequence[Case], suffix: str, choice: Choice | None, album: Album) -> None:
