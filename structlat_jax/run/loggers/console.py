@@ -41,7 +41,8 @@ class Meter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        if self._console.is_terminal:  # elsewhere rich before 14.3 ends with an empty line
+            self._bar.stop()
 
     def message(self, text: str) -> None:
         """Shows a line."""
