@@ -36,7 +36,7 @@ class EnvSpec:
     @property
     def is_code(self) -> bool:
         """Whether making it imports a file or a module that the name points to."""
-        return ":" in self.name
+        return ":" in self.name or self.name.endswith(".py")
 
     def __str__(self) -> str:
         shown = self.name or f"{self.title or 'an environment'} (handed over as an object)"
