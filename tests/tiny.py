@@ -19,6 +19,7 @@ from structlat_jax.envs import Env, Step
 from structlat_jax.inference import bayes, world_model
 from structlat_jax.inference.base import Learned
 from structlat_jax.inference.world_model import WorldModel
+from structlat_jax.nets.networks import Networks
 from structlat_jax.train import parallel
 from structlat_jax.train.learn import init_params
 from structlat_jax.train.setup import Setup, assemble, make_setup
@@ -230,6 +231,11 @@ class Informed(WorldModel):
         return jnp.where(mean > 0, 20.0, -20.0), mean, jnp.full_like(mean, -2.0)
 
 
+def mode_of(networks: Networks, policy: Any) -> Any:
+    """The policy's mode, as a function of observation and z."""
+    return lambda obs, z: jnp.tanh(networks.policy(policy, obs, z)[0])
+
+
 def exact_model(own: Setup) -> WorldModel:
     """What `informed` is informed by."""
     usual = world_model.make(own.structure.world_width, 1, 1)
@@ -238,7 +244,7 @@ def exact_model(own: Setup) -> WorldModel:
 
 def informed(own: Setup) -> Setup:
     """The same setup with an exact world model."""
-    return assemble(own, inference=bayes.make(own, model=exact_model(own)))
+    return assemble(own, inference=bayes.make(own, own.algorithm.act, exact_model(own)))
 
 
 def mixture_log_density(reward: Any, logit: Any, mean: Any, log_std: Any) -> np.ndarray:
