@@ -19,10 +19,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from experiments import cli
-from structlat_jax import checkpoint
+from structlat_jax.cli.errors import main
 from structlat_jax.config import Structure
 from structlat_jax.envs import Env, point_robot
+from structlat_jax.run.folders import make_folder, require_writable_file
+from structlat_jax.run_folder import write_json
 from structlat_jax.types import Array, Task
 
 SPEEDS = (1.0, 0.999, 0.995, 0.98)
@@ -44,7 +45,7 @@ _SHIFTS = 200
 def command(goals: int, seed: int, out: Path | None) -> int:
     """See the module's docstring."""
     if out is not None:
-        cli.require_writable_file(out)
+        require_writable_file(out)
     key_tasks, key_sides, key_search, key_prior = jax.random.split(jax.random.key(seed), 4)
     env = point_robot.make()
     tasks = env.sample_tasks(key_tasks, goals)
@@ -67,8 +68,8 @@ def command(goals: int, seed: int, out: Path | None) -> int:
     }
     _show(found)
     if out is not None:
-        cli.make_folder(out.parent)
-        checkpoint.write_json(out, found)
+        make_folder(out.parent)
+        write_json(out, found)
     return 0
 
 
@@ -186,4 +187,4 @@ def _show(found: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    cli.main(command)
+    main(command)

@@ -8,6 +8,7 @@ meta-step. ``...`` stands for any leading axes, none included.
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 Array = jax.Array
 Key = jax.Array
@@ -38,6 +39,26 @@ class Transition(NamedTuple):
     train_reward: Array
     next_obs: Array
     done: Array
+
+
+class Episodes(NamedTuple):
+    """Whole episodes.
+
+    Attributes:
+      transitions: ``[..., H]``, zero behind the end of an episode.
+      length: Steps until it ended, an int32 ``[...]``, at least 1 and at most H.
+      success: 1.0 where the environment's `Env.success` holds at a step, else 0.0, ``[...]``; NaN
+        where the environment has none.
+    """
+
+    transitions: Transition
+    length: Array
+    success: Array
+
+
+def within(length: Array, horizon: int) -> Array:
+    """Which of ``horizon`` steps belong to episodes of a length ``[...]``: bool ``[..., H]``."""
+    return jnp.arange(horizon) < length[..., None]
 
 
 def require_last_axis(name: str, x: Array, size: int) -> None:

@@ -8,24 +8,31 @@ import numpy as np
 import pytest
 from tiny import TRACES, assert_same, config, go_on, one_seed, programs, setup, train
 
-from structlat_jax import array_files, checkpoint, run_folder, sealed
+from structlat_jax import (
+    agent_file,
+    array_files,
+    checkpoint,
+    legacy_arrays,
+    run_folder,
+    sealed,
+    sweep,
+)
 from structlat_jax.checkpoint import CONFIG_FILE, CheckpointError, Checkpoints
 from structlat_jax.config import SCHEMA_VERSION
-from structlat_jax.train import parallel
 
 HISTORY = [{"updates": 5, "q": 0.1, "missing": float("nan"), "name": "a"}]
 
 
 def fresh_state(seeds, seed):
     made, _ = programs(seeds)
-    return made.init(parallel.seed_numbers(made, seed))
+    return made.init(sweep.seed_numbers(made, seed))
 
 
 def resume(folder, seeds, seed=0):
     """What a new process does: another state of the same shape says how to read."""
     with Checkpoints(folder) as saved:
         state, history = saved.restore(fresh_state(seeds, seed))
-    return parallel.place(programs(seeds)[0], state), history
+    return sweep.place(programs(seeds)[0], state), history
 
 
 def test_restored_state_has_the_same_bits(tmp_path):
@@ -53,12 +60,12 @@ def test_interrupted_equals_uninterrupted(tmp_path):
 
 
 def test_a_state_without_a_world_model_comes_back(tmp_path):
-    made = parallel.make_programs(setup(inference="amortised"), 1)
-    state = made.init(parallel.seed_numbers(made, 0))
+    made = sweep.make_programs(setup(inference="amortised"), 1)
+    state = made.init(sweep.seed_numbers(made, 0))
     checkpoint.write_config(tmp_path, setup(inference="amortised").config, seeds=1)
     with Checkpoints(tmp_path) as saved:
         saved.save(2, state, [])
-        found, _ = saved.restore(jax.eval_shape(made.init, parallel.seed_numbers(made, 0)))
+        found, _ = saved.restore(jax.eval_shape(made.init, sweep.seed_numbers(made, 0)))
     assert_same(found, state)
     config_, params = checkpoint.load_params(tmp_path, 0)
     assert config_.structure.inference == "amortised"
@@ -200,7 +207,7 @@ def test_binary_config(tmp_path):
 
 
 def test_nothing_is_unpickled():
-    for module in (checkpoint, sealed, array_files, run_folder):
+    for module in (checkpoint, sealed, array_files, run_folder, agent_file, legacy_arrays):
         source = Path(module.__file__).read_text()
         assert "import pickle" not in source
         assert "eval(" not in source

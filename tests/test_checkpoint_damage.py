@@ -116,7 +116,8 @@ def test_loading_uses_the_checkpoint_before(original, run, damage):
 
 
 def test_damaged_parameters_are_noticed(original, run):
-    flip(run / "checkpoint" / "2" / "arrays" / "params")
+    path = run / "checkpoint" / "2" / "arrays" / "params.npz"
+    path.write_bytes(path.read_bytes()[::-1])
     with pytest.warns(UserWarning, match="checkpoint 2 of .* is damaged"):
         _, params = checkpoint.load_params(run, 0)
     assert_same(params, one_seed(original[1][1].params))
@@ -137,16 +138,16 @@ def test_all_damaged(original, run):
 
 
 def test_parameters_of_another_version(tmp_path):
-    """As of runs from before there was a world model."""
+    """As of runs from before there was a target network."""
     state = train(1, 0, 0)[0]
     checkpoint.write_config(tmp_path, config(), seeds=1)
     with Checkpoints(tmp_path) as saved:
-        saved.save(1, state._replace(params=state.params._replace(world={})), [])
+        saved.save(1, state._replace(params=state.params._replace(target_v={})), [])
     for read in (
         lambda: Checkpoints(tmp_path).restore(state),
         lambda: checkpoint.load_params(tmp_path, 0),
     ):
-        with pytest.raises(CheckpointError, match=r"no array '.*world.*another version") as caught:
+        with pytest.raises(CheckpointError, match=r"no array '.*target_v.*version") as caught:
             read()
         assert str(caught.value).endswith(".")
 
@@ -191,7 +192,7 @@ def test_parameters_of_other_seeds_are_refused(run, seeds):
 
 def half_written(folder, **trees):
     (folder / "arrays").mkdir()
-    (folder / "arrays" / "something").write_text("half")
+    (folder / "arrays" / "something.npz").write_text("half")
     raise OSError(28, "No space left on device")
 
 

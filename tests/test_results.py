@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from structlat_jax.report import results
-from structlat_jax.report.progress import block_names, describe, results_table
+from structlat_jax.report.results_table import block_names, describe, results_table
 
 values = st.lists(st.floats(-100, 100), min_size=2, max_size=8)
 

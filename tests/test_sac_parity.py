@@ -88,7 +88,7 @@ def setup(path):
         precision="softplus",
         inference="amortised",
     )
-    space = latent_space(f"gau:{data['eps_z'].shape[-1]}", precision="softplus")
+    space = latent_space(f"gau:{data['eps_z'].shape[-1]}", precision="softplus", prior_factor=False)
     obs_dim, action_dim = data["obs"].shape[-1], data["act"].shape[-1]
     networks = make_networks(structure, obs_dim, action_dim, space.dim, space.stat_dim)
     return networks, space, agent_params(data, "before"), batch_of(data), coefficients_of(data)

@@ -1,19 +1,31 @@
 """The interface that every family of latent variables offers."""
 
 import dataclasses
+import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from structlat_jax.options import check, option
 from structlat_jax.types import Array
 
 BRIDGES = ("projected", "corrected", "printed")
 KLS = ("bridge", "exact")
 PRECISIONS = ("softplus", "exp")
 
+LARGEST = 9999
+"""The greatest number that `whole_numbers` reads."""
+
+_WHOLE = re.compile("[0-9]{1,4}")
+
 
 @dataclasses.dataclass(frozen=True)
 class LatentOptions:
     """Choices that the families share; each family reads those that concern it.
+
+    The defaults are those that training uses. PEARL's are ``prior_factor=False`` and
+    ``precision="softplus"``.
 
     Attributes:
       bridge: How a logit-normal becomes a Dirichlet: one of `BRIDGES`.
@@ -22,29 +34,26 @@ class LatentOptions:
       prior_factor: Multiply the prior into the product of evidence as one more factor.
       precision: Link from the encoder's output to a precision: ``softplus`` is PEARL's
         ``1 / softplus(raw)``, ``exp`` is ``exp(raw - 2)``, with which one transition starts with
-        little to say (so does a categorical block, whose logits are scaled by 0.02 then); one of
-        `PRECISIONS`.
+        little to say (so it has in families whose evidence is no precision: what the encoder
+        puts out is scaled by `natural.FAINT` then); one of `PRECISIONS`.
       temperature: Of the relaxed categorical sample, above 0.
-      kl_samples: Points of the randomised quasi-Monte Carlo rule of ``kl="exact"``; the default
-        is for measuring (errors near 0.01 nats), training makes do with fewer.
+      kl_samples: Points of the randomised quasi-Monte Carlo rule of ``kl="exact"``: few are
+        enough for training; 4096 measure to 0.01 nats.
+
+    Raises:
+      ConfigError: on a value that is not allowed.
     """
 
-    bridge: str = "projected"
-    kl: str = "bridge"
-    alpha: float = 0.2
-    prior_factor: bool = False
-    precision: str = "softplus"
-    temperature: float = 0.5
-    kl_samples: int = 4096
+    bridge: str = option("projected", "logit-normal to Dirichlet map", choices=BRIDGES)
+    kl: str = option("bridge", "KL of Dirichlet blocks", choices=KLS)
+    alpha: float = option(0.2, "concentration of the Dirichlet prior", above=0.0)
+    prior_factor: bool = option(True, "count the prior as one more factor of the posterior")
+    precision: str = option("exp", "encoder output to precision", choices=PRECISIONS)
+    temperature: float = option(0.5, "of the relaxed categorical in training", above=0.0)
+    kl_samples: int = option(256, "quadrature points of the exact KL", low=2)
 
     def __post_init__(self):
-        for field, allowed in (("bridge", BRIDGES), ("kl", KLS), ("precision", PRECISIONS)):
-            given = getattr(self, field)
-            if given not in allowed:
-                raise ValueError(f"{field} must be one of {', '.join(allowed)}, not {given!r}.")
-        for field in ("alpha", "temperature", "kl_samples"):
-            if not getattr(self, field) > 0:
-                raise ValueError(f"{field} must be above 0, not {getattr(self, field)!r}.")
+        check(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +68,10 @@ class Block:
       spec: The block's own spec, for instance ``dir:2x4``.
       family: The part before the colon.
       groups: ``(variables, numbers per variable)``; their product is `dim`.
+      kind: ``simplex`` if the numbers of a variable are weights that add up to one, else ``real``.
+      discrete: Whether a variable of a simplex is one-hot when acting.
+      rest: Where one variable stands while another is traversed, ``[size]``.
+      traversal: The values that one variable takes in a traversal, in order, ``[N, size]``.
       stat_dim: Width of the evidence.
       evidence: raw encoder output ``[..., stat_dim]`` to evidence ``[..., stat_dim]``.
       posterior: total evidence ``[..., stat_dim]`` to a pytree of arrays with leading ``[...]``.
@@ -75,6 +88,11 @@ class Block:
     spec: str
     family: str
     groups: tuple[int, int]
+    kind: str
+    discrete: bool
+    # Blocks are static arguments of compiled programs, which hash them; arrays have no hash.
+    rest: np.ndarray = dataclasses.field(compare=False)
+    traversal: np.ndarray = dataclasses.field(compare=False)
     stat_dim: int
     evidence: Callable[[Array], Array]
     posterior: Callable[[Array], Any]
@@ -90,3 +108,47 @@ class Block:
     def dim(self) -> int:
         """Numbers that the block adds to z."""
         return self.groups[0] * self.groups[1]
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """How the blocks of a family are written, and how they are made.
+
+    Attributes:
+      name: What stands before the colon of a spec.
+      form: What stands behind it, for instance ``VxK``.
+      text: What that means, for instance ``V Dirichlet variables of K classes``.
+      example: Such a spec, for instance ``dir:2x4``.
+      make: ``(sizes, options)`` to a block. The sizes are the text behind the colon; it raises
+        `ValueError`, with what they must be, where they are not of the form.
+    """
+
+    name: str
+    form: str
+    text: str
+    example: str
+    make: Callable[[str, LatentOptions], Block]
+
+
+def whole_numbers(sizes: str, **least: int) -> tuple[int, ...]:
+    """Reads sizes such as ``2x4``.
+
+    Args:
+      sizes: Whole numbers up to `LARGEST`, with an ``x`` between them.
+      **least: The least that each may be, by its letter in the family's form: ``V=1, K=2``.
+
+    Returns:
+      One number per letter.
+
+    Raises:
+      ValueError: if their number or one of them is wrong.
+    """
+    parts = sizes.split("x")
+    if len(parts) != len(least) or not all(_WHOLE.fullmatch(part) for part in parts):
+        numbers = "a whole number" if len(least) == 1 else "whole numbers"
+        raise ValueError(f"{' and '.join(least)} must be {numbers} of at most {LARGEST}")
+    numbers = tuple(int(part) for part in parts)
+    for number, (letter, low) in zip(numbers, least.items(), strict=True):
+        if number < low:
+            raise ValueError(f"{letter} must be at least {low}")
+    return numbers

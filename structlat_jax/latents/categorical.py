@@ -6,15 +6,15 @@ al. (2017) at `LatentOptions.temperature`; acting and the prior use exact one-ho
 
 from typing import NamedTuple
 
-import distrax
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from structlat_jax.latents.block import Block, LatentOptions
+from structlat_jax.latents import natural
+from structlat_jax.latents.block import Block, Family, LatentOptions, whole_numbers
 from structlat_jax.types import Array
 
 _LOG_PROBABILITY_FLOOR = -30.0  # one transition cannot veto a class for ever
-_FAINT = 0.02  # hundreds of transitions add up: at full size a fresh encoder is already certain
 
 
 class CategoricalPosterior(NamedTuple):
@@ -24,15 +24,11 @@ class CategoricalPosterior(NamedTuple):
     empty: Array
 
 
-def make(sizes: tuple[int, ...], options: LatentOptions) -> Block:
-    """A block of ``sizes = (V, K)``, K >= 2; raises `ValueError` on other sizes."""
-    if len(sizes) != 2 or sizes[1] < 2:
-        raise ValueError(
-            "a categorical block is written cat:VxK, with V of at least 1 and K of at least 2"
-        )
-    variables, classes = sizes
+def make(sizes: str, options: LatentOptions) -> Block:
+    """A block of sizes ``VxK``, K >= 2; raises `ValueError` on others."""
+    variables, classes = whole_numbers(sizes, V=1, K=2)
     dim = variables * classes
-    scale = _FAINT if options.precision == "exp" else 1.0
+    scale = natural.scale_of_raw(options.precision)
 
     def split(x):
         return x.reshape(*x.shape[:-1], variables, classes)
@@ -65,6 +61,8 @@ def make(sizes: tuple[int, ...], options: LatentOptions) -> Block:
 
     def kl(q, key):
         del key  # closed form
+        import distrax  # takes most of a second, which importing this library should not
+
         uniform = distrax.Categorical(logits=jnp.zeros_like(q.logits))
         return jnp.sum(distrax.Categorical(logits=q.logits).kl_divergence(uniform), axis=-1)
 
@@ -72,6 +70,10 @@ def make(sizes: tuple[int, ...], options: LatentOptions) -> Block:
         spec=f"cat:{variables}x{classes}",
         family="cat",
         groups=(variables, classes),
+        kind="simplex",
+        discrete=True,
+        rest=np.eye(classes)[0],  # its mean is nothing that is ever drawn
+        traversal=np.eye(classes),
         stat_dim=dim,
         evidence=evidence,
         posterior=posterior,
@@ -83,3 +85,6 @@ def make(sizes: tuple[int, ...], options: LatentOptions) -> Block:
         kl=kl,
         mean=lambda q: flat(jnp.exp(q.logits)),
     )
+
+
+FAMILY = Family("cat", "VxK", "V categorical variables of K classes", "cat:2x4", make)

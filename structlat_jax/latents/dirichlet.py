@@ -4,15 +4,19 @@ The posterior is logit-normal: z = softmax(x), x ~ N(mean, diag variance), becau
 normals are normal while products of Dirichlets need not be Dirichlets (paper, section 3.1).
 """
 
+import itertools
 from typing import NamedTuple
 
-import distrax
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from structlat_jax.latents import divergence, laplace_bridge, natural
-from structlat_jax.latents.block import Block, LatentOptions
+from structlat_jax.latents.block import Block, Family, LatentOptions, whole_numbers
 from structlat_jax.types import Array
+
+_STEPS = 8  # of a traversal from one class to another
+_ALL_PAIRS = 6  # with more classes, only neighbours are mixed
 
 
 class DirichletPosterior(NamedTuple):
@@ -24,13 +28,9 @@ class DirichletPosterior(NamedTuple):
     empty: Array
 
 
-def make(sizes: tuple[int, ...], options: LatentOptions) -> Block:
-    """A block of ``sizes = (V, K)``, K >= 2; raises `ValueError` on other sizes."""
-    if len(sizes) != 2 or sizes[1] < 2:
-        raise ValueError(
-            "a Dirichlet block is written dir:VxK, with V of at least 1 and K of at least 2"
-        )
-    variables, classes = sizes
+def make(sizes: str, options: LatentOptions) -> Block:
+    """A block of sizes ``VxK``, K >= 2; raises `ValueError` on others."""
+    variables, classes = whole_numbers(sizes, V=1, K=2)
     dim = variables * classes
     # The prior as one Gaussian factor on the logits: the forward bridge of Dir(alpha), its
     # variance freed from the sum-to-zero plane, so that the projected bridge gives alpha back.
@@ -58,6 +58,8 @@ def make(sizes: tuple[int, ...], options: LatentOptions) -> Block:
         return flat(jax.nn.softmax(q.mean + jnp.sqrt(q.variance) * split(eps), axis=-1))
 
     def sample_prior(key, shape):
+        import distrax  # takes most of a second, which importing this library should not
+
         prior = distrax.Dirichlet(jnp.full((classes,), options.alpha))
         return flat(prior.sample(seed=key, sample_shape=(*shape, variables)))
 
@@ -81,6 +83,10 @@ def make(sizes: tuple[int, ...], options: LatentOptions) -> Block:
         spec=f"dir:{variables}x{classes}",
         family="dir",
         groups=(variables, classes),
+        kind="simplex",
+        discrete=False,
+        rest=np.full(classes, 1.0 / classes),
+        traversal=_mixtures(classes),
         stat_dim=2 * dim,
         evidence=evidence,
         posterior=posterior,
@@ -92,3 +98,17 @@ def make(sizes: tuple[int, ...], options: LatentOptions) -> Block:
         kl=kl,
         mean=mean,
     )
+
+
+def _mixtures(classes: int) -> np.ndarray:
+    """Every class alone, and what lies between two of them: weights ``[N, K]``."""
+    corners = np.eye(classes)
+    pairs = list(itertools.combinations(range(classes), 2))
+    if classes > _ALL_PAIRS:
+        pairs = [(k, (k + 1) % classes) for k in range(classes)]
+    step = np.linspace(0.0, 1.0, _STEPS + 1)[1:-1, None]
+    between = [(1.0 - step) * corners[i] + step * corners[j] for i, j in pairs]
+    return np.concatenate([corners, *between])
+
+
+FAMILY = Family("dir", "VxK", "V Dirichlet variables of K classes", "dir:2x4", make)

@@ -1,13 +1,13 @@
-"""Gaussian blocks: ``gau:n``, n independent variables with prior N(0, 1)."""
+"""Gaussian blocks: ``gau:N``, N independent variables with prior N(0, 1)."""
 
 from typing import NamedTuple
 
-import distrax
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from structlat_jax.latents import natural
-from structlat_jax.latents.block import Block, LatentOptions
+from structlat_jax.latents.block import Block, Family, LatentOptions, whole_numbers
 from structlat_jax.types import Array
 
 
@@ -19,11 +19,9 @@ class GaussianPosterior(NamedTuple):
     empty: Array
 
 
-def make(sizes: tuple[int, ...], options: LatentOptions) -> Block:
-    """A block of ``sizes = (n,)`` Gaussian variables; raises `ValueError` on other sizes."""
-    if len(sizes) != 1:
-        raise ValueError("a Gaussian block is written gau:N, with one number of at least 1")
-    (n,) = sizes
+def make(sizes: str, options: LatentOptions) -> Block:
+    """A block of size ``N``; raises `ValueError` on others."""
+    (n,) = whole_numbers(sizes, N=1)
 
     def evidence(raw):
         return natural.evidence_from_raw(raw, options.precision)
@@ -39,6 +37,8 @@ def make(sizes: tuple[int, ...], options: LatentOptions) -> Block:
 
     def kl(q, key):
         del key  # closed form
+        import distrax  # takes most of a second, which importing this library should not
+
         normal = distrax.Normal(q.mean, jnp.sqrt(q.variance))
         return jnp.sum(normal.kl_divergence(distrax.Normal(0.0, 1.0)), axis=-1)
 
@@ -46,6 +46,10 @@ def make(sizes: tuple[int, ...], options: LatentOptions) -> Block:
         spec=f"gau:{n}",
         family="gau",
         groups=(n, 1),
+        kind="real",
+        discrete=False,
+        rest=np.zeros(1),
+        traversal=np.linspace(-2, 2, 17)[:, None],
         stat_dim=2 * n,
         evidence=evidence,
         posterior=posterior,
@@ -57,3 +61,6 @@ def make(sizes: tuple[int, ...], options: LatentOptions) -> Block:
         kl=kl,
         mean=lambda q: q.mean,
     )
+
+
+FAMILY = Family("gau", "N", "N Gaussian variables", "gau:2", make)

@@ -1,7 +1,7 @@
-"""Diagonal Gaussians in natural parameters, shared by the Gaussian and the Dirichlet family.
+"""Natural parameters: what the families share about evidence that adds.
 
 A factor N(mu, v) contributes (1/v, mu/v); a product of factors is the sum of these
-(Rakelly et al. 2019, section 4.1).
+(Rakelly et al. 2019, section 4.1). Gaussian blocks and the logits of Dirichlet blocks are such.
 """
 
 import jax
@@ -10,8 +10,15 @@ import jax.numpy as jnp
 from structlat_jax.types import Array
 
 VARIANCE_FLOOR = 1e-7
+FAINT = 0.02  # hundreds of transitions add up: at full size a fresh encoder is already certain
 _LOG_PRECISION_SHIFT = 2.0
 _LOG_PRECISION_RANGE = (-13.8, 16.1)  # variances from 1e-7 to 1e6, in which the bridge is tested
+
+
+def scale_of_raw(precision: str) -> float:
+    """What multiplies an encoder's output that is evidence as it stands, without a precision in it:
+    1 for ``softplus``, `FAINT` for ``exp``, so that one transition starts with little to say."""
+    return FAINT if precision == "exp" else 1.0
 
 
 def evidence_from_raw(raw: Array, precision: str) -> Array:

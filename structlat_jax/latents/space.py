@@ -1,22 +1,27 @@
 """The latent space: a spec such as ``dir:2x4,gau:2`` and the product of its blocks."""
 
+import collections
 import dataclasses
-import re
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from structlat_jax.latents import categorical, dirichlet, gaussian
-from structlat_jax.latents.block import Block, LatentOptions
+from structlat_jax.latents import categorical, dirichlet, gaussian, von_mises_fisher
+from structlat_jax.latents.block import Block, Family, LatentOptions
 from structlat_jax.types import Array, Key, require_last_axis
 
-FAMILIES = {"dir": dirichlet.make, "cat": categorical.make, "gau": gaussian.make}
-"""The registry: a new family is one new file and one entry here."""
-
-SPEC_HELP = "blocks such as dir:2x4, cat:2x4 or gau:2, joined by commas, sizes up to 9999"
-
-_BLOCK = re.compile(r"([a-z]+):([0-9]{1,4})(?:x([0-9]{1,4}))?")
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        dirichlet.FAMILY,
+        categorical.FAMILY,
+        gaussian.FAMILY,
+        von_mises_fisher.FAMILY,
+    )
+}
+"""The registry, by name: a new family is one new file and one line here. A program of its own adds
+``FAMILIES[family.name] = family``."""
 
 
 class LatentSpecError(ValueError):
@@ -164,28 +169,45 @@ def latent_space(spec: str, **options: Any) -> LatentSpace:
     """Reads a spec into a latent space.
 
     Args:
-      spec: Blocks joined by commas: ``dir:VxK`` (V Dirichlet variables of K classes), ``cat:VxK``
-        (categorical), ``gau:N``; any order, any number.
+      spec: Blocks joined by commas, in any order and number; each is ``NAME:SIZES``, where the
+        name is one of `FAMILIES` and the family says what its sizes are.
       **options: Fields of `LatentOptions`: bridge, kl, alpha, prior_factor, precision,
         temperature, kl_samples.
 
     Raises:
       LatentSpecError: if the spec cannot be read.
-      ValueError: if an option is not allowed.
+      ConfigError: if an option is not allowed.
     """
     shared = LatentOptions(**options)
-    return LatentSpace(tuple(_block(part, spec, shared) for part in spec.split(",")), shared)
+    if not spec.strip():
+        raise LatentSpecError(f"the latent spec is empty; allowed are {spec_help()}.")
+    return LatentSpace(tuple(_block(part.strip(), shared) for part in spec.split(",")), shared)
 
 
-def _block(part: str, spec: str, options: LatentOptions) -> Block:
-    match = _BLOCK.fullmatch(part.strip())
-    if not match or match[1] not in FAMILIES:
-        given = "is empty" if not spec.strip() else f"has {part.strip()!r}"
-        raise LatentSpecError(f"the latent spec {given}; allowed are {SPEC_HELP}.")
-    sizes = tuple(int(group) for group in match.groups()[1:] if group is not None)
-    if min(sizes) < 1:
-        raise LatentSpecError(f"the latent spec has {part.strip()!r}; sizes are at least 1.")
+def _block(part: str, options: LatentOptions) -> Block:
+    name, _, sizes = part.partition(":")
+    family = FAMILIES.get(name)
+    if family is None:
+        raise LatentSpecError(f"the latent spec has {part!r}; allowed are {spec_help()}.")
     try:
-        return FAMILIES[match[1]](sizes, options)
+        return family.make(sizes, options)
     except ValueError as error:
-        raise LatentSpecError(f"the latent spec has {part.strip()!r}; {error}.") from None
+        form = f"{name}:{family.form}, {family.text}"
+        raise LatentSpecError(f"the latent spec has {part!r}; {error} in {form}.") from None
+
+
+def spec_help() -> str:
+    """What a spec may be, in words that the families provide."""
+    *others, last = (family.example for family in FAMILIES.values())
+    return f"blocks such as {', '.join(others)} or {last}, joined by commas"
+
+
+def block_names(space: LatentSpace) -> list[str]:
+    """The specs of the blocks, made distinct: those of a repeated one are numbered from ``#1``."""
+    specs = [block.spec for block in space.blocks]
+    seen: collections.Counter[str] = collections.Counter()
+    names = []
+    for spec in specs:
+        seen[spec] += 1
+        names.append(f"{spec}#{seen[spec]}" if specs.count(spec) > 1 else spec)
+    return names

@@ -10,7 +10,7 @@ from structlat_jax.agent import Agent
 from structlat_jax.envs.base import Env, Plane
 from structlat_jax.latents import LatentSpace
 from structlat_jax.report.finished_run import RunFiles
-from structlat_jax.report.names import block_names
+from structlat_jax.report.names import distinct
 from structlat_jax.report.run_files import ADAPTATION_FILE
 from structlat_jax.run_folder import CheckpointError
 
@@ -118,7 +118,7 @@ def by_environment(cases: Sequence[Case]) -> list[Group]:
         found.setdefault(title, []).append(case)
     if len(found) == 1:
         return [Group("", "", list(cases))]
-    suffixes = block_names([slug(title) for title in found])
+    suffixes = distinct([slug(title) for title in found])
     return [
         Group(title, f"-{suffix.replace('#', '-')}", group)
         for (title, group), suffix in zip(found.items(), suffixes, strict=True)
@@ -146,7 +146,7 @@ def _check_widths(case: Case) -> None:
 
 def _names(latents: list[str], runs: Sequence[RunFiles], both: str) -> list[str]:
     """Distinct names: the latents, with the folder where several runs have the same."""
-    return block_names(
+    return distinct(
         [
             both.format(latent, run.path.name) if latents.count(latent) > 1 else latent
             for latent, run in zip(latents, runs, strict=True)

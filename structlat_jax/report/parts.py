@@ -5,9 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from structlat_jax.latents import LatentSpace
-from structlat_jax.report.families_shim import described
-from structlat_jax.report.names import block_names
+from structlat_jax.latents import LatentSpace, block_names
 
 SIMPLEX = "simplex"
 
@@ -52,17 +50,12 @@ class Part(NamedTuple):
         return slice(self.start, self.stop)
 
 
-def names_of(space: LatentSpace) -> list[str]:
-    """Distinct names of the blocks, in order; equal ones are numbered."""
-    return block_names([block.spec for block in space.blocks])
-
-
 def blocks_of(space: LatentSpace) -> list[Part]:
     """The blocks of z, in order."""
     ends = itertools.accumulate(block.dim for block in space.blocks)
     return [
         _part(name, block, end - block.dim, end)
-        for name, block, end in zip(names_of(space), space.blocks, ends, strict=True)
+        for name, block, end in zip(block_names(space), space.blocks, ends, strict=True)
     ]
 
 
@@ -87,14 +80,13 @@ def parts_of(space: LatentSpace) -> list[Part]:
 def shown_blocks(space: LatentSpace) -> list[Shown]:
     """What the figure of beliefs must know of each block."""
     return [
-        Shown(name, described(block).kind, *block.groups)
-        for name, block in zip(names_of(space), space.blocks, strict=True)
+        Shown(name, block.kind, *block.groups)
+        for name, block in zip(block_names(space), space.blocks, strict=True)
     ]
 
 
 def _part(name: str, block, start: int, stop: int) -> Part:
-    known = described(block)
     return Part(
-        *(name, start, stop, known.kind == SIMPLEX),
-        *(np.asarray(known.rest, float), np.asarray(known.traversal, float)),
+        *(name, start, stop, block.kind == SIMPLEX),
+        *(np.asarray(block.rest, float), np.asarray(block.traversal, float)),
     )

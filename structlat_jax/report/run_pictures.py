@@ -7,12 +7,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from structlat_jax.envs.base import Env
-from structlat_jax.latents import LatentSpace
+from structlat_jax.latents import LatentSpace, block_names
 from structlat_jax.report.figures_belief import belief
 from structlat_jax.report.figures_learning import adaptation_curve, learning_curve
 from structlat_jax.report.figures_style import save
 from structlat_jax.report.finished_run import factors_of, name_of_labels
-from structlat_jax.report.parts import names_of, shown_blocks
+from structlat_jax.report.parts import shown_blocks
 from structlat_jax.report.plane import run_maps
 
 __all__ = ["of_run", "save"]
@@ -58,7 +58,7 @@ def _learning(space: LatentSpace, rows: list[dict[str, Any]], results: dict[str,
     measured = [row for row in rows if "test_return" in row]
     failed = {one["seed"] for one in results.get("failed_seeds", [])}
     seeds = sorted({row["seed"] for row in measured} - failed)
-    names = names_of(space)
+    names = block_names(space)
 
     def column(name):
         each = [[row[name] for row in measured if row["seed"] == seed] for seed in seeds]

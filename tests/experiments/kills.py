@@ -9,7 +9,6 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import orbax.checkpoint as ocp
 from program import ROOT, SEEDS, TINY
 
 from structlat_jax import array_files, checkpoint, sealed
@@ -152,9 +151,6 @@ def _assert_same_arrays(one: Path, other: Path) -> None:
 
 def _arrays(folder: Path) -> dict[str, np.ndarray]:
     """All arrays of a checkpoint, by item and name."""
-    folder = (folder / array_files.FOLDER).absolute()
-    items = [path.name for path in folder.iterdir() if path.is_dir()]
-    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as reader:
-        wanted = ocp.args.Composite(**{item: ocp.args.StandardRestore() for item in items})
-        found = reader.restore(folder, args=wanted)
-    return {f"{item}.{k}": np.asarray(v) for item in items for k, v in found[item].items()}
+    files = sorted((folder / array_files.FOLDER).glob("*.npz"))
+    found = {path.stem: array_files.read_npz(path) for path in files}
+    return {f"{item}.{k}": v for item, arrays in found.items() for k, v in arrays.items()}

@@ -9,7 +9,7 @@ import pytest
 from experiments import plan, platform, runner
 from structlat_jax import checkpoint
 from structlat_jax.config import PRESETS
-from structlat_jax.report.progress import Silent
+from structlat_jax.report.results_table import Silent
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ from program import LATENT, OPTIONS, PER_STEP, SEEDS, TINY
 import structlat_jax as sl
 from experiments import job
 from structlat_jax import config as configuration
-from structlat_jax.report.progress import Bar
+from structlat_jax.report.results_table import Bar
 
 TIMINGS = {"compile_seconds", "wall_seconds", "updates_per_second", "device"}
 WORDS = ("latent", "preset", "env", "jax_version")

@@ -10,11 +10,12 @@ from program import OPTIONS
 from test_bad_input import assert_refused, listing
 from tiny import SIZES
 
-from experiments import job, paper, table1
+from experiments import job, table1
 from structlat_jax import config as configuration
 from structlat_jax.checkpoint import write_config
 from structlat_jax.config import DEFAULT_UPDATES
-from structlat_jax.report.progress import Bar
+from structlat_jax.report import table
+from structlat_jax.report.results_table import Bar
 
 SPECS = ["cat:1x2", "gau:1"]
 TINY = [f"--{k}={v}" for k, v in OPTIONS.items() if k not in ("latent", "seed")]
@@ -88,7 +89,7 @@ def test_defaults_are_the_papers_table(tmp_path, table_here, monkeypatch):
     done = table_here(*episodes, "--out", tmp_path / "table")
     assert done.code == 0, done.err
     names = ["gau5", "cat2x4", "cat2x4-gau2", "dir2x4", "dir2x4-gau2"]
-    assert plans == [(n, 10, 0, s) for n, s in zip(names, paper.RETURNS, strict=True)]
+    assert plans == [(n, 10, 0, s) for n, s in zip(names, table.PAPER_RETURNS, strict=True)]
 
 
 def test_resume_of_a_finished_table_only_rebuilds_it(folder, table_here, trained):

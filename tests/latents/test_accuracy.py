@@ -111,7 +111,7 @@ def kl_of(space, posterior):
 @pytest.mark.parametrize("precision", ["softplus", "exp"])
 def test_gaussian_posterior_and_kl(size, precision):
     """Means up to 50, raw scales up to 20, which is the whole range of the precision."""
-    space = latent_space("gau:2", precision=precision)
+    space = latent_space("gau:2", precision=precision, prior_factor=False)
 
     def draw(rng, n):
         mean, scale = uniform(rng, -50, 50, (n, 4, 2)), uniform(rng, -20, 20, (n, 4, 2))
@@ -135,7 +135,7 @@ def test_gaussian_posterior_and_kl(size, precision):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_categorical_posterior_and_kl(size):
-    space = latent_space("cat:1x4")
+    space = latent_space("cat:1x4", precision="softplus")
 
     def draw(rng, n):
         reach = rng.choice([1.0, 10.0, 200.0], (n, 1, 1))

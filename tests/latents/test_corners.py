@@ -11,7 +11,7 @@ import references
 from structlat_jax.latents import divergence, laplace_bridge, latent_space
 
 LONG = 10_000
-SPECS = ["gau:2", "cat:1x4", "dir:1x4"]
+SPECS = ["gau:2", "cat:1x4", "dir:1x4", "vmf:1"]
 
 
 @partial(jax.jit, static_argnums=0)
@@ -45,7 +45,7 @@ def assert_finite(space, total):
 def test_ten_thousand_transitions(spec, precision):
     """The sum of so many factors has the digits of one; but for faint categorical evidence, whose
     log-probabilities near -log K add up to 14,000 before the difference of 3 that counts."""
-    space = latent_space(spec, precision=precision)
+    space = latent_space(spec, precision=precision, prior_factor=False)
     raw = np.random.default_rng(0).normal(size=(LONG, space.stat_dim)).astype(np.float32)
     total = total_of(space, raw)
     (q,) = space.posterior(total)
@@ -54,6 +54,9 @@ def test_ten_thousand_transitions(spec, precision):
         right = references.categorical_posterior(raw[:, None], scale)
         tolerance = 2e-3 if precision == "exp" else 1e-4 * np.abs(right).max()
         np.testing.assert_allclose(q.logits, right, rtol=1e-4, atol=tolerance)
+    elif spec.startswith("vmf"):
+        right = np.sum(np.float64(raw), axis=0) * (0.02 if precision == "exp" else 1.0)
+        np.testing.assert_allclose(q.natural[0], right, rtol=1e-4, atol=1e-4 * np.abs(raw).sum())
     else:
         mean, variance, contributions = references.gaussian_posterior(raw, precision)
         np.testing.assert_allclose(np.ravel(q.variance), variance, rtol=1e-4)
@@ -72,7 +75,7 @@ def test_no_context(spec):
 
 @pytest.mark.parametrize("size", [1e2, 1e4, 1e30])
 def test_one_hot_categorical(size):
-    space = latent_space("cat:1x4")
+    space = latent_space("cat:1x4", precision="softplus")
     raw = jnp.zeros((8, 4)).at[:, 2].set(size)
     total = total_of(space, raw)
     kl, _, mean = kl_and_draw(space, total)

@@ -3,8 +3,7 @@
 LATENTS = {
     "latents/categorical.py": [
         ("_LOG_PROBABILITY_FLOOR = -30.0", "_LOG_PROBABILITY_FLOOR = -3.0"),
-        ("_FAINT = 0.02", "_FAINT = 0.2"),
-        ('_FAINT if options.precision == "exp" else 1.0', "1.0"),
+        ("scale = natural.scale_of_raw(options.precision)", "scale = 1.0"),
         ("log_softmax(scale * split(raw), axis=-1)", "log_softmax(scale * split(raw), axis=-2)"),
         ("log_softmax(scale * split(raw)", "log_softmax(-scale * split(raw)"),
         ("jnp.maximum(log_probabilities", "jnp.minimum(log_probabilities"),
@@ -90,6 +89,8 @@ LATENTS = {
     ],
     "latents/natural.py": [
         ("VARIANCE_FLOOR = 1e-7", "VARIANCE_FLOOR = 1e-2"),
+        ("FAINT = 0.02", "FAINT = 0.2"),
+        ('FAINT if precision == "exp"', 'FAINT if precision == "softplus"'),
         ("_LOG_PRECISION_SHIFT = 2.0", "_LOG_PRECISION_SHIFT = -2.0"),
         ("(-13.8, 16.1)", "(-1.0, 1.0)"),
         ("tau, tau * mean], axis=-1", "tau, mean], axis=-1"),

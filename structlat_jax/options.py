@@ -1,0 +1,118 @@
+"""Options: fields of frozen records that carry their help text and their limits.
+
+Validation, the command line and the documentation read what stands here, so that a default, its
+explanation and its range are written once.
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+_NAME = re.compile(r"`([a-z][a-z0-9_]*)`")
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+"""What values of a type are called in sentences."""
+
+
+class ConfigError(ValueError):
+    """A value that is not allowed, in one sentence: FIELD must be RULE, not VALUE.
+
+    Attributes:
+      field: The field's name; None where the sentence is not of this form (see `free`).
+      rule: What the field must be; names of other fields stand in backticks. Without a field, the
+        whole sentence.
+      value: What was given.
+    """
+
+    def __init__(self, field: str | None, rule: str, value: Any = None):
+        super().__init__(field, rule, value)
+        self.field, self.rule, self.value = field, rule, value
+
+    @classmethod
+    def free(cls, text: str) -> "ConfigError":
+        """An error whose sentence has another form; names of fields stand in backticks."""
+        return cls(None, text)
+
+    def sentence(self, name: Callable[[str], str] = str) -> str:
+        """The sentence, every field in it called what ``name`` makes of it, such as its flag."""
+        rule = _NAME.sub(lambda found: name(found[1]), self.rule)
+        if self.field is None:
+            return rule
+        return f"{name(self.field)} must be {rule}, not {self.value!r}."
+
+    def __str__(self) -> str:
+        return self.sentence()
+
+
+def option(
+    default: Any,
+    text: str,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:
+    """A field of a frozen dataclass.
+
+    Args:
+      default: Its default.
+      text: What it is, for ``--help``.
+      low, high: The least and the greatest value that is allowed.
+      above: What it must exceed.
+      choices: All that it may be.
+    """
+    limits = {"help": text, "low": low, "high": high, "above": above, "choices": choices}
+    return dataclasses.field(default=default, metadata=limits)
+
+
+def allowed(field: dataclasses.Field) -> str:
+    """What an option may be, in words; empty where anything of its type may."""
+    limits = field.metadata
+    if limits["choices"]:
+        return "one of " + ", ".join(limits["choices"])
+    parts = []
+    if limits["above"] is not None:
+        parts.append(f"above {limits['above']:g}")
+    if limits["low"] is not None:
+        parts.append(f"at least {limits['low']:g}")
+    if limits["high"] is not None:
+        parts.append(f"at most {limits['high']:g}")
+    return " and ".join(parts)
+
+
+def check(record: Any) -> None:
+    """Raises `ConfigError` unless every option of a record has its type and keeps its limits.
+
+    Args:
+      record: A dataclass instance whose fields are all made by `option`.
+    """
+    for field in dataclasses.fields(record):
+        _check(field, getattr(record, field.name))
+
+
+def _check(field: dataclasses.Field, value: Any) -> None:
+    accepted = (int, float) if field.type is float else (field.type,)
+    is_bool = isinstance(value, bool)
+    if not isinstance(value, accepted) or (is_bool and field.type is not bool):
+        raise ConfigError(field.name, KINDS[field.type], value)
+    number = value
+    if field.type is float:
+        with np.errstate(over="ignore"):
+            number = float(np.float32(value))  # what the program will see
+    if not _within(field.metadata, number):
+        finite = field.type is float and abs(value) < float("inf")
+        suffix = " in single precision" if finite and number != value else ""
+        raise ConfigError(field.name, (allowed(field) or "finite") + suffix, value)
+
+
+def _within(limits: Any, number: Any) -> bool:
+    if isinstance(number, str) or limits["choices"] is not None:
+        return limits["choices"] is None or number in limits["choices"]
+    return (
+        (limits["low"] is None or number >= limits["low"])
+        and (limits["high"] is None or number <= limits["high"])
+        and (limits["above"] is None or number > limits["above"])
+        and abs(number) < float("inf")
+    )
