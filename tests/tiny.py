@@ -121,7 +121,13 @@ def dense() -> Env:
         return out._replace(reward=out.train_reward)
 
     changes = {"oracle_return": None, "success": None, "factors": None, "label": None}
-    return dataclasses.replace(line(), name="dense", step=step, **changes)
+    return dataclasses.replace(line(), name="dense", step=step, explore=sweep, **changes)
+
+
+def sweep(key: Any) -> Any:
+    """How `dense` explores: from one full action to the other, from a random place on."""
+    ramp = jnp.linspace(-1.0, 1.0, HORIZON)[:, None]
+    return jnp.sin(jax.random.uniform(key) + jnp.pi * ramp)
 
 
 def counting(env: Env, count: list) -> Env:
