@@ -22,7 +22,6 @@ from benchmarks import harness
 from benchmarks.training import Run, compile_updates, one_update
 from structlat_jax.config import PRESETS, Config
 
-LATENTS = ("dir:2x4,gau:2", "gau:5", "cat:2x4,gau:2")
 TORCH_MISSING = "PyTorch is not installed (pip install '.[bench]'), so its half is left out"
 
 # Updates per meta-step, and per turn of PyTorch: enough to time, at the speed of each preset.
@@ -31,7 +30,9 @@ _UPDATES = {"cpu": (300, 50), "paper": (20, 5)}
 
 @click.command(help=__doc__)
 @click.option("--preset", "presets", type=click.Choice(list(PRESETS)), multiple=True)
-@click.option("--latent", "latents", multiple=True, metavar="SPEC")
+@click.option("--latent", "latents", multiple=True, metavar="SPEC", show_default=True,
+              default=("dir:2x4,gau:2", "gau:5", "cat:2x4,gau:2"),
+              help="May be given several times.")  # fmt: skip
 @harness.options(repeats=7)
 def command(presets, latents, repeats: int, quick: bool, out: Path | None) -> None:
     """See the module's docstring."""
@@ -40,7 +41,7 @@ def command(presets, latents, repeats: int, quick: bool, out: Path | None) -> No
         Console().print(TORCH_MISSING)
     rows = []
     for preset in presets or list(PRESETS)[: 1 if quick else None]:
-        for latent in latents or LATENTS[: 1 if quick else None]:
+        for latent in latents[: 1 if quick else None]:
             config, updates = PRESETS[preset].replace(latent=latent), _UPDATES[preset]
             if quick:
                 config, updates = harness.quick_config(config), (3, 2)
@@ -77,8 +78,8 @@ def _rows(preset: str, config: Config, torch_updates: int, repeats: int) -> list
         calls[f"scanned meta-step, {devices} seeds"] = (
             every.step, every.updates, every.compile_seconds,
         )  # fmt: skip
-    if has_torch():
-        torch_call = _torch(run, state, torch_updates)
+    torch_call = _torch(run, state, torch_updates) if has_torch() else None
+    if torch_call is not None:
         calls["PyTorch, eager"] = (torch_call, torch_updates, 0.0)
     # Operation by operation takes seconds; two turns of it say what there is to say.
     slow = {name: calls[name][0] for name in ("op by op",)}
@@ -104,12 +105,18 @@ def _against(ours: list[float], theirs: list[float]) -> dict[str, float]:
     return {f"x PyTorch {name}": value for name, value in pairs.items()}
 
 
-def _torch(run: Run, state: Any, updates: int) -> Callable[[], None]:
+def _torch(run: Run, state: Any, updates: int) -> Callable[[], None] | None:
+    """So many updates by the baseline; None, and a sentence, if it has no such latents."""
     from benchmarks.torch_pearl import convert
     from benchmarks.torch_pearl.agent import Agent
+    from benchmarks.torch_pearl.latents import NotPorted
 
     convert.use_device()
-    agent = Agent(run.setup)
+    try:
+        agent = Agent(run.setup)
+    except NotPorted as error:
+        Console().print(f"{error} Its row is left out.", markup=False)
+        return None
     convert.load(agent, state.params)
     replay = convert.replay(run.setup, state)
     hyper = run.setup.config.hyper

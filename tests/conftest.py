@@ -1,4 +1,4 @@
-"""What all tests share: how programs are compiled, the hypothesis profile, and the fixtures."""
+"""What all tests share: how programs are compiled, that shapes are checked, and the fixtures."""
 
 import os
 import shutil
@@ -8,6 +8,7 @@ import tempfile
 
 import pytest
 from hypothesis import settings
+from jaxtyping import install_import_hook
 
 settings.register_profile("default", deadline=None, max_examples=25, derandomize=True)
 settings.load_profile("default")
@@ -35,6 +36,10 @@ if _FIRST:  # before jax is imported; processes that are started from here inher
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
     if _is_flag(_FLAG):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAG}".strip()
+
+# The annotations of these packages are checked at every call, which while testing is mostly once
+# per trace: a wrong shape or kind of number raises `jaxtyping.TypeCheckError`.
+install_import_hook(["structlat_jax.latents"], "beartype.beartype")
 
 from fixtures import *  # noqa: E402, F403
 

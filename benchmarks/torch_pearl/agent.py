@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.distributions import Normal
 
-from benchmarks.torch_pearl.latents import Space
+from benchmarks.torch_pearl.latents import NotPorted, Space
 from structlat_jax.config import Hyper
 from structlat_jax.train.setup import Setup
 
@@ -41,12 +41,16 @@ def mlp(inputs: int, width: int, depth: int, out: int, norm: bool = False) -> nn
 
 
 class Agent:
-    """All networks with their optimisers; `update` is one PEARL update."""
+    """All networks with their optimisers; `update` is one PEARL update.
+
+    Raises:
+      NotPorted: if the setup asks for latents, or for a KL of them, that the baseline lacks.
+    """
 
     def __init__(self, setup: Setup):
         s, h = setup.config.structure, setup.config.hyper
         if s.bridge != "projected" or s.kl != "bridge":
-            raise ValueError("the PyTorch baseline has the projected bridge and its KL only.")
+            raise NotPorted("the PyTorch baseline has the projected bridge and its KL only.")
         o, a = setup.env.obs_dim, setup.env.action_dim
         features = o + a + 1 + (o if s.next_obs_in_context else 0)
         self.hyper: Hyper = h

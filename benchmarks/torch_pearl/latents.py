@@ -1,4 +1,5 @@
-"""Latent blocks in PyTorch: evidence, posterior, draw and KL of each family."""
+"""Latent blocks in PyTorch: evidence, posterior, draw and KL of `FAMILIES`, which are those of the
+paper; a space with another family is refused."""
 
 import math
 
@@ -8,6 +9,10 @@ from torch.nn import functional
 
 from structlat_jax.config import Structure
 from structlat_jax.latents import LatentSpace
+
+
+class NotPorted(ValueError):
+    """Something that the baseline does not have; the message says what it has."""
 
 
 def softplus_or_exp(scale: torch.Tensor, precision: str) -> torch.Tensor:
@@ -112,9 +117,19 @@ FAMILIES = {"gau": Gaussian, "dir": LogitNormal, "cat": Categorical}
 
 
 class Space:
-    """The product of blocks, as `structlat_jax.latents.LatentSpace`."""
+    """The product of blocks, as `structlat_jax.latents.LatentSpace`.
+
+    Raises:
+      NotPorted: if a block is of another family than `FAMILIES`.
+    """
 
     def __init__(self, space: LatentSpace, options: Structure):
+        for block in space.blocks:
+            if block.family not in FAMILIES:
+                known = ", ".join(FAMILIES)
+                raise NotPorted(
+                    f"the PyTorch baseline has latents of the families {known}, not {block.spec}."
+                )
         self.blocks = [FAMILIES[b.family](b.groups, options) for b in space.blocks]
         self.stats = [block.stat_dim for block in self.blocks]
         self.dims = [block.dim for block in self.blocks]

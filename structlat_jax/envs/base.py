@@ -134,7 +134,9 @@ def labels(env: Env, tasks: Task) -> Array:
     """The numbers that pictures sort tasks ``[T]`` by, ``[T]``."""
     if env.label is not None:
         return jax.vmap(env.label)(tasks)
-    if env.factors is not None and (found := jax.vmap(env.factors)(tasks)):
-        first = jnp.asarray(next(iter(found.values())))
-        return first.reshape(first.shape[0], -1)[:, 0]
+    if env.factors is not None:
+        # Taken within the mapped function: on its way out a dictionary would be sorted by name.
+        first = jax.vmap(lambda task: [jnp.ravel(x) for x in env.factors(task).values()][:1])(tasks)
+        if first and first[0].shape[1]:
+            return first[0][:, 0]
     return jnp.arange(jax.tree.leaves(tasks)[0].shape[0], dtype=jnp.float32)

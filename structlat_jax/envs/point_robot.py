@@ -6,6 +6,7 @@ theta = theta_0 + (theta_1 - theta_0) w with w the first weight of a draw from D
 """
 
 import math
+import numbers
 from typing import NamedTuple
 
 import jax
@@ -54,7 +55,7 @@ def make(
         "horizon": horizon,
     }
     for name, value in positive.items():
-        if isinstance(value, bool | str) or not (value > 0 and math.isfinite(value)):
+        if not _is_number(value) or not (value > 0 and math.isfinite(value)):
             raise ValueError(f"{name} must be above 0 and finite, not {value!r}.")
     if int(horizon) != horizon:
         raise ValueError(f"horizon must be a whole number, not {horizon!r}.")
@@ -117,5 +118,9 @@ def _are_angles(anchors: object) -> bool:
     return (
         isinstance(anchors, tuple | list)
         and len(anchors) == 2
-        and all(isinstance(x, int | float) and math.isfinite(x) for x in anchors)
+        and all(_is_number(x) and math.isfinite(x) for x in anchors)
     )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -176,7 +176,7 @@ def _module(name: str, place: str) -> ModuleType:
         return module
     except EnvError:
         raise
-    except Exception as error:  # anybody's code
+    except (Exception, SystemExit) as error:  # anybody's code, scripts included
         raise EnvError(f"the environment {name} cannot be imported: {_reason(error)}") from error
 
 
@@ -203,7 +203,7 @@ def _require_options(name: str, factory: Callable[..., Env], options: dict[str, 
             raise EnvError(f"the environment {name} has no option {option!r}; {takes}.")
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     words = " ".join(str(error).split()) or type(error).__name__
     plain = isinstance(error, ValueError)
     return f"{words[:300].rstrip('.')}." if plain else f"{type(error).__name__}: {words[:300]}."

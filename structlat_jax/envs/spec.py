@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -36,7 +37,7 @@ class EnvSpec:
     @property
     def is_code(self) -> bool:
         """Whether making it imports a file or a module that the name points to."""
-        return ":" in self.name
+        return ":" in self.name or self.name.endswith(".py")
 
     def __str__(self) -> str:
         shown = self.name or f"{self.title or 'an environment'} (handed over as an object)"
@@ -94,9 +95,15 @@ def parse_options(texts: Iterable[str]) -> dict[str, Value]:
 
 def text(value: Value) -> str:
     """An option's value as `parse_options` reads it."""
-    if isinstance(value, tuple):
-        return ",".join(map(text, value)) + ("," if len(value) == 1 else "")
-    return value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, str):
+        return (
+            value if type(read := _value(value.strip())) is str and read == value else repr(value)
+        )
+    if not isinstance(value, tuple):
+        return json.dumps(value)
+    if not value or any(isinstance(one, tuple | str) for one in value):
+        return repr(value)
+    return ",".join(map(text, value)) + ("," if len(value) == 1 else "")
 
 
 def _value(given: str) -> Any:
@@ -106,7 +113,15 @@ def _value(given: str) -> Any:
     try:
         return ast.literal_eval(given)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return _words(given)
+
+
+def _words(given: str) -> Any:
+    """A list with such words in it, or a text."""
+    if "," not in given:
         return given
+    found = [_value(one.strip()) for one in given.removesuffix(",").split(",")]
+    return given if any(isinstance(one, str) for one in found) else tuple(found)
 
 
 def _plain(name: str, value: Any) -> Value:
@@ -114,11 +129,13 @@ def _plain(name: str, value: Any) -> Value:
         return tuple(_plain(name, one) for one in value)
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:  # of NumPy or JAX
         value = value.item()
-    if value is None or isinstance(value, bool | int | float | str):
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
         return value
     raise EnvError(
-        f"the option {name} of an environment must be a number, a text, true, false, none or a "
-        f"list of them, not {value!r}."
+        f"the option {name} of an environment must be a finite number, a text, true, false, none "
+        f"or a list of them, not {value!r}."
     )
 
 

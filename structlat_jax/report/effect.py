@@ -10,7 +10,7 @@ import numpy as np
 
 from structlat_jax.agent import Agent
 from structlat_jax.envs import Env
-from structlat_jax.nets.networks import AgentParams
+from structlat_jax.inference.base import Learned
 from structlat_jax.report.parts import Part
 from structlat_jax.report.sobol import Shares, shares_of_variance
 from structlat_jax.train import rollout
@@ -20,7 +20,7 @@ DRAWS = 8192
 
 SHORT = 20
 
-Roll = Callable[[AgentParams, Any], np.ndarray]
+Roll = Callable[[Learned, Any], np.ndarray]
 Measure = Callable[[np.ndarray], np.ndarray]
 """Observations ``[K, H + 1, obs_dim]`` to the numbers ``[K, M]`` whose variance is shared out."""
 
@@ -31,7 +31,7 @@ def draws_for(env: Env) -> int:
 
 
 def roller(agent: Agent, env: Env) -> Roll:
-    """A function ``(params, z [K, D])`` to the observations of an episode with each z, from its
+    """A function ``(learned, z [K, D])`` to the observations of an episode with each z, from its
     reset to its end, ``[K, H + 1, obs_dim]``; after the end the last one is repeated.
 
     The policy is deterministic. The episodes are those of one task, which matters where dynamics
@@ -39,29 +39,26 @@ def roller(agent: Agent, env: Env) -> Roll:
     """
     key_task, key_reset = jax.random.split(jax.random.key(0))
     task = jax.tree.map(lambda x: x[0], env.sample_tasks(key_task, 1))
-    noise = jnp.zeros((env.horizon, env.action_dim))
+    steps = jnp.arange(env.horizon)
 
     @jax.jit
-    def run(params, z):
-        actor = dataclasses.replace(agent, params=params)
+    def run(learned, z):
+        actor = dataclasses.replace(agent, learned=learned)
 
         def one(z):
-            seen = rollout.episode(env, lambda obs, _: actor.act(obs, z), task, key_reset, noise)
-            every = jnp.concatenate([seen.obs[:1], seen.next_obs])
-            ended = jnp.cumsum(seen.done) - seen.done  # how often before this step
-            steps = jnp.sum(ended < 0.5, dtype=jnp.int32)
-            return every[jnp.minimum(jnp.arange(env.horizon + 1), steps)]
+            seen = rollout.episode(env, lambda obs, _: actor.act(obs, z), task, key_reset, steps)
+            return rollout.path(seen)
 
         return jax.vmap(one)(z)
 
-    return lambda params, z: np.asarray(run(params, jnp.asarray(z, jnp.float32)))
+    return lambda learned, z: np.asarray(run(learned, jnp.asarray(z, jnp.float32)))
 
 
 def last_observation(agent: Agent, roll: Roll, draws: int) -> Measure:
     """The measure that any environment has: the last observation of an episode, each of its numbers
     in units of its own spread, so that none counts for more than another."""
     z = agent.space.sample_prior(jax.random.key(2), (draws,))
-    last = roll(agent.params, z)[:, -1]
+    last = roll(agent.learned, z)[:, -1]
     spread = last.std(axis=0)
     varies = spread > 1e-6 * (1.0 + np.abs(last).max(axis=0))
     return lambda seen: seen[:, -1] / np.where(varies, spread, np.inf)
@@ -87,7 +84,7 @@ def shares(
     columns = [part.columns for part in parts]
     return {
         name: shares_of_variance(
-            lambda z, measure=measure: measure(roll(agent.params, z)), one, other, columns
+            lambda z, measure=measure: measure(roll(agent.learned, z)), one, other, columns
         )
         for name, measure in measures.items()
     }

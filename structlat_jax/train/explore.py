@@ -37,7 +37,8 @@ def smooth(env: Env, key: Key, shape: tuple[int, ...]) -> Array:
         now = _KEEP * before + (1.0 - _KEEP**2) ** 0.5 * fresh
         return now, now
 
-    walk = jax.lax.scan(advance, noise[0], noise)[1]
+    later = jax.lax.scan(advance, noise[0], noise[1:])[1]
+    walk = jnp.concatenate([noise[:1], later])
     return jnp.tanh(jnp.moveaxis(walk, 0, -2))
 
 

@@ -62,6 +62,18 @@ def test_without_torch_its_half_is_left_out(monkeypatch, tmp_path):
     assert not any("PyTorch" in row["program"] for row in rows)
 
 
+def test_latents_that_torch_lacks_leave_its_row_out(tmp_path):
+    pytest.importorskip("torch")
+    arguments = ["--quick", "--preset", "cpu", "--latent", "vmf:1", "--out", str(tmp_path)]
+    with quick_compile():
+        done = CliRunner().invoke(step_throughput.command, arguments)
+    assert done.exit_code == 0, done.output
+    assert "not vmf:1. Its row is left out." in " ".join(done.output.split())
+    rows = json.loads((tmp_path / "step_throughput.json").read_text())["rows"]
+    assert {row["latent"] for row in rows} == {"vmf:1"}
+    assert not any("PyTorch" in row["program"] for row in rows)
+
+
 def test_timings_leave_the_first_call_out():
     calls = []
     assert len(harness.timings(lambda: calls.append(0), 3)) == 3

@@ -19,6 +19,7 @@ torch = pytest.importorskip("torch")
 
 from benchmarks.torch_pearl import convert  # noqa: E402
 from benchmarks.torch_pearl.agent import Agent  # noqa: E402
+from benchmarks.torch_pearl.latents import NotPorted  # noqa: E402
 
 SMALL = {
     "width": 16,
@@ -116,3 +117,15 @@ def test_drawn_batches_are_like_ours():
         np.testing.assert_allclose(
             batch.next_obs - batch.obs, 0.1 * batch.action.clamp(-1, 1), atol=1e-6
         )
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"latent": "gau:1,vmf:1"}, "families gau, dir, cat, not vmf:1"),
+        ({"kl": "exact"}, "projected bridge"),
+    ],
+)
+def test_what_it_does_not_have_is_refused(changes, what):
+    with pytest.raises(NotPorted, match=what):
+        Agent(make_setup(PRESETS["cpu"].replace(**changes)))

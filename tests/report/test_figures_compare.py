@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from looks import assert_good
-from matplotlib.collections import FillBetweenPolyCollection
+from matplotlib.collections import PolyCollection
 
 from structlat_jax.report import figures_compare
 from structlat_jax.report.figures_compare import Curve
@@ -32,7 +32,7 @@ def test_learning_curves(rng, tmp_path, seeds):
     for one in curves:
         np.testing.assert_allclose(drawn[one.label].get_ydata(), one.returns.mean(axis=0))
         np.testing.assert_allclose(drawn[one.label].get_xdata(), one.x / 1000.0)
-    bands = [c for c in ax.collections if isinstance(c, FillBetweenPolyCollection)]
+    bands = [c for c in ax.collections if isinstance(c, PolyCollection)]
     assert len(bands) == sum(count >= 3 for count in seeds)
     thin = sum(count for count in seeds if count == 2)
     assert len(ax.lines) == len(curves) + thin + 1

@@ -38,7 +38,7 @@ def sweeps(agent: Agent, roll: Roll, plane: Plane) -> list[Sweep]:
     for part in variables:
         z = np.tile(rest, (len(part.traversal), 1))
         z[:, part.columns] = part.traversal
-        paths = np.asarray(plane.project(roll(agent.params, z)))
+        paths = np.asarray(plane.project(roll(agent.learned, z)))
         found.append(Sweep(part.name, _values(part), paths))
     return found
 

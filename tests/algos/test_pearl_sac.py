@@ -9,8 +9,10 @@ import pytest
 
 from structlat_jax.algos import pearl_sac
 from structlat_jax.config import Structure
+from structlat_jax.data.batches import Batch, Context
 from structlat_jax.latents import latent_space
-from structlat_jax.nets.networks import make_networks, squash
+from structlat_jax.nets.heads import squash
+from structlat_jax.nets.networks import make_networks
 from structlat_jax.types import Transition
 
 OBS, ACTION, T, B, N = 2, 2, 3, 4, 5
@@ -35,7 +37,7 @@ C = pearl_sac.Coefficients(**PEARL, **dict.fromkeys(BEYOND_PEARL, 0.0))
 @cache
 def params(seed=0):
     """Random parameters of the right shapes; the initialisers themselves compile slowly."""
-    rng, shapes = np.random.default_rng(seed), jax.eval_shape(NETWORKS.init, jax.random.key(0))
+    rng, shapes = np.random.default_rng(seed), jax.eval_shape(NETWORKS.zeros)
     random = jax.tree.map(lambda x: np.asarray(0.4 * rng.normal(size=x.shape), x.dtype), shapes)
     return random._replace(target_v=random.v)
 
@@ -57,11 +59,16 @@ def make_batch(seed=0, done=0.3, tasks=T, size=B):
     # Episodes of one step; the first task has three of them, the others N.
     owners = np.kron(np.eye(tasks), np.ones((1, N))).astype(np.float32)
     owners[0, 3:N] = 0.0
-    return pearl_sac.Batch(
-        transitions=t,
+    context = Context(
         features=normal(tasks * N, 1, OBS + ACTION + 1),
+        length=np.ones(tasks * N, np.int32),
         owners=owners,
-        silent=np.float32(np.arange(tasks * N) % N >= 2),
+        failed=np.float32(np.arange(tasks * N) % N >= 2),
+    )
+    return Batch(
+        transitions=t,
+        start=np.full((tasks, OBS), np.float32(np.nan)),  # nor where episodes start
+        context=context,
         latent_noise=normal(tasks, SPACE.dim),
         action_noise=normal(tasks, size, ACTION),
         kl_key=jax.random.key(seed),
@@ -141,7 +148,8 @@ def test_only_the_target_network_enters_the_target():
 def test_kl_is_summed_over_tasks_while_the_bellman_error_is_averaged():
     batch = make_batch()
     twice = jax.tree.map(lambda x: np.concatenate([x, x]), batch._replace(kl_key=None))
-    twice = twice._replace(owners=np.kron(np.eye(2, dtype=np.float32), batch.owners))
+    owners = np.kron(np.eye(2, dtype=np.float32), batch.context.owners)
+    twice = twice._replace(context=twice.context._replace(owners=owners))
     (once, aux), _ = critic(params(), batch)
     (both, aux_both), _ = critic(params(), twice._replace(kl_key=batch.kl_key))
     assert aux.kl.shape == (T, 2)
@@ -151,13 +159,26 @@ def test_kl_is_summed_over_tasks_while_the_bellman_error_is_averaged():
     assert np.sum(aux.kl) > 0.1
 
 
-def test_silent_part_is_pulled_to_the_prior():
-    """The same KL as that of a context which holds the silent transitions only."""
+def test_the_failed_part_is_pulled_to_the_prior():
+    """The same KL as that of a context which holds the episodes without success only."""
     batch, c = make_batch(), C._replace(silent_weight=0.7)
     (loss, aux), _ = critic(params(), batch, c)
-    (_, alone), _ = critic(params(), batch._replace(owners=batch.owners * batch.silent))
+    failed = batch.context._replace(owners=batch.context.owners * batch.context.failed)
+    (_, alone), _ = critic(params(), batch._replace(context=failed))
     expected = aux.bellman + 0.2 * np.sum(aux.kl) + 0.7 * np.sum(alone.kl)
     np.testing.assert_allclose(loss, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 1e3])
+def test_what_lies_behind_the_end_of_an_episode_does_not_matter(scale):
+    """Contexts of longer episodes of which the first step counts, whatever follows."""
+    batch, c = make_batch(), C._replace(silent_weight=0.7)
+    beyond = scale * np.random.default_rng(9).normal(size=(T * N, 2, OBS + ACTION + 1))
+    features = np.concatenate([batch.context.features, np.float32(beyond)], axis=1)
+    longer = batch._replace(context=batch.context._replace(features=features))
+    (loss, aux), grads = critic(params(), longer, c)
+    (usual, its), its_grads = critic(params(), batch, c)
+    assert_close((loss, aux.kl, grads), (usual, its.kl, its_grads))
 
 
 def test_target_carries_no_gradient():
@@ -185,14 +206,6 @@ def test_policy_and_value_do_not_reach_encoder_or_critics():
     second, _, _ = update(other, batch, C._replace(entropy_weight=9.0, mean_reg=1.0, std_reg=2.0))
     assert_same((first.encoder, first.q), (second.encoder, second.q))
     assert differ(first.policy, second.policy)
-
-
-def test_the_world_model_is_neither_read_nor_changed():
-    p, batch = params(), make_batch()
-    other = p._replace(world=jax.tree.map(lambda x: x * np.nan, p.world))
-    (ours, *rest), (its, *its_rest) = (update(each, batch) for each in (p, other))
-    assert_same((ours._replace(world={}), rest), (its._replace(world={}), its_rest))
-    assert_same(ours.world, p.world)
 
 
 def test_first_step_of_each_network_has_its_own_size():

@@ -1,5 +1,6 @@
 from functools import cache
 
+import by_hand
 import distrax
 import jax
 import jax.numpy as jnp
@@ -7,28 +8,31 @@ import numpy as np
 import pytest
 
 from structlat_jax.config import Structure
-from structlat_jax.nets.networks import LOG_STD_RANGE, MLP, make_networks, squash
+from structlat_jax.nets.heads import LOG_STD_RANGE, squash
+from structlat_jax.nets.init import initialise
+from structlat_jax.nets.mlp import MLP
+from structlat_jax.nets.networks import SMALL_HEADS, make_networks
 
 OBS, ACTION, LATENT, STAT = 3, 2, 4, 6
 
 
 def networks(**structure):
-    sizes = {"width": 16, "depth": 2, "encoder_width": 12, "encoder_depth": 2, "world_width": 5}
+    sizes = {"width": 16, "depth": 2, "encoder_width": 12, "encoder_depth": 2}
     return make_networks(Structure(**{**sizes, **structure}), OBS, ACTION, LATENT, STAT)
 
 
-init_all = jax.jit(networks().init)  # jitted, because the random initialisers compile slowly
-
-
 @cache
-def initial(seed=0):
-    """Fresh parameters of `networks` at their usual sizes."""
-    return init_all(jax.random.key(seed))
+def initial(seed=0, scheme="he", **structure):
+    """Fresh parameters, drawn by one program."""
+    shapes = jax.eval_shape(networks(**structure).zeros)
+    zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
+    run = jax.jit(lambda key: initialise(key, zeros, scheme, SMALL_HEADS))
+    return run(jax.random.key(seed))
 
 
-def initial_layers(nets, network):
+def initial_layers(network, **options):
     """The freshly drawn layers of one of the networks."""
-    return getattr(nets.init(jax.random.key(0)), network)["params"]
+    return getattr(initial(**options), network)["params"]
 
 
 def normal(*shape):
@@ -41,19 +45,6 @@ def randomised(params, seed=0):
     return jax.tree.map(lambda p: np.float32(rng.normal(size=p.shape) * 0.3), params)
 
 
-def numpy_mlp(params, x, norm=False):
-    """The network on its concatenated input."""
-    p, given = jax.tree.map(np.float64, params["params"]), x
-    for layer in range(sum(name.startswith("kernel_") for name in p) - 1):
-        x = x @ p[f"kernel_{layer}"] + p[f"bias_{layer}"]
-        if norm:
-            x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-6)
-            x = x * p[f"norm_{layer}"]["scale"] + p[f"norm_{layer}"]["bias"]
-        x = np.maximum(x, 0.0)
-    out = x @ p["kernel_head"] + p["bias_head"]
-    return out + given @ p["linear"] if "linear" in p else out
-
-
 @pytest.mark.parametrize(("lead", "z_lead"), [((5, 7), ()), ((7,), (5, 1)), ((), (5, 7)), ((), ())])
 def test_conditioning_broadcasts_axes_that_one_side_lacks(lead, z_lead):
     net = MLP(width=8, depth=2, out=2)
@@ -61,7 +52,7 @@ def test_conditioning_broadcasts_axes_that_one_side_lacks(lead, z_lead):
     params, x, z = randomised(shapes), normal(*lead, OBS), normal(*z_lead, LATENT)
     wide = np.broadcast_shapes(lead, z_lead)
     parts = [np.broadcast_to(part, (*wide, part.shape[-1])) for part in (x, z)]
-    expected = numpy_mlp(params, np.concatenate(parts, axis=-1))
+    expected = by_hand.mlp(params, np.concatenate(parts, axis=-1))
     got = jax.jit(net.apply)(params, x, z)
     assert got.shape == (*wide, 2)
     np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
@@ -76,7 +67,7 @@ def test_conditioning_equals_concatenation(depth, norm):
     x, z = normal(5, 7, OBS), normal(5, 1, LATENT)
     both = np.concatenate([x, np.broadcast_to(z, (5, 7, LATENT))], axis=-1)
     got = jax.jit(net.apply)(params, x, z)
-    np.testing.assert_allclose(got, numpy_mlp(params, both, norm), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(got, by_hand.mlp(params, both, norm), rtol=1e-3, atol=1e-4)
 
 
 def test_unconditioned_network_is_a_plain_mlp():
@@ -84,13 +75,13 @@ def test_unconditioned_network_is_a_plain_mlp():
     params = randomised(jax.eval_shape(net.init, jax.random.key(0), jnp.zeros(OBS)))
     x = normal(7, OBS)
     np.testing.assert_allclose(
-        jax.jit(net.apply)(params, x), numpy_mlp(params, x), rtol=1e-4, atol=1e-5
+        jax.jit(net.apply)(params, x), by_hand.mlp(params, x), rtol=1e-4, atol=1e-5
     )
 
 
 def test_heads_have_the_shapes_that_the_losses_expect():
     nets = networks()
-    params = jax.eval_shape(nets.init, jax.random.key(0))
+    params = jax.eval_shape(nets.zeros)
     obs, action = jnp.ones((5, 7, OBS)), jnp.ones((5, 7, ACTION))
     z = jnp.ones((5, 1, LATENT))
     features = jnp.ones((5, 9, OBS + ACTION + 1))
@@ -100,80 +91,30 @@ def test_heads_have_the_shapes_that_the_losses_expect():
 
     assert shapes(nets.q, params.q, obs, action, z) == (2, 5, 7)
     assert shapes(nets.v, params.v, obs, z) == (5, 7)
-    assert shapes(nets.next_obs, params.world, obs, action) == (5, 7, OBS)
-    assert shapes(nets.reward, params.world, obs, action, jnp.ones((5, 1, OBS))) == ((5, 7),) * 3
     assert shapes(nets.policy, params.policy, obs, z) == ((5, 7, ACTION),) * 2
     assert shapes(nets.encode, params.encoder, features) == (5, 9, STAT)
 
 
 def test_q_is_each_critic_on_observation_action_and_latent():
     nets = networks()
-    q = randomised(jax.eval_shape(nets.init, jax.random.key(0)).q)
+    q = randomised(jax.eval_shape(nets.zeros).q)
     parts = [normal(6, width) for width in (OBS, ACTION, LATENT)]
     got = jax.jit(nets.q)(q, *parts)
     for i in range(2):
         one = jax.tree.map(lambda x: x[i], q)  # noqa: B023
-        expected = numpy_mlp(one, np.concatenate(parts, -1))[:, 0]
+        expected = by_hand.mlp(one, np.concatenate(parts, -1))[:, 0]
         np.testing.assert_allclose(got[i], expected, rtol=1e-3, atol=1e-4)
 
 
-def random_world(nets):
-    return randomised(jax.eval_shape(nets.init, jax.random.key(0)).world)
-
-
-def test_dynamics_add_a_network_and_a_linear_map_of_observation_and_action():
-    world = random_world(networks())
-    obs, action = normal(6, OBS), normal(6, ACTION)
-    moved = numpy_mlp(world["dynamics"], np.concatenate([obs, action], -1))
-    got = jax.jit(networks().next_obs)(world, obs, action)
-    np.testing.assert_allclose(got, obs + moved, rtol=1e-3, atol=1e-4)
-    assert np.max(np.abs(moved)) > 0.1
-
-
-def test_rewards_are_a_network_of_action_and_displacement():
-    """Every outcome ``[5, 1]`` with each of the transitions ``[7]``."""
-    world = random_world(networks())
-    obs, action, outcome = normal(7, OBS), normal(7, ACTION), normal(5, 1, OBS)
-    got = jax.jit(networks().reward)(world, obs, action, outcome)
-    for i in range(5):
-        for j in range(7):
-            x = np.concatenate([action[j], outcome[i, 0] - obs[j]])
-            expected = numpy_mlp(world["reward"], x)
-            one = networks().reward(world, obs[j], action[j], outcome[i, 0])
-            np.testing.assert_allclose([part[i, j] for part in got], expected, rtol=1e-3, atol=1e-4)
-            np.testing.assert_allclose(one, expected, rtol=1e-3, atol=1e-4)
-
-
-def test_the_world_model_has_its_own_width():
-    world = random_world(networks(world_width=9))
-    widths = {
-        name: [p["params"][f"bias_{i}"].size for i in range(len(p["params"]) // 2 - 1)]
-        for name, p in world.items()
-    }
-    assert widths == {"dynamics": [9], "reward": [9, 9]}
-
-
-def test_there_is_no_world_model_where_nothing_needs_one():
-    nets = networks(inference="amortised")
-    assert nets.dynamics_net is None
-    assert nets.reward_net is None
-    params, full = (jax.eval_shape(n.init, jax.random.key(0)) for n in (nets, networks()))
-    assert params.world == {}
-    assert params == full._replace(world={})
-
-
-def test_twins_differ_and_the_target_starts_as_a_copy():
-    params = initial()
-    kernels = params.q["params"]["kernel_0"]
+def test_twins_differ():
+    kernels = initial().q["params"]["kernel_0"]
     assert np.min(np.abs(kernels[0] - kernels[1])) > 0
-    jax.tree.map(np.testing.assert_array_equal, params.v, params.target_v)
 
 
 def test_seeds_differ():
     a, b = (initial(seed) for seed in (0, 1))
-    nets = [(*p[:3], p.policy, p.world["dynamics"], p.world["reward"]) for p in (a, b)]
-    for first, second in zip(*nets, strict=True):
-        kernels = [net["params"]["kernel_0"] for net in (first, second)]
+    for name in ("encoder", "q", "v", "policy"):
+        kernels = [getattr(net, name)["params"]["kernel_0"] for net in (a, b)]
         assert np.max(np.abs(kernels[0] - kernels[1])) > 1e-3
 
 
@@ -208,7 +149,7 @@ def test_squash_stays_finite_and_differentiable_where_tanh_saturates():
 def test_log_std_is_clipped(bias, expected):
     assert LOG_STD_RANGE == (-20.0, 2.0)
     nets = networks()
-    shapes = jax.eval_shape(nets.init, jax.random.key(0)).policy
+    shapes = jax.eval_shape(nets.zeros).policy
     params = jax.tree.map(lambda x: jnp.zeros(x.shape), shapes)
     params["params"]["bias_head"] = jnp.array([3.0, 4.0, bias, bias])
     mean, log_std = nets.policy(params, jnp.ones(OBS), jnp.ones(LATENT))
@@ -217,7 +158,7 @@ def test_log_std_is_clipped(bias, expected):
 
 
 def test_he_initialisation_has_its_scale():
-    layers = initial_layers(networks(width=256, depth=3), "v")
+    layers = initial_layers("v", width=256, depth=3)
     for layer, fan_in in ((0, OBS + LATENT), (1, 256), (2, 256)):
         kernel = layers[f"kernel_{layer}"]
         assert kernel.shape == (fan_in, 256)
@@ -227,8 +168,7 @@ def test_he_initialisation_has_its_scale():
 
 
 def test_stacked_twins_and_normed_encoder_have_the_scale_of_one_network():
-    nets = networks(width=256, encoder_width=256, encoder_norm=True)
-    params = jax.jit(nets.init)(jax.random.key(0))
+    params = initial(width=256, encoder_width=256, encoder_norm=True)
     for name in ("q", "encoder"):
         kernel = getattr(params, name)["params"]["kernel_1"]
         np.testing.assert_allclose(np.std(kernel), np.sqrt(2 / 256), rtol=0.05)
@@ -239,7 +179,7 @@ def test_stacked_twins_and_normed_encoder_have_the_scale_of_one_network():
 
 def test_pearl_initialisation_has_its_scale():
     """Uniform in +-1/sqrt(fan_out), biases 0.1, heads in +-3e-3: the public code's choices."""
-    layers = initial_layers(networks(width=256, depth=3, init="pearl"), "v")
+    layers = initial_layers("v", scheme="pearl", width=256, depth=3)
     for layer in range(3):
         kernel = np.abs(layers[f"kernel_{layer}"])
         assert 0.95 / 16 < np.max(kernel) <= 1 / 16
@@ -251,7 +191,7 @@ def test_pearl_initialisation_has_its_scale():
 
 def test_fresh_policy_is_near_zero_and_wide():
     nets = networks(width=256, depth=3)
-    params = {"params": initial_layers(nets, "policy")}
+    params = {"params": initial_layers("policy", width=256, depth=3)}
     np.testing.assert_allclose(np.std(params["params"]["kernel_head"]), 0.1 / 16, rtol=0.2)
     mean, log_std = jax.jit(nets.policy)(params, normal(200, OBS), jnp.zeros((1, LATENT)))
     assert np.mean(np.abs(mean)) < 0.3

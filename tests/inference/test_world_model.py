@@ -3,36 +3,36 @@
 from functools import cache
 from types import SimpleNamespace
 
+import by_hand
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import (
-    HORIZON,
-    assert_same,
-    following_z,
-    informed,
-    mixture_log_density,
-    setup,
-)
+from scipy import integrate
+from tiny import HORIZON, assert_same, exact_model, following_z, mixture_log_density, mode_of, setup
+from tiny import learned as fresh
 
-from structlat_jax.config import Structure
 from structlat_jax.inference import world_model
 from structlat_jax.nets import optim
-from structlat_jax.nets.networks import make_networks
 from structlat_jax.types import Transition
 
 OBS, ACTION, LATENT, K, T, B = 2, 1, 3, 2, 3, 4
-STRUCTURE = Structure(width=6, depth=1, encoder_width=4, encoder_depth=1, world_width=6)
-NETWORKS = make_networks(STRUCTURE, OBS, ACTION, LATENT, 2 * LATENT)
+MODEL = world_model.make(6, OBS, ACTION)
 START = np.array([0.3, -0.2], np.float32)
+STARTS = np.array([[0.3, -0.2], [0.1, 0.9], [-1.0, 0.4]], np.float32)  # one of each task
 LR = 1e-2
+WAY = np.array([[0.4, -0.7, 0.2]], np.float32), np.array([[-0.9, 0.5]], np.float32)
+
+
+def act(obs, z):
+    """A policy that looks at both; anything will do."""
+    return jnp.tanh(obs @ WAY[1].T + z @ WAY[0].T)
 
 
 @cache
 def params(seed=0):
     """Random parameters of the right shapes, biases included."""
-    rng, shapes = np.random.default_rng(seed), jax.eval_shape(NETWORKS.init, jax.random.key(0))
+    rng, shapes = np.random.default_rng(seed), jax.eval_shape(MODEL.zeros)
     return jax.tree.map(lambda x: np.float32(0.4 * rng.normal(size=x.shape)), shapes)
 
 
@@ -52,19 +52,51 @@ def transitions(seed=0):
     return Transition(obs, action, reward, unseen, next_obs, unseen)
 
 
+def test_dynamics_add_a_network_and_a_linear_map_of_observation_and_action():
+    obs, action = normal(6, OBS), normal(6, ACTION)
+    moved = by_hand.mlp(params()["dynamics"], np.concatenate([obs, action], -1))
+    got = jax.jit(MODEL.next_obs)(params(), obs, action)
+    np.testing.assert_allclose(got, obs + moved, rtol=1e-3, atol=1e-4)
+    assert np.max(np.abs(moved)) > 0.1
+
+
+def test_rewards_are_a_network_of_action_and_displacement():
+    """Every outcome ``[5, 1]`` with each of the transitions ``[7]``."""
+    obs, action, outcome = normal(7, OBS), normal(7, ACTION), normal(5, 1, OBS)
+    got = np.stack(jax.jit(MODEL.reward)(params(), obs, action, outcome), -1)
+    given = (np.broadcast_to(action, (5, 7, ACTION)), outcome - obs)
+    expected = by_hand.mlp(params()["reward"], np.concatenate(given, -1))
+    np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
+    one = MODEL.reward(params(), obs[2], action[2], outcome[3, 0])
+    np.testing.assert_allclose(one, expected[3, 2], rtol=1e-3, atol=1e-4)
+
+
+def test_it_has_a_width_of_its_own_and_starts_as_zeros():
+    zeros = world_model.make(9, OBS, ACTION).zeros()
+    assert not any(np.any(x) for x in jax.tree.leaves(zeros))
+    widths = {
+        name: [p["params"][f"bias_{i}"].size for i in range(len(p["params"]) // 2 - 1)]
+        for name, p in zeros.items()
+    }
+    assert widths == {"dynamics": [9], "reward": [9, 9]}
+
+
 @jax.jit
+def imagine(params, obs, z):
+    return world_model.imagine(MODEL, params, act, obs, z, HORIZON)
+
+
 def outcome(params, obs, z):
-    return world_model.outcome(NETWORKS, params, obs, z, HORIZON)
+    return imagine(params, obs, z).outcome
 
 
-def test_an_outcome_is_where_the_mode_of_the_policy_ends():
+def test_an_outcome_is_where_what_acts_ends():
     z = normal(5, LATENT)
     got = outcome(params(), START, z)
     for i in range(5):
         obs = START
         for _ in range(HORIZON):
-            mean, _ = NETWORKS.policy(params().policy, obs, z[i])
-            obs = NETWORKS.next_obs(params().world, obs, np.tanh(mean))
+            obs = MODEL.next_obs(params(), obs, act(obs, z[i]))
         np.testing.assert_allclose(got[i], obs, rtol=1e-4, atol=1e-5)
     assert np.min(np.std(got, axis=0)) > 5e-3
 
@@ -78,37 +110,45 @@ def test_outcomes_of_many_latents_are_those_of_each(lead):
     np.testing.assert_allclose(got.reshape(-1, OBS), alone, rtol=1e-4, atol=1e-5)
 
 
+def test_each_task_may_start_somewhere_else():
+    z = normal(K, T, LATENT)
+    got = outcome(params(), STARTS, z)
+    for i in range(T):
+        np.testing.assert_allclose(
+            got[:, i], outcome(params(), STARTS[i], z[:, i]), rtol=1e-4, atol=1e-5
+        )
+
+
 def test_outcomes_of_an_exact_model_are_those_of_the_environment():
-    own = informed(setup())
-    known = following_z(jax.jit(own.networks.init)(jax.random.key(0)))
+    own = setup()
     z = normal(7, own.space.dim)
-    got = world_model.outcome(own.networks, known, jnp.array([0.25]), z, HORIZON)
+    mode = mode_of(own.networks, following_z(fresh().agent).policy)
+    start = jnp.array([0.25])
+    got = world_model.imagine(exact_model(own), {}, mode, start, z, HORIZON).outcome
     np.testing.assert_allclose(got, 0.25 + 0.5 * HORIZON * np.tanh(z[:, -1:]), atol=1e-5)
 
 
 def test_an_imagined_episode_is_what_leads_to_its_outcome():
     z = normal(2, 3, LATENT)
-    got = jax.jit(lambda z: world_model.imagine(NETWORKS, params(), START, z, HORIZON))(z)
+    got = imagine(params(), START, z)
     assert got.obs.shape == (2, 3, HORIZON, OBS)
     assert got.action.shape == (2, 3, HORIZON, ACTION)
     np.testing.assert_array_equal(got.obs[..., 0, :], np.broadcast_to(START, (2, 3, OBS)))
-    mean, _ = NETWORKS.policy(params().policy, got.obs, z[..., None, :])
-    np.testing.assert_allclose(got.action, np.tanh(mean), rtol=1e-4, atol=1e-5)
-    after = NETWORKS.next_obs(params().world, got.obs, got.action)
+    np.testing.assert_allclose(got.action, act(got.obs, z[..., None, :]), rtol=1e-4, atol=1e-5)
+    after = MODEL.next_obs(params(), got.obs, got.action)
     np.testing.assert_allclose(after[..., :-1, :], got.obs[..., 1:, :], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(after[..., -1, :], got.outcome, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(got.outcome, outcome(params(), START, z), rtol=1e-4, atol=1e-5)
 
 
 def test_an_expected_return_is_the_sum_of_expected_rewards():
     imagined = world_model.Imagined(normal(3, 4, OBS), normal(3, 4, ACTION), None)
     tasks = normal(2, OBS)
-    got = world_model.expected_return(NETWORKS, params().world, imagined, tasks)
+    got = world_model.expected_return(MODEL, params(), imagined, tasks)
     assert got.shape == (3, 2)
     for n in range(3):
         for m in range(2):
             step = (imagined.obs[n], imagined.action[n], tasks[m])
-            logit, mean, _ = NETWORKS.reward(params().world, *step)
+            logit, mean, _ = MODEL.reward(params(), *step)
             expected = np.sum(np.asarray(mean) / (1.0 + np.exp(-np.asarray(logit))))
             assert got[n, m] == pytest.approx(expected, rel=1e-4, abs=1e-5)
     assert np.ptp(got) > 0.05
@@ -163,18 +203,19 @@ def test_densities_integrate_to_one(logit, log_std):
     silent = np.exp(np.float64(log_density(world, jnp.float32(0.0))))
     assert np.all(rewards != 0)
     assert silent == pytest.approx(1 / (1 + np.exp(logit)), rel=1e-5)
-    assert silent + np.trapezoid(density, rewards.astype(float)) == pytest.approx(1.0, abs=1e-4)
+    heard = integrate.trapezoid(density, rewards.astype(float))
+    assert silent + heard == pytest.approx(1.0, abs=1e-4)
 
 
 def test_densities_of_many_outcomes_are_those_of_each():
     t, outcomes = transitions(), normal(T, OBS)
-    density = lambda *x: world_model.reward_log_density(NETWORKS, params().world, *x)  # noqa: E731
+    density = lambda *x: world_model.reward_log_density(MODEL, params(), *x)  # noqa: E731
     got = jax.jit(density)(t.obs, t.action, outcomes[:, None], t.reward)
     assert got.shape == (T, B)
     for i in range(T):
         for j in range(B):
             one = [t.obs[i, j], t.action[i, j], outcomes[i]]
-            expected = mixture_log_density(t.reward[i, j], *NETWORKS.reward(params().world, *one))
+            expected = mixture_log_density(t.reward[i, j], *MODEL.reward(params(), *one))
             np.testing.assert_allclose(got[i, j], expected, rtol=1e-3, atol=1e-4)
             np.testing.assert_allclose(density(*one, t.reward[i, j]), expected, rtol=1e-3)
 
@@ -182,7 +223,7 @@ def test_densities_of_many_outcomes_are_those_of_each():
 @jax.jit
 def loss(world, transitions, outcomes):
     """Value, parts and gradients."""
-    run = lambda world: world_model.loss(world, NETWORKS, transitions, outcomes)  # noqa: E731
+    run = lambda world: world_model.loss(world, MODEL, transitions, outcomes)  # noqa: E731
     (value, parts), grads = jax.value_and_grad(run, has_aux=True)(world)
     return value, parts, grads
 
@@ -190,16 +231,16 @@ def loss(world, transitions, outcomes):
 @pytest.mark.parametrize("draws", [1, K])
 def test_loss_is_an_error_and_a_negative_log_likelihood(draws):
     """A task's rewards are explained together, by the draws of its latent in turn."""
-    t, world, outcomes = transitions(), params().world, normal(draws, T, OBS)
+    t, world, outcomes = transitions(), params(), normal(draws, T, OBS)
     value, parts, _ = loss(world, t, outcomes)
     surprises, errors = [], []
     for i in range(T):
         likelihoods = [
-            np.exp(mixture_log_density(t.reward[i], *NETWORKS.reward(world, *given)).sum())
+            np.exp(mixture_log_density(t.reward[i], *MODEL.reward(world, *given)).sum())
             for given in [(t.obs[i], t.action[i], outcomes[k, i]) for k in range(draws)]
         ]
         surprises.append(-np.log(np.mean(likelihoods)) / B)  # per transition
-        errors.append(NETWORKS.next_obs(world, t.obs[i], t.action[i]) - t.next_obs[i])
+        errors.append(MODEL.next_obs(world, t.obs[i], t.action[i]) - t.next_obs[i])
     squared = np.square(errors).sum(axis=-1)  # over the axes of the observation
     np.testing.assert_allclose(parts.dynamics, squared.mean(), rtol=1e-4)
     np.testing.assert_allclose(parts.reward, np.mean(surprises), rtol=1e-3)
@@ -207,7 +248,7 @@ def test_loss_is_an_error_and_a_negative_log_likelihood(draws):
 
 
 def test_each_part_trains_its_own_network():
-    t, world, outcomes = transitions(), params().world, normal(K, T, OBS)
+    t, world, outcomes = transitions(), params(), normal(K, T, OBS)
     _, _, grads = loss(world, t, outcomes)
     _, _, elsewhere = loss(world, t._replace(next_obs=t.next_obs + 1.0), outcomes)
     _, _, paying = loss(world, t._replace(reward=t.reward + 1.0), outcomes)
@@ -220,30 +261,28 @@ def test_each_part_trains_its_own_network():
 
 @jax.jit
 def update(params, moments, z):
-    return world_model.update(NETWORKS, params, moments, transitions(), START, z, HORIZON, LR)
+    given = (act, transitions(), STARTS, z, HORIZON, LR)
+    return world_model.update(MODEL, params, moments, *given)
 
 
 def test_a_step_descends_the_loss_at_the_outcomes_of_the_latents():
     """Adam's first step has the sign of the gradient, which does not pass through the outcomes."""
     z, before = normal(K, T, LATENT), params()
-    after, moments, parts = update(before, optim.init(before.world), z)
-    _, expected, grads = loss(before.world, transitions(), outcome(before, START, z))
+    after, moments, parts = update(before, optim.init(before), z)
+    _, expected, grads = loss(before, transitions(), outcome(before, STARTS, z))
     np.testing.assert_allclose(parts, expected, rtol=1e-4)
-    for new, old, grad in zip(
-        *map(jax.tree.leaves, (after.world, before.world, grads)), strict=True
-    ):
+    for new, old, grad in zip(*map(jax.tree.leaves, (after, before, grads)), strict=True):
         large = np.abs(grad) > 1e-4
         assert large.any()
         moved = np.asarray(new - old)
         np.testing.assert_allclose(moved[large], -LR * np.sign(grad[large]), rtol=1e-2)
-    assert_same(after._replace(world=before.world), before)
     assert all(np.any(np.asarray(x)) for x in jax.tree.leaves(moments))
 
 
 def test_a_second_step_goes_on_with_the_moments():
     z, before = normal(K, T, LATENT), params()
-    once, moments, _ = update(before, optim.init(before.world), z)
+    once, moments, _ = update(before, optim.init(before), z)
     twice, _, _ = update(once, moments, z)
-    gradient = loss(once.world, transitions(), outcome(once, START, z))[2]
-    expected, _ = optim.adam(once.world, gradient, moments, jnp.float32(LR))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), twice.world, expected)
+    gradient = loss(once, transitions(), outcome(once, STARTS, z))[2]
+    expected, _ = optim.adam(once, gradient, moments, jnp.float32(LR))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), twice, expected)

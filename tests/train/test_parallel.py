@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from tiny import (
+    ORACLE,
     all_finite,
     assert_same,
     config,
@@ -26,8 +27,9 @@ from tiny import (
     train,
 )
 
-from structlat_jax.checkpoint import Checkpoints, keys_to_data, load_params
+from structlat_jax.checkpoint import Checkpoints, keys_to_data, load_learned
 from structlat_jax.train import parallel
+from structlat_jax.train.evaluate import references
 from structlat_jax.train.learn import meta_step
 from structlat_jax.train.setup import make_setup
 
@@ -51,19 +53,27 @@ def test_seeds_in_one_program_equal_single_runs(together):
     for seed in range(SEEDS):
         alone, its_metrics = train(1, FIRST + seed, STEPS)
         assert int(alone.updates[0]) == int(state.updates[seed]) == 5 * STEPS
-        assert relative(one_seed(state.params, seed), one_seed(alone.params)) < 1e-3
+        assert relative(one_seed(state.learned, seed), one_seed(alone.learned)) < 1e-3
         assert relative(state.replay.rows[seed], alone.replay.rows[0]) < 1e-3
-        for name in ("losses", "world"):
-            found, expected = getattr(metrics[-1], name), getattr(its_metrics[-1], name)
+        for part in (agents_metrics, worlds_metrics):
+            found, expected = part(metrics[-1]), part(its_metrics[-1])
             assert relative(one_seed(found, seed), one_seed(expected)) < 1e-2
+
+
+def agents_metrics(metrics):
+    return {name: metrics[name] for name in ("q", "v", "policy", "q_mean", "entropy")}
+
+
+def worlds_metrics(metrics):
+    return {name: metrics[name] for name in ("world_dynamics", "world_reward")}
 
 
 def test_seeds_differ_in_everything_random(together):
     state, _ = together
-    assert all_finite(state.params)
+    assert all_finite(state.learned)
     layout = setup().layout
     actions = layout.unpack(state.replay.rows).action
-    learned = (state.params.encoder, state.params.policy, state.params.world)
+    learned = (state.params.encoder, state.params.policy, state.inference_params)
     for one in range(SEEDS):
         for other in range(one):
             for part in (*learned, actions, state.key):
@@ -93,7 +103,7 @@ def test_vmap_equals_a_loop():
         state, metrics = mapped(mapped(both)[0])
     for seed in seeds:
         alone, its_metrics = go_on(1, made.init(parallel.seed_numbers(made, seed)), 2, hyper)
-        assert relative(one_seed(state.params, seed), one_seed(alone.params)) < 1e-3
+        assert relative(one_seed(state.learned, seed), one_seed(alone.learned)) < 1e-3
         assert relative(one_seed(metrics, seed), one_seed(its_metrics[-1])) < 1e-2
         np.testing.assert_array_equal(
             jax.random.key_data(state.key[seed]), jax.random.key_data(alone.key[0])
@@ -152,6 +162,22 @@ def test_evaluation_covers_training_then_test_tasks():
     assert not np.array_equal(other_round.z, found.z)
 
 
+def test_references_cover_the_same_tasks_with_keys_of_their_own():
+    """Each seed its own: its untrained parameters, its tasks."""
+    made, _ = programs(SEEDS)
+    numbers = parallel.seed_numbers(made, FIRST)
+    state = made.init(numbers)
+    with quick_compile():
+        found = made.references(state, numbers)
+        seed = one_seed(state, 2)
+        tasks_ = jnp.concatenate([seed.train_tasks, seed.test_tasks])
+        key = jax.random.fold_in(parallel.root_keys(numbers[2])[1], 2**32 - 1)
+        expected = jax.jit(lambda *x: references(setup(), *x))(seed.params, tasks_, key)
+    assert found.floor.shape == found.oracle.shape == (SEEDS, 6)
+    np.testing.assert_allclose(found.floor[2], expected.floor, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found.oracle, ORACLE)
+
+
 @pytest.mark.parametrize("seeds", [0, -1])
 def test_bad_number_of_seeds(seeds):
     with pytest.raises(ValueError, match="seeds must be at least 1"):
@@ -182,6 +208,7 @@ import numpy as np
 import tiny
 from structlat_jax import checkpoint
 from structlat_jax.train import parallel
+from structlat_jax.train.evaluate import references
 first, steps, run = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
 made = parallel.make_programs(tiny.setup(), 3)
 assert (made.seeds, made.padded, made.mesh.devices.size) == (3, 4, 2)
@@ -190,8 +217,8 @@ state = made.init(parallel.seed_numbers(made, first))
 assert len(state.params.q["params"]["bias_head"].sharding.device_set) == 2
 for _ in range(steps):
     state, metrics = made.step(hyper, state)
-params = [tiny.flat(tiny.one_seed(state.params, seed)) for seed in range(4)]
-np.savez(run / "out.npz", params=np.stack(params), q=np.asarray(metrics.losses.q))
+params = [tiny.flat(tiny.one_seed(state.learned, seed)) for seed in range(4)]
+np.savez(run / "out.npz", params=np.stack(params), q=np.asarray(metrics["q"]))
 checkpoint.write_config(run, tiny.config(), seeds=3)
 with checkpoint.Checkpoints(run) as saved:
     saved.save(steps, parallel.trim(made, state), [])
@@ -202,7 +229,7 @@ with checkpoint.Checkpoints(run) as saved:
 def on_two_devices(tmp_path_factory):
     """The folder of a run of three seeds, padded to four, in a process with two devices."""
     run = tmp_path_factory.mktemp("two")
-    tests = Path(__file__).parent
+    tests = Path(__file__).parents[1]
     env = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(tests.parent), str(tests)]),
@@ -224,13 +251,13 @@ def assert_close(found, expected):
 def test_two_devices_give_the_numbers_of_one(together, on_two_devices):
     state, metrics = together
     with np.load(on_two_devices / "out.npz") as found:
-        assert_close(found["params"], flat_seeds(state.params))
-        np.testing.assert_allclose(found["q"], metrics[-1].losses.q, rtol=1e-2)
+        assert_close(found["params"], flat_seeds(state.learned))
+        np.testing.assert_allclose(found["q"], metrics[-1]["q"], rtol=1e-2)
 
 
 def test_a_run_on_two_devices_loads_on_one(together, on_two_devices):
-    loaded = [load_params(on_two_devices, seed)[1] for seed in range(3)]
-    assert_close(np.stack([flat(p) for p in loaded]), flat_seeds(together[0].params)[:3])
+    loaded = [load_learned(on_two_devices, seed, setup()) for seed in range(3)]
+    assert_close(np.stack([flat(p) for p in loaded]), flat_seeds(together[0].learned)[:3])
 
 
 def test_a_run_on_two_devices_goes_on_with_one(together, on_two_devices):
@@ -238,7 +265,7 @@ def test_a_run_on_two_devices_goes_on_with_one(together, on_two_devices):
     like = jax.eval_shape(made.init, parallel.seed_numbers(made, 0))
     with Checkpoints(on_two_devices) as saved:
         state = parallel.pad(made, saved.restore(like)[0])
-    assert_close(flat_seeds(state.params, 3), flat_seeds(together[0].params)[:3])
+    assert_close(flat_seeds(state.learned, 3), flat_seeds(together[0].learned)[:3])
 
 
 def test_padding_repeats_the_last_seed_and_is_trimmed_again():

@@ -1,10 +1,12 @@
 """Rows carry tags: what comes out says which task, block, episode and step it was written for."""
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_replay import EPISODES, HORIZON, LAYOUT, TASKS, filled
+from test_replay import EPISODES, HORIZON, LAYOUT, TASKS, filled, lengths
 
 from structlat_jax.data.contexts import ContextSampler
 
@@ -17,18 +19,19 @@ def sampler(counts=(1, 4), window=2, best_of=1, contexts=CONTEXTS):
     return ContextSampler(contexts, *counts, window, EXPLORING, best_of)
 
 
-def contexts(blocks=4, counts=(1, 4), window=2, share=0.5, best_of=1, seed=0):
-    """What was drawn, by name: block, episode ``[E]``, step ``[E, H]``, owners ``[M, E]``, silence
-    ``[E]``, and ``of [E]``, the context of each episode, -1 for none."""
+def contexts(blocks=4, counts=(1, 4), window=2, share=0.5, best_of=1, seed=0, early=False):
+    """What was drawn, by name: block, episode, length ``[E]``, step ``[E, H]``, owners ``[M, E]``,
+    failure ``[E]``, and ``of [E]``, the context of each episode, -1 for none."""
     made = sampler(counts, window, best_of)
     draws = np.random.default_rng(seed).uniform(size=made.draws).astype(np.float32)
-    run = jax.jit(lambda rings: made.sample(rings, LAYOUT, draws, TASK, share))
-    t, owners, silent = jax.device_get(run(filled(blocks)))
+    run = compiled(counts, window, best_of)
+    t, length, owners, failed = jax.device_get(run(filled(blocks, early), draws, share))
     assert t.reward.shape == (made.episodes, HORIZON)
     assert owners.shape == (CONTEXTS, made.episodes)
-    assert silent.shape == (made.episodes,)
+    assert failed.shape == length.shape == (made.episodes,)
+    lived = np.arange(HORIZON) < length[:, None]
     for tag in (t.obs[..., 0], t.obs[..., 1], t.action[..., 0]):
-        assert np.all(tag == tag[:, :1])  # an episode is whole
+        np.testing.assert_array_equal(tag, tag[:, :1] * lived)  # an episode is whole
     taken = owners.any(0)
     of = np.where(taken, owners.argmax(0), -1)
     np.testing.assert_array_equal(t.obs[taken, 0, 0], np.asarray(TASK)[of[taken]])
@@ -37,9 +40,18 @@ def contexts(blocks=4, counts=(1, 4), window=2, share=0.5, best_of=1, seed=0):
         "episode": t.action[:, 0, 0],
         "time": t.action[..., 1],
         "owners": owners,
-        "silent": silent,
+        "length": length,
+        "task": t.obs[:, 0, 0],
+        "failed": failed,
         "of": of,
     }
+
+
+@cache
+def compiled(counts, window, best_of):
+    """One program for all shares and replays."""
+    made = sampler(counts, window, best_of)
+    return jax.jit(lambda rings, draws, share: made.sample(rings, LAYOUT, draws, TASK, share))
 
 
 def first_of(c):
@@ -55,10 +67,17 @@ def test_contexts_come_from_the_last_blocks_of_their_task(blocks, window):
     assert set(np.unique(block)) == set(range(blocks - reach + 1, blocks + 1))
 
 
+@pytest.mark.parametrize("early", [False, True])
 @pytest.mark.parametrize("best_of", [1, 3])
-def test_contexts_are_whole_episodes_in_order(best_of):
-    time = contexts(6, best_of=best_of)["time"]
-    np.testing.assert_array_equal(time, np.broadcast_to(np.arange(HORIZON), time.shape))
+def test_contexts_are_whole_episodes_in_order(best_of, early):
+    """Up to the end of each, and zero behind it."""
+    c = contexts(6, best_of=best_of, early=early)
+    every = np.stack([lengths(number, early) for number in range(7)])
+    expected = every[np.int32(c["block"]), np.int32(c["task"]), np.int32(c["episode"])]
+    np.testing.assert_array_equal(c["length"], expected)
+    steps = np.arange(HORIZON)
+    np.testing.assert_array_equal(c["time"], steps * (steps < expected[:, None]))
+    assert (len(np.unique(expected)) > 1) == early
 
 
 @pytest.mark.parametrize("counts", [(1, 4), (2, 2), (2, 5)])
@@ -88,7 +107,8 @@ def test_there_is_room_for_all_episodes_and_not_for_many_more(number, counts, ro
     made = sampler(counts, contexts=number)
     assert made.episodes == room
     tasks = jnp.zeros(number, int)
-    run = jax.jit(lambda draws: made.sample(filled(4), LAYOUT, draws, tasks, 0.5).owners)
+    rings = filled(4)
+    run = jax.jit(lambda draws: made.sample(rings, LAYOUT, draws, tasks, 0.5).owners)
     for seed in range(20):
         draws = np.random.default_rng(seed).uniform(size=made.draws).astype(np.float32)
         found = np.asarray(run(draws)).sum(1)
@@ -98,10 +118,18 @@ def test_there_is_room_for_all_episodes_and_not_for_many_more(number, counts, ro
 
 
 @pytest.mark.parametrize("best_of", [1, 3])
-def test_silence_is_an_episode_without_reward(best_of):
+def test_failure_is_an_episode_without_success(best_of):
     c = contexts(best_of=best_of)
-    np.testing.assert_array_equal(c["silent"], c["episode"] == 0)
-    assert np.any(c["silent"])
+    np.testing.assert_array_equal(c["failed"], c["episode"] == 0)
+    assert np.any(c["failed"])
+
+
+def test_nothing_failed_where_nobody_says_what_success_is():
+    rings = filled(4)
+    nobody = rings._replace(success=jnp.full_like(rings.success, jnp.nan))
+    made = sampler()
+    draws = np.random.default_rng(0).uniform(size=made.draws).astype(np.float32)
+    assert not np.any(compiled((1, 4), 2, 1)(nobody, draws, 0.5).failed)
 
 
 @pytest.mark.parametrize(("share", "kinds"), [(1.0, range(EXPLORING)), (0.0, range(EPISODES))])

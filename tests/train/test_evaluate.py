@@ -12,12 +12,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import HORIZON, ORACLE, RADIUS, assert_same, config, line, quick_compile, setup
+from tiny import HORIZON, RADIUS, assert_same, config, learned, line, quick_compile, setup
 
 from structlat_jax.envs import point_robot
 from structlat_jax.inference.additive import context_features, infer
+from structlat_jax.inference.base import Learned, Plan
 from structlat_jax.train import evaluate as module
-from structlat_jax.train.evaluate import Adaptation, evaluate, last_return, oracle_returns
+from structlat_jax.train.evaluate import Adaptation, evaluate, last_return, references
+from structlat_jax.train.learn import init_params
 from structlat_jax.train.setup import make_setup
 from structlat_jax.types import Transition
 
@@ -30,8 +32,9 @@ PRIOR, EPISODES, REPEATS = S.eval_prior_episodes, S.eval_episodes, S.eval_repeat
 @cache
 def network_params(seed=0):
     """Fresh parameters, but for a policy that moves: an untrained one hardly does."""
-    params = jax.jit(setup().networks.init)(jax.random.key(seed))
-    return params._replace(policy=jax.tree.map(lambda x: 10.0 * x, params.policy))
+    fresh = learned(seed)
+    policy = jax.tree.map(lambda x: 10.0 * x, fresh.agent.policy)
+    return fresh._replace(agent=fresh.agent._replace(policy=policy))
 
 
 @cache
@@ -57,10 +60,10 @@ def found(inference):
 def test_shapes(found):
     lead = (len(TASKS), REPEATS, EPISODES)
     dim, blocks = setup().space.dim, len(setup().space.blocks)
-    expected = Adaptation(
-        lead, lead, (*lead, HORIZON + 1, 1), (*lead, dim), (*lead, dim), (*lead, blocks)
-    )
-    assert jax.tree.map(lambda x: x.shape, found) == expected
+    wide = {"path": (HORIZON + 1, 1), "z": (dim,), "belief": (dim,), "kl": (blocks,)}
+    for name, x in found._asdict().items():
+        assert x.shape == (*lead, *wide.get(name, ())), name
+    assert jnp.issubdtype(found.length.dtype, jnp.integer)
 
 
 def test_returns_sum_the_sparse_rewards_along_the_path(found):
@@ -68,12 +71,14 @@ def test_returns_sum_the_sparse_rewards_along_the_path(found):
     rewards = np.where(distance <= RADIUS, 1.0 - distance, 0.0)
     assert rewards.any()
     np.testing.assert_allclose(found.returns, rewards.sum(axis=-1), atol=1e-5)
+    np.testing.assert_array_equal(found.success, rewards.any(axis=-1))
+    np.testing.assert_array_equal(found.length, HORIZON)
 
 
 def deterministic(found, params, scale=1.0):
     """The transitions ``[T, R, E, H]`` of the mode of the policy along the recorded paths."""
     obs, next_obs = found.path[..., :-1, :], found.path[..., 1:, :]
-    mean, _ = setup().networks.policy(params.policy, obs, found.z[..., None, :])
+    mean, _ = setup().networks.policy(params.agent.policy, obs, found.z[..., None, :])
     over_steps = jax.vmap(line().step, in_axes=(0, 0, None))
     over_episodes = jax.vmap(jax.vmap(over_steps, in_axes=(0, 0, None)), in_axes=(0, 0, None))
     out = jax.vmap(over_episodes)(obs, jnp.tanh(mean), TASKS)
@@ -95,7 +100,7 @@ def test_beliefs_gather_all_earlier_episodes(inference, found):
     for episode in range(EPISODES):
         mask = jnp.arange(EPISODES * HORIZON) < episode * HORIZON
         mask = jnp.broadcast_to(mask, features.shape[:-1])
-        posterior = infer(own.networks, own.space, network_params().encoder, features, mask)
+        posterior = infer(own.networks, own.space, network_params().agent.encoder, features, mask)
         if inference == "amortised":
             np.testing.assert_allclose(
                 found.belief[:, :, episode], own.space.mean(posterior), rtol=1e-3, atol=1e-4
@@ -127,8 +132,8 @@ def with_another_reader(inference):
     and not where latents lead, by which hypotheses are ordered before anything was seen."""
     ours, other = network_params(), network_params(1)
     if inference == "amortised":
-        return ours._replace(encoder=other.encoder)
-    return ours._replace(world={**ours.world, "reward": other.world["reward"]})
+        return ours._replace(agent=ours.agent._replace(encoder=other.agent.encoder))
+    return ours._replace(inference={**ours.inference, "reward": other.inference["reward"]})
 
 
 def test_only_later_episodes_listen_to_what_was_seen(inference, found):
@@ -148,13 +153,13 @@ def test_the_papers_inference_is_reported_beside_any_other():
     with_hypotheses, paper = (
         program(inference)(network_params(), TASKS, jax.random.key(4)) for inference in INFERENCES
     )
-    np.testing.assert_array_equal(paper.amortised, paper.returns)
-    np.testing.assert_allclose(with_hypotheses.amortised, paper.returns, atol=1e-5)
+    np.testing.assert_array_equal(paper.encoder, paper.returns)
+    np.testing.assert_allclose(with_hypotheses.encoder, paper.returns, atol=1e-5)
     assert not np.allclose(with_hypotheses.returns, paper.returns, atol=1e-3)
 
 
 def test_prior_draws_follow_the_prior(inference):
-    many = program(inference)(network_params(), jnp.ones(2000), jax.random.key(1)).z[:, :, :PRIOR]
+    many = program(inference)(network_params(), jnp.ones(600), jax.random.key(1)).z[:, :, :PRIOR]
     classes = np.asarray(many[..., :3]).mean(axis=(0, 1, 2))
     gaussian = np.asarray(many[..., 3]).ravel()
     np.testing.assert_allclose(classes, 1 / 3, atol=0.03)
@@ -197,84 +202,75 @@ def test_training_reward_is_never_seen(inference, found):
 
 def test_no_replay_and_no_hidden_randomness():
     names = list(inspect.signature(evaluate).parameters)
-    assert names == ["setup", "hyper", "params", "tasks", "key"]
-
-
-def test_keys_are_used_once(inference):
-    # The checker takes the transposes that vmap adds for reuse: one task, one repeat.
-    def one(params, task, key):
-        return module._adapt(setup(inference=inference), config().hyper, params, task, key)
-
-    with jax.debug_key_reuse(True), quick_compile():
-        found = jax.jit(one)(network_params(), jnp.float32(1.0), jax.random.key(0))
-    assert found.returns.shape == (EPISODES,)
+    assert names == ["setup", "hyper", "learned", "tasks", "key"]
 
 
 def test_last_return_is_the_mean_of_last_episodes():
     returns = (
         jnp.zeros((2, 3, 4)).at[..., -1].set(jnp.arange(6.0).reshape(2, 3)).at[..., 0].set(9.0)
     )
-    empty = jnp.zeros(0)
-    assert float(last_return(Adaptation(returns, empty, empty, empty, empty, empty))) == 2.5
+    rest = dict.fromkeys(Adaptation._fields[1:])
+    assert float(last_return(Adaptation(returns, **rest))) == 2.5
 
 
 def test_untrained_agent_on_the_point_robot():
     """An untrained policy stays near the origin, from where no goal pays; the oracle is paid."""
     own = make_setup(config(latent="gau:1"), point_robot.make())
-    params = jax.jit(own.networks.init)(jax.random.key(0))
-    tasks = own.env.sample_tasks(jax.random.key(1), 3)
+
+    @jax.jit
+    def run(key):
+        keys = jax.random.split(key, 4)
+        params = Learned(*init_params(own, keys[0]))
+        tasks = own.env.sample_tasks(keys[1], 3)
+        adaptation = evaluate(own, config().hyper, params, tasks, keys[2])
+        return adaptation, references(own, params.agent, tasks, keys[3])
+
     with quick_compile():
-        run = jax.jit(lambda p, k: evaluate(own, config().hyper, p, tasks, k))
-        adaptation = run(params, jax.random.key(2))
+        adaptation, found = run(jax.random.key(2))
     assert float(last_return(adaptation)) < 0.5
-    assert np.all(np.asarray(oracle_returns(own, tasks)) > 10.0)
-
-
-def test_oracle_of_the_line_is_the_best_policy():
-    np.testing.assert_allclose(oracle_returns(setup(), TASKS), ORACLE)
-    position, total = jnp.zeros(1), 0.0
-    for action in (1.0, 1.0, 0.0, 0.0):
-        out = line().step(position, jnp.array([action]), jnp.float32(1.0))
-        position, total = out.state, total + float(out.reward)
-    assert total == pytest.approx(ORACLE)
+    assert np.all(np.asarray(found.floor) < 0.5)
+    assert np.all(np.asarray(found.oracle) > 10.0)
 
 
 def test_each_part_of_an_episode_knows_what_the_ones_before_have_seen():
     """With a belief that counts transitions, and latents that say what they were chosen from."""
     own = setup(eval_draws=3)  # of four steps: one, one and two
-
+    draws = jnp.arange(EPISODES * 3.0).reshape(EPISODES, 3)
     lefts = []  # whole numbers, known when the loop is traced
 
-    def choose(count, by_prior, obs, left, draw):
+    def choose(learned, count, obs, left, draw):
         lefts.append(left)
-        return jnp.stack([count, jnp.float32(by_prior), obs[0] + draw, jnp.float32(left)])
+        return jnp.stack([count, 0.0, obs[0] + draw, jnp.float32(left)])
 
-    def learn(count, seen):
-        return count + seen.reward.shape[0]
+    def update(learned, hyper, count, seen, length):
+        assert hyper is config_.hyper
+        return count + length
 
-    protocol = module._Protocol(choose, learn, lambda count: -count)
-    params = network_params()
-    draws = jnp.arange(EPISODES * 3.0).reshape(EPISODES, 3)
-    key = jax.random.key(0)
+    counting = dataclasses.replace(
+        own.encoder,
+        update=update,
+        prior=lambda count, draw: jnp.stack([count, 1.0, draw, 0.0]),
+        choose=choose,
+        note=lambda count: -count,
+    )
+    params, key, config_ = network_params(), jax.random.key(0), config()
+    plan = Plan(None, None, draws, key, key)
     with quick_compile():
         seen, z, said = module._episodes(
-            own, params, jnp.float32(1.0), key, protocol, jnp.float32(0.0), draws
+            *(counting, own, config_.hyper, params, jnp.float32(1.0), jnp.float32(0.0), plan)
         )
     assert lefts[:3] == [4, 3, 2]
     np.testing.assert_array_equal(said, -4.0 * np.arange(EPISODES))
+    np.testing.assert_array_equal(seen.length, HORIZON)
+    t = seen.transitions
     for episode in range(EPISODES):
-        obs = np.asarray(seen.obs)[episode, :, 0]
-        np.testing.assert_allclose(obs[1:], np.asarray(seen.next_obs)[episode, :-1, 0])
+        obs = np.asarray(t.obs)[episode, :, 0]
+        np.testing.assert_allclose(obs[1:], np.asarray(t.next_obs)[episode, :-1, 0])
         for part, begin, end in ((0, 0, 1), (1, 1, 2), (2, 2, 4)):
-            latent = jnp.array(
-                [
-                    4.0 * episode + begin,
-                    episode < PRIOR,
-                    obs[begin] + draws[episode, part],
-                    4 - begin,
-                ]
-            )
+            count, draw = 4.0 * episode + begin, draws[episode, part]
+            prior, later = [count, 1.0, draw, 0.0], [count, 0.0, obs[begin] + draw, 4 - begin]
+            latent = jnp.array(prior if episode < PRIOR else later)
             if part == 0:
                 np.testing.assert_allclose(z[episode], latent, atol=1e-6)
-            mean, _ = own.networks.policy(params.policy, seen.obs[episode, begin:end], latent)
-            np.testing.assert_allclose(seen.action[episode, begin:end], jnp.tanh(mean), atol=1e-4)
+            mean, _ = own.networks.policy(params.agent.policy, t.obs[episode, begin:end], latent)
+            np.testing.assert_allclose(t.action[episode, begin:end], jnp.tanh(mean), atol=1e-4)

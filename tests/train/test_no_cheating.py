@@ -30,7 +30,8 @@ def test_evaluation_does_not_read_the_replay():
     state, _ = train(1, 0, 2)
     poisoned = state._replace(
         replay=jax.tree.map(lambda x: jnp.full_like(x, 77), state.replay),
-        optimisers=jax.tree.map(jnp.zeros_like, state.optimisers),
+        moments=jax.tree.map(jnp.zeros_like, state.moments),
+        inference_moments=jax.tree.map(jnp.ones_like, state.inference_moments),
         updates=state.updates + 5,
     )
     assert_same(evaluation_of(poisoned), evaluation_of(state))
@@ -42,6 +43,8 @@ def test_evaluation_would_see_other_parameters_and_tasks():
     found = evaluation_of(state)
     params = jax.tree.map(lambda x: x + 0.5, state.params)
     assert np.any(evaluation_of(state._replace(params=params)).path != found.path)
+    own = jax.tree.map(lambda x: x + 0.5, state.inference_params)
+    assert np.any(evaluation_of(state._replace(inference_params=own)).belief != found.belief)
     other = state._replace(test_tasks=0.0 * state.test_tasks)  # where the robot starts
     assert np.any(evaluation_of(other).returns != found.returns)
 
@@ -86,7 +89,9 @@ def test_collecting_does_not_see_the_dense_reward():
     state = one_seed(train(1, 3, 1)[0])
     # In a packed transition the shaped reward stands behind the own one.
     rows = state.replay.rows.at[..., setup().layout.reward_column + 1].set(1e6)
-    act = jax.jit(lambda s: collect(setup(), config().hyper, s, jax.random.key(1))[0].action)
+    act = jax.jit(
+        lambda s: collect(setup(), config().hyper, s, jax.random.key(1))[0].transitions.action
+    )
     with quick_compile():
         ours = act(state)
         theirs = act(state._replace(replay=state.replay._replace(rows=rows)))

@@ -15,11 +15,13 @@ from tiny import (
     config,
     following_z,
     informed,
+    learned,
     mixture_log_density,
     quick_compile,
     setup,
 )
 
+from structlat_jax.inference import hypotheses, world_model
 from structlat_jax.inference.hypotheses import Hypotheses
 from structlat_jax.train import evaluate as module
 
@@ -32,7 +34,8 @@ SIDES = np.sign(TASKS)[:, None, None]
 @cache
 def network_params(seed=0):
     """Fresh networks, but for a policy that follows the last number of z."""
-    return following_z(jax.jit(setup().networks.init)(jax.random.key(seed)))
+    fresh = learned(seed)
+    return fresh._replace(agent=following_z(fresh.agent))
 
 
 @cache
@@ -77,7 +80,7 @@ def test_posterior_episodes_go_to_the_right_goal(found):
 
 
 def test_an_untrained_encoder_can_only_guess(found):
-    assert np.mean(found.amortised[..., -1]) < 0.7 * np.mean(found.returns[..., -1])
+    assert np.mean(found.encoder[..., -1]) < 0.7 * np.mean(found.returns[..., -1])
 
 
 def test_the_first_belief_is_the_mean_of_so_many_draws(found):
@@ -95,31 +98,32 @@ def test_without_the_weight_of_evidence_beliefs_stay_at_the_prior(found):
     for name in ("z", "path"):
         its, ours = (np.asarray(getattr(x, name))[:, :, :PRIOR] for x in (deaf, found))
         np.testing.assert_array_equal(its, ours)
-    np.testing.assert_array_equal(deaf.amortised, found.amortised)
+    np.testing.assert_array_equal(deaf.encoder, found.encoder)
     wrong = np.sign(ends(deaf)[..., PRIOR:]) != SIDES
     assert 0.3 < wrong.mean() < 0.7
 
 
 def test_the_encoder_changes_nothing_but_what_is_said_of_it(found):
-    other = network_params()._replace(encoder=network_params(1).encoder)
+    ours, other = network_params(), network_params(1)
+    other = ours._replace(agent=ours.agent._replace(encoder=other.agent.encoder))
     changed = program()(other, config().hyper)
     for name in ("returns", "path", "z", "belief"):
         np.testing.assert_array_equal(getattr(changed, name), getattr(found, name))
     assert not np.allclose(changed.kl, found.kl)
-    assert not np.allclose(changed.amortised, found.amortised)
+    assert not np.allclose(changed.encoder, found.encoder)
 
 
 @pytest.fixture(scope="module")
 def by_hand():
     """An evaluation whose hypotheses are `GRID`, with a world model that was drawn at random."""
 
-    def draw(networks, space, params, obs, horizon, count, key):
+    def draw(model, params, act, space, obs, horizon, count, key):
         np.testing.assert_array_equal(obs.shape, (1,))
         assert (horizon, count) == (HORIZON, COUNT)
         return Hypotheses(GRID, OUTCOMES, jnp.zeros(len(GRID)))
 
     with pytest.MonkeyPatch.context() as patch, quick_compile():
-        patch.setattr(module.hypotheses, "draw", draw)
+        patch.setattr(hypotheses, "draw", draw)
         hyper = config(evidence_weight=EXPONENT).hyper
         run = jax.jit(lambda params: module.evaluate(setup(), hyper, params, TASKS[:2], KEY))
         return jax.tree.map(np.asarray, run(network_params()))
@@ -130,7 +134,7 @@ GRID = jnp.array([[1, 0, 0, -1.5], [0, 1, 0, -0.5], [0, 0, 1, 0.4], [1, 0, 0, 1.
 OUTCOMES = jnp.array([[-1.6], [-0.9], [0.7], [1.5]])
 
 
-predict = jax.jit(setup().networks.reward)
+predict = jax.jit(world_model.make(S.world_width, 1, 1).reward)
 
 
 def log_weights(path, task, episodes):
@@ -142,7 +146,7 @@ def log_weights(path, task, episodes):
         distance = np.abs(after[:, 0] - task)
         reward = np.where(distance <= 0.6, 1.0 - distance, 0.0)
         for i, outcome in enumerate(OUTCOMES):
-            predicted = predict(network_params().world, obs, action, outcome)
+            predicted = predict(network_params().inference, obs, action, outcome)
             total[i] += EXPONENT * np.sum(mixture_log_density(reward, *predicted))
     return total
 

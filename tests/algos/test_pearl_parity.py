@@ -14,12 +14,15 @@ import pytest
 
 from structlat_jax.algos import pearl_sac
 from structlat_jax.config import Structure
+from structlat_jax.data.batches import Batch, Context
 from structlat_jax.latents import latent_space
 from structlat_jax.nets.networks import AgentParams, make_networks
 from structlat_jax.types import Transition
 
 EXTRA = os.environ.get("STRUCTLAT_PARITY_FILE")
-FILES = sorted(Path(__file__).parent.glob("data/pearl_update_*.npz")) + ([EXTRA] if EXTRA else [])
+FILES = sorted((Path(__file__).parents[1] / "data").glob("pearl_update_*.npz")) + (
+    [EXTRA] if EXTRA else []
+)
 every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: Path(path).stem)
 
 
@@ -41,7 +44,7 @@ def agent_params(data, when):
     net = {name: layers(data, f"{when}/{name}") for name in ("encoder", "q1", "q2", "v", "policy")}
     target = layers(data, f"{when}/target_v") if when != "grad" else None
     twins = jax.tree.map(lambda *x: np.stack(x), net["q1"], net["q2"])
-    return AgentParams(net["encoder"], twins, net["v"], target, net["policy"], {})
+    return AgentParams(net["encoder"], twins, net["v"], target, net["policy"])
 
 
 def batch_of(data):
@@ -49,16 +52,21 @@ def batch_of(data):
     tasks, size, action_dim = data["act"].shape
     rew, term = data["rew"][..., 0], data["term"][..., 0]
     t = Transition(data["obs"], data["act"], np.full_like(rew, np.nan), rew, data["next_obs"], term)
+    context = Context(
+        features=data["context"],
+        length=np.full(tasks, data["context"].shape[1]),
+        owners=np.eye(tasks, dtype=np.float32),  # a task's context is one long episode
+        failed=np.zeros(tasks, np.float32),
+    )
     fields = {
         "transitions": t,
-        "features": data["context"],
-        "owners": np.eye(tasks, dtype=np.float32),  # a task's context is one long episode
-        "silent": np.zeros(tasks, np.float32),
+        "start": data["obs"][:, 0],
+        "context": context,
         "latent_noise": data["eps_z"],
         "action_noise": data["eps_pi"].reshape(tasks, size, action_dim),
         "kl_key": jax.random.key(0),
     }
-    return pearl_sac.Batch(**fields)
+    return Batch(**fields)
 
 
 def coefficients_of(data):
@@ -85,10 +93,9 @@ def setup(path):
         depth=3,
         encoder_depth=3,
         encoder_norm=False,
-        precision="softplus",
-        inference="amortised",
     )
-    space = latent_space(f"gau:{data['eps_z'].shape[-1]}", precision="softplus", prior_factor=False)
+    options = {"precision": "softplus", "prior_factor": False}
+    space = latent_space(f"gau:{data['eps_z'].shape[-1]}", **options)
     obs_dim, action_dim = data["obs"].shape[-1], data["act"].shape[-1]
     networks = make_networks(structure, obs_dim, action_dim, space.dim, space.stat_dim)
     return networks, space, agent_params(data, "before"), batch_of(data), coefficients_of(data)
@@ -112,7 +119,7 @@ def computed(path):
         )
         obs = batch.transitions.obs
         v = jax.grad(pearl_sac.value_loss)(params.v, networks, obs, aux.z, min_q - log_pi)
-        return new, losses, aux, AgentParams(encoder, q, v, None, policy, {})
+        return new, losses, aux, AgentParams(encoder, q, v, None, policy)
 
     return jax.device_get(jax.jit(run)(params, batch))
 

@@ -2,43 +2,68 @@
 
 from functools import cache
 
+import by_hand
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from tiny import mixture_log_density
 
+from structlat_jax.algos import pearl
 from structlat_jax.config import Structure
 from structlat_jax.inference import hypotheses, world_model
 from structlat_jax.inference.hypotheses import Hypotheses
 from structlat_jax.latents import latent_space
+from structlat_jax.nets.init import initialise
 from structlat_jax.nets.networks import make_networks
 from structlat_jax.types import Transition
 
 SPACE = latent_space("cat:1x3,gau:1")
-STRUCTURE = Structure(width=8, depth=1, world_width=8)
-NETWORKS = make_networks(STRUCTURE, 2, 1, SPACE.dim, SPACE.stat_dim)
-PARAMS = NETWORKS.init(jax.random.key(0))
-PARAMS.world["dynamics"]["params"]["linear"] = jnp.array([[0, 0], [0, 0], [1.5, -0.8]])  # it moves
-PARAMS.policy["params"]["kernel_head"] *= 10.0
+NETWORKS = make_networks(Structure(width=8, depth=1), 2, 1, SPACE.dim, SPACE.stat_dim)
+MODEL = world_model.make(8, 2, 1)
+SHAPES = jax.eval_shape(lambda: (NETWORKS.zeros(), MODEL.zeros()))
+ZEROS = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), SHAPES)
+AGENT, WORLD = initialise(jax.random.key(0), ZEROS, "he", world_model.SMALL_HEADS)
+WORLD["dynamics"]["params"]["linear"] = jnp.array([[0, 0], [0, 0], [1.5, -0.8]])  # it moves
 OBS = jnp.array([0.3, -0.2])
 HORIZON = 5
 
 
+def act(obs, z):
+    return pearl.make(NETWORKS, SPACE).act(AGENT, obs, z, None)
+
+
+def test_what_acts_is_the_mode_of_the_policy():
+    z = drawn().z
+    x = np.concatenate([np.broadcast_to(OBS, (len(z), 2)), z], axis=-1)
+    expected = np.tanh(by_hand.mlp(AGENT.policy, x)[:, :1])
+    np.testing.assert_allclose(jax.jit(act)(OBS, z), expected, rtol=1e-4, atol=1e-5)
+    assert np.ptp(expected) > 0.1
+
+
 @cache
+def draw(count, horizon=HORIZON):
+    """`hypotheses.draw` from a given start."""
+    given = (horizon, count, jax.random.key(1))
+    return jax.jit(lambda obs: hypotheses.draw(MODEL, WORLD, act, SPACE, obs, *given))
+
+
 def drawn(count=16):
-    run = jax.jit(lambda key: hypotheses.draw(NETWORKS, SPACE, PARAMS, OBS, HORIZON, count, key))
-    return run(jax.random.key(1))
+    return draw(count)(OBS)
+
+
+def update(before, seen, exponent, length=None):
+    return _update(
+        before, seen, jnp.int32(seen.reward.size if length is None else length), exponent
+    )
 
 
 @jax.jit
-def update(before, seen, exponent):
-    return hypotheses.update(NETWORKS, PARAMS, before, seen, exponent)
+def _update(before, seen, length, exponent):
+    return hypotheses.update(MODEL, WORLD, before, seen, length, exponent)
 
 
-def episode(seed, steps=5):
+def episode(seed, steps=9):
     keys = jax.random.split(jax.random.key(seed), 3)
     obs, action = jax.random.normal(keys[0], (steps, 2)), jax.random.normal(keys[1], (steps, 1))
     reward = jnp.maximum(jax.random.uniform(keys[2], (steps,), minval=-1.0), 0.0)
@@ -46,14 +71,14 @@ def episode(seed, steps=5):
 
 
 def test_weights_are_a_power_of_the_likelihood():
-    before, seen = drawn(), episode(2, steps=9)
+    before, seen = drawn(), episode(2)
     assert 0 < np.sum(np.asarray(seen.reward) != 0) < 9
     before = before._replace(log_weights=jnp.linspace(-1.0, 1.0, 16))
     after = update(before, seen, jnp.float32(0.3))
     np.testing.assert_array_equal(after.z, before.z)
     np.testing.assert_array_equal(after.outcome, before.outcome)
     for outcome, prior, weight in zip(*before[1:], after.log_weights, strict=True):
-        predicted = NETWORKS.reward(PARAMS.world, seen.obs, seen.action, outcome)
+        predicted = MODEL.reward(WORLD, seen.obs, seen.action, outcome)
         likelihood = mixture_log_density(seen.reward, *predicted).sum()
         assert weight == pytest.approx(float(prior) + 0.3 * likelihood, rel=1e-3)
     assert np.ptp(after.log_weights - before.log_weights) > 0.1
@@ -68,9 +93,28 @@ def test_beliefs_about_many_episodes_are_those_about_each():
     """Mapped over episodes, as in the evaluation of many tasks."""
     episodes = [episode(seed) for seed in range(3)]
     stacked = jax.tree.map(lambda *x: jnp.stack(x), *episodes)
-    together = jax.vmap(update, in_axes=(None, 0, None))(drawn(), stacked, 0.5).log_weights
-    alone = [update(drawn(), seen, 0.5).log_weights for seen in episodes]
+    lengths = jnp.array([9, 4, 1])
+    over = jax.vmap(_update, in_axes=(None, 0, 0, None))
+    together = over(drawn(), stacked, lengths, 0.5).log_weights
+    alone = [
+        update(drawn(), *each).log_weights
+        for each in zip(episodes, [0.5] * 3, lengths, strict=True)
+    ]
     np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("beyond", [0.0, np.nan])
+@pytest.mark.parametrize("length", [0, 1, 4])
+def test_only_the_steps_before_the_end_count(length, beyond):
+    """Whatever stands behind it: zeros, or numbers that are none."""
+    seen = jax.device_get(episode(6))
+    alone = jax.tree.map(lambda x: x[:length], seen)
+    expected = update(drawn(), alone, 0.5) if length else drawn()
+    spoiled = jax.tree.map(np.copy, seen)
+    for x in spoiled:
+        x[length:] = beyond
+    got = update(drawn(), spoiled, 0.5, length)
+    np.testing.assert_allclose(got.log_weights, expected.log_weights, rtol=1e-4, atol=1e-5)
 
 
 def test_evidence_adds_in_any_order():
@@ -104,7 +148,7 @@ def test_positions_draw_in_proportion_to_the_weights():
 
 @jax.jit
 def greedy(belief, key):
-    return hypotheses.greedy(NETWORKS, PARAMS, belief, OBS, HORIZON, key)
+    return hypotheses.greedy(MODEL, WORLD, act, belief, OBS, HORIZON, key)
 
 
 def returns_by_hand(belief):
@@ -113,10 +157,10 @@ def returns_by_hand(belief):
     for i, z in enumerate(belief.z):
         obs = OBS
         for _ in range(HORIZON):
-            action = jnp.tanh(NETWORKS.policy(PARAMS.policy, obs, z)[0])
-            logit, mean, _ = NETWORKS.reward(PARAMS.world, obs, action, belief.outcome)
+            action = act(obs, z)
+            logit, mean, _ = MODEL.reward(WORLD, obs, action, belief.outcome)
             table[i] += np.asarray(mean / (1.0 + jnp.exp(-logit)))
-            obs = NETWORKS.next_obs(PARAMS.world, obs, action)
+            obs = MODEL.next_obs(WORLD, obs, action)
     return table
 
 
@@ -154,21 +198,25 @@ def test_the_prior_has_equal_weights():
     np.testing.assert_array_equal(kept.log_weights, belief.log_weights)
 
 
-@given(st.integers(0, 2**31 - 1), st.integers(1, 40), st.integers(1, 9))
-def test_each_run_of_episodes_visits_every_share_once(seed, episodes, strata):
-    found = hypotheses.positions(jax.random.key(seed), episodes, strata)
-    assert found.shape == (episodes, 1)
+SHARES = [(1, 1), (3, 5), (5, 5), (20, 5), (40, 9), (17, 1), (8, 2)]
+
+
+@pytest.mark.parametrize(("episodes", "strata"), SHARES)
+def test_each_run_of_episodes_visits_every_share_once(episodes, strata):
+    keys = jax.random.split(jax.random.key(3), 50)
+    run = jax.jit(jax.vmap(lambda key: hypotheses.positions(key, episodes, strata)))
+    found = np.asarray(run(keys))
+    assert found.shape == (50, episodes, 1)
     assert np.all((found >= 0) & (found < 1))
-    found = found[:, 0]
     for start in range(0, episodes - strata + 1, strata):
-        run = np.sort(np.asarray(found[start : start + strata], np.float64))
-        gaps = np.diff(np.append(run, run[0] + 1.0))
+        visited = np.sort(np.float64(found[:, start : start + strata, 0]), axis=1)
+        gaps = np.diff(np.append(visited, visited[:, :1] + 1.0, axis=1), axis=1)
         np.testing.assert_allclose(gaps, 1.0 / strata, atol=1e-5)
 
 
 def test_each_position_alone_is_uniform():
     keys = jax.random.split(jax.random.key(7), 4000)
-    found = jax.vmap(lambda k: hypotheses.positions(k, 7, 5))(keys)
+    found = jax.jit(jax.vmap(lambda k: hypotheses.positions(k, 7, 5)))(keys)
     shares = np.stack([np.histogram(column, 10, (0, 1))[0] for column in found[..., 0].T]) / 4000
     np.testing.assert_allclose(shares, 0.1, atol=0.02)
 
@@ -188,7 +236,7 @@ def test_draws_of_an_episode_divide_its_share():
 def test_neighbours_in_the_order_are_alike():
     angle = jax.random.uniform(jax.random.key(9), (64,)) * jnp.pi
     points = jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=-1)
-    order = hypotheses.order_of(points)
+    order = jax.jit(hypotheses.order_of)(points)
     assert sorted(np.asarray(order).tolist()) == list(range(64))
     step = np.linalg.norm(np.diff(points[order], axis=0), axis=-1)
     shuffled = np.linalg.norm(np.diff(points, axis=0), axis=-1)
@@ -201,7 +249,7 @@ def test_hypotheses_are_draws_from_the_prior_in_the_order_of_their_outcomes():
     expected = SPACE.sample_prior(jax.random.key(1), (64,))
     np.testing.assert_array_equal(np.sort(found.z[:, -1]), np.sort(expected[:, -1]))
     assert not np.any(np.asarray(found.log_weights))
-    own = world_model.outcome(NETWORKS, PARAMS, OBS, found.z, HORIZON)
+    own = world_model.imagine(MODEL, WORLD, act, OBS, found.z, HORIZON).outcome
     np.testing.assert_allclose(found.outcome, own, rtol=1e-4, atol=1e-5)
     outcome = np.asarray(found.outcome)
     axis = np.argmax(np.ptp(outcome, axis=0))  # the halves are split along it
@@ -212,7 +260,7 @@ def test_hypotheses_are_draws_from_the_prior_in_the_order_of_their_outcomes():
 @pytest.mark.parametrize("change", ["start", "horizon"])
 def test_outcomes_depend_on_the_episode(change):
     start, horizon = (OBS + 1.0, HORIZON) if change == "start" else (OBS, HORIZON + 1)
-    other = hypotheses.draw(NETWORKS, SPACE, PARAMS, start, horizon, 16, jax.random.key(1))
+    other = draw(16, horizon)(start)
     np.testing.assert_array_equal(np.sort(other.z[:, -1]), np.sort(drawn().z[:, -1]))
     assert not np.any(np.isclose(np.sort(other.outcome, axis=0), np.sort(drawn().outcome, axis=0)))
 
