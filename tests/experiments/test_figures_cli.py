@@ -7,10 +7,10 @@ import shutil
 import numpy as np
 import pytest
 from drawable import write_run
-from test_bad_input import assert_refused, listing
+from program import assert_refused, listing
 
 import structlat_jax.report.figures_style as style
-from experiments import figures, platform
+from experiments import figures
 from structlat_jax.report import album, effect
 from structlat_jax.report.plane import pictures
 from structlat_jax.report.run_files import read_run
