@@ -11,9 +11,10 @@ from tiny import config
 from structlat_jax.checkpoint import Checkpoints, write_config
 from structlat_jax.envs import Env, point_robot
 from structlat_jax.envs.base import Plane
-from structlat_jax.nets.networks import AgentParams
+from structlat_jax.inference.base import Learned
 from structlat_jax.report import results
 from structlat_jax.report.parts import variables_of
+from structlat_jax.train.learn import init_params
 from structlat_jax.train.setup import make_setup
 
 UPDATES = (5, 10, 15, 20)
@@ -34,7 +35,7 @@ PLANE = Plane(
 class _State(NamedTuple):
     """As much of a training state as acting needs."""
 
-    params: AgentParams
+    learned: Learned
 
 
 def walker() -> Env:
@@ -84,7 +85,8 @@ def write_run(
     if checkpoint:
         keys = jax.random.split(jax.random.key(0), seeds)
         with Checkpoints(folder) as saved:
-            saved.save(4, _State(jax.vmap(setup.networks.init)(keys)), [])
+            learned = jax.vmap(lambda key: init_params(setup, key))(keys)
+            saved.save(4, _State(Learned(*learned)), [])
     results.write_results(folder / "results.json", {"env": env, "latent": latent})
     return folder
 
