@@ -6,17 +6,8 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from program import (
-    LATENT,
-    OPTIONS,
-    PER_STEP,
-    SEEDS,
-    TINY,
-    assert_same_numbers,
-    interrupt_at,
-    results_of,
-    rows_of,
-)
+from folders import assert_same_numbers, results_of, rows_of
+from program import LATENT, OPTIONS, PER_STEP, SEEDS, TINY, interrupt_at
 
 import structlat_jax as sl
 from structlat_jax import config as configuration

@@ -7,13 +7,15 @@ import shutil
 import numpy as np
 import pytest
 from drawable import write_run
-from program import assert_refused, listing
+from folders import listing
+from program import assert_refused
 
 import structlat_jax.report.figures_style as style
 from experiments import figures
 from structlat_jax.report import album, effect
 from structlat_jax.report.plane import pictures
 from structlat_jax.report.run_files import read_run
+from structlat_jax.run import machine
 
 PNG, PDF = b"\x89PNG\r\n\x1a\n", b"%PDF"
 ALWAYS = {"figure1", "figure2", "learning_curves", "adaptation_curves"}
@@ -170,7 +172,7 @@ def place(runs, tmp_path, monkeypatch):
     (tmp_path / "locked").mkdir()
     (tmp_path / "locked").chmod(0o555)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(platform, "configure", lambda seeds: None)
+    monkeypatch.setattr(machine, "configure", lambda seeds: None)
     yield tmp_path
     (tmp_path / "locked").chmod(0o755)
 
