@@ -9,7 +9,8 @@ import numpy as np
 from tiny import config
 
 from structlat_jax.envs.base import Env, Plane, Step
-from structlat_jax.report.parts import names_of, variables_of
+from structlat_jax.latents import block_names
+from structlat_jax.report.parts import variables_of
 from structlat_jax.train.setup import make_setup
 
 HORIZON = 6
@@ -95,7 +96,7 @@ def _rows(space, rng, seeds, low, high):
                 value = low + part * share * (high - low)
                 row[f"{name}_return"] = value + rng.normal(0, 0.02 * abs(high - low))
             row["test_prior_return"] = low + 0.2 * share * (high - low)
-            row |= {f"kl {name}": rng.uniform(1, 2) for name in names_of(space)}
+            row |= {f"kl {name}": rng.uniform(1, 2) for name in block_names(space)}
             found.append(row)
     return found
 

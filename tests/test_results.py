@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from structlat_jax.report import results
-from structlat_jax.report.results_table import block_names, describe, results_table
+from structlat_jax.report.results_table import results_table
 
 values = st.lists(st.floats(-100, 100), min_size=2, max_size=8)
 
@@ -165,27 +165,6 @@ def test_write_metrics_leaves_missing_values_empty(tmp_path):
     assert list(rows[0]) == ["updates", "q", "test"]
     assert rows[0] == {"updates": "1", "q": "0.5", "test": ""}
     assert rows[1] == {"updates": "2", "q": "0.25", "test": "3.0"}
-
-
-@pytest.mark.parametrize(
-    ("specs", "names"),
-    [
-        (["dir:2x4", "gau:2"], ["dir:2x4", "gau:2"]),
-        (["gau:2", "gau:2"], ["gau:2#1", "gau:2#2"]),
-        (["gau:1", "cat:1x3", "gau:1"], ["gau:1#1", "cat:1x3", "gau:1#2"]),
-    ],
-)
-def test_block_names_are_distinct(specs, names):
-    assert block_names(specs) == names
-
-
-def test_status_line():
-    status = {"updates_per_second": 12.3, "kl": {"gau:2": 1.234}}
-    assert describe(status) == "12 updates/s  KL gau:2 1.23 nats"
-    status.update(test_return=-8.0)
-    assert "test -8.00  KL" in describe(status)
-    status.update(percent_of_oracle=61.5)
-    assert "test -8.00 (62 %)" in describe(status)
 
 
 ABOUT = {

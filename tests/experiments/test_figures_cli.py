@@ -112,7 +112,7 @@ def test_runs_of_one_latent_are_told_apart(draw, tmp_path):
 
 
 def test_what_does_not_apply_is_said(runs, draw, tmp_path):
-    write_run(tmp_path / "line", "gau:1", env="line", checkpoint=False)
+    write_run(tmp_path / "line", "gau:1", env="elsewhere.py:make", checkpoint=False)
     write_run(tmp_path / "goals", "gau:2,dir:1x2", goal_seed=1, checkpoint=False)
     done = draw(runs / "dg", tmp_path / "line", tmp_path / "goals", "--out", tmp_path / "out")
     assert done.code == 0, done.err
