@@ -4,12 +4,12 @@ import os
 import sys
 import time
 
-from experiments import platform
+from structlat_jax.run import machine
 
 
 def main(seeds: int, quick: bool) -> None:
     """Runs one meta-step."""
-    platform.configure(seeds)
+    machine.configure(seeds)
 
     import jax
 

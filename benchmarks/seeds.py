@@ -20,8 +20,8 @@ from rich.console import Console
 from benchmarks import harness
 from benchmarks.step_throughput import has_torch
 from benchmarks.training import Run
-from experiments.platform import cores
 from structlat_jax.config import PRESETS, Config
+from structlat_jax.run.machine import cores
 
 
 @click.command(help=__doc__)

@@ -10,14 +10,14 @@ import time
 
 import jax
 
-from experiments import platform
+from structlat_jax.run import machine
 
 
 def main(preset: str, updates: str, repeats: str, quick: str, address: str, count: str, index: str):
     """Trains one seed."""
     mine = sorted(os.sched_getaffinity(0))[int(index)]
     os.sched_setaffinity(0, {mine})
-    platform.configure(1)
+    machine.configure(1)
     jax.distributed.initialize(address, int(count), int(index))
 
     from benchmarks import harness

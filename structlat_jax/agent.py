@@ -149,9 +149,7 @@ class Agent:
         Raises:
           CheckpointError: if it cannot be written.
         """
-        from structlat_jax import saved_agent
-
-        return saved_agent.save(self, Path(path))
+        return _save(self, Path(path))
 
     def _single(self, name: str, value: Any, width: int | None) -> Array:
         value, shape = jnp.asarray(value), () if width is None else (width,)
@@ -195,6 +193,12 @@ def load(path: str | Path, seed: int = 0, env: Env | str | Path | None = None) -
     setup = make_setup(config, env)
     learned = checkpoint.load_learned(path, seed, setup)
     return make_agent(setup, learned)
+
+
+def _save(agent: Agent, path: Path) -> Path:
+    from structlat_jax import saved_agent
+
+    return saved_agent.save(agent, path)
 
 
 @partial(jax.jit, static_argnums=0)

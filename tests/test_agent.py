@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import HORIZON, assert_same, config, informed, line, one_seed, setup, train
+from tiny import HORIZON, assert_same, config, informed, line, mode_of, one_seed, setup, train
 
 import structlat_jax as sl
 from structlat_jax.agent import make_agent
@@ -85,7 +85,7 @@ def test_a_prior_may_start_from_the_observation_at_hand(agent, by_encoder):
     np.testing.assert_array_equal(ours[np.argsort(ours[:, -1])], its[np.argsort(its[:, -1])])
     z, outcome = (getattr(other.state.hypotheses, name) for name in ("z", "outcome"))
     model = world_model.make(agent.config.structure.world_width, 1, 1)
-    act = hypotheses.mode_of(agent.setup.networks, agent.learned.agent.policy)
+    act = mode_of(agent.setup.networks, agent.learned.agent.policy)
     given = (model, agent.learned.inference, act, jnp.array([0.7]), z, HORIZON)
     np.testing.assert_allclose(outcome, world_model.imagine(*given).outcome, rtol=1e-4, atol=1e-5)
     assert np.min(np.abs(outcome - usual.state.hypotheses.outcome)) > 1e-3
@@ -172,7 +172,7 @@ def test_the_greedy_hypothesis_is_that_of_the_evaluation(agent, steps):
     belief = stream(agent, steps, range(STEPS))
     belief = with_weights(belief, 50.0 * weighed(belief))
     model = world_model.make(agent.config.structure.world_width, 1, 1)
-    act = hypotheses.mode_of(agent.setup.networks, agent.learned.agent.policy)
+    act = mode_of(agent.setup.networks, agent.learned.agent.policy)
     made = (model, agent.learned.inference, act, belief.state.hypotheses)
     obs = np.array([0.2], np.float32)
     for key, left in zip(keys(3), (None, HORIZON, 1), strict=True):

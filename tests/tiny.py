@@ -19,6 +19,7 @@ from structlat_jax.envs import Env, Step
 from structlat_jax.inference import bayes, world_model
 from structlat_jax.inference.base import Learned
 from structlat_jax.inference.world_model import WorldModel
+from structlat_jax.nets.networks import Networks
 from structlat_jax.train import parallel
 from structlat_jax.train.learn import init_params
 from structlat_jax.train.setup import Setup, assemble, make_setup
@@ -120,7 +121,13 @@ def dense() -> Env:
         return out._replace(reward=out.train_reward)
 
     changes = {"oracle_return": None, "success": None, "factors": None, "label": None}
-    return dataclasses.replace(line(), name="dense", step=step, **changes)
+    return dataclasses.replace(line(), name="dense", step=step, explore=sweep, **changes)
+
+
+def sweep(key: Any) -> Any:
+    """How `dense` explores: from one full action to the other, from a random place on."""
+    ramp = jnp.linspace(-1.0, 1.0, HORIZON)[:, None]
+    return jnp.sin(jax.random.uniform(key) + jnp.pi * ramp)
 
 
 def counting(env: Env, count: list) -> Env:
@@ -230,6 +237,11 @@ class Informed(WorldModel):
         return jnp.where(mean > 0, 20.0, -20.0), mean, jnp.full_like(mean, -2.0)
 
 
+def mode_of(networks: Networks, policy: Any) -> Any:
+    """The policy's mode, as a function of observation and z."""
+    return lambda obs, z: jnp.tanh(networks.policy(policy, obs, z)[0])
+
+
 def exact_model(own: Setup) -> WorldModel:
     """What `informed` is informed by."""
     usual = world_model.make(own.structure.world_width, 1, 1)
@@ -238,7 +250,7 @@ def exact_model(own: Setup) -> WorldModel:
 
 def informed(own: Setup) -> Setup:
     """The same setup with an exact world model."""
-    return assemble(own, inference=bayes.make(own, model=exact_model(own)))
+    return assemble(own, inference=bayes.make(own, own.algorithm.act, exact_model(own)))
 
 
 def mixture_log_density(reward: Any, logit: Any, mean: Any, log_std: Any) -> np.ndarray:

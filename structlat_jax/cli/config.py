@@ -1,6 +1,6 @@
 """Shows the configuration that a command would use, as JSON for ``--config``.
 
-structlat config --env point_robot --preset paper --width 128
+structlat config --env my_env.py --preset paper --width 128
 """
 
 import json

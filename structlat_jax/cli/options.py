@@ -11,6 +11,7 @@ import click
 from structlat_jax import config as configuration
 from structlat_jax.cli.errors import flag
 from structlat_jax.config import OWNERS, PRESETS, Config
+from structlat_jax.envs.spec import DEFAULT
 from structlat_jax.options import allowed
 from structlat_jax.run.plan import PLAN_LIMITS
 
@@ -63,7 +64,7 @@ def env_options(command: Callable) -> Callable:
             "--env",
             metavar="NAME",
             help="The environment: a built-in or registered one, package.module:factory, or "
-            "path/to/file.py:factory (which runs that code).  [point_robot]",
+            f"path/to/file.py:factory (which runs that code).  [{DEFAULT}]",
         ),
     ):
         command = option(command)

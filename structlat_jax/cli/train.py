@@ -1,6 +1,6 @@
 """Trains agents on an environment and shows how they adapt to tasks that they have never seen.
 
-structlat train --env point_robot --latent dir:2x4,gau:2 --seeds 2
+structlat train --env my_env.py --latent dir:2x4,gau:2 --seeds 2
 """
 
 import time

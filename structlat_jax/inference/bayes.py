@@ -1,5 +1,6 @@
 """Hypotheses and their world model as an inference, beside the encoder's sum of evidence."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -8,11 +9,13 @@ import jax.numpy as jnp
 from structlat_jax.algos.schedules import step_size_share
 from structlat_jax.inference import additive, hypotheses, world_model
 from structlat_jax.inference.base import Inference, Learned, Plan
-from structlat_jax.inference.hypotheses import Hypotheses, mode_of
+from structlat_jax.inference.hypotheses import Hypotheses
 from structlat_jax.inference.world_model import WorldModel
 from structlat_jax.nets import optim
 from structlat_jax.parts import Parts
 from structlat_jax.types import Array
+
+Act = Callable[[Any, Array, Array, Array | None], Array]
 
 
 class Belief(NamedTuple):
@@ -27,11 +30,12 @@ class Belief(NamedTuple):
     total: Array
 
 
-def make(parts: Parts, model: WorldModel | None = None) -> Inference:
+def make(parts: Parts, act: Act, model: WorldModel | None = None) -> Inference:
     """Bayes' rule over draws from the prior; see `hypotheses`.
 
     Args:
       parts: Of the run.
+      act: As `Algorithm.act`; imagined episodes act by its mode.
       model: The world model; of the configured width by default.
     """
     s, env, space, networks = parts.structure, parts.env, parts.space, parts.networks
@@ -39,8 +43,8 @@ def make(parts: Parts, model: WorldModel | None = None) -> Inference:
         model = world_model.make(s.world_width, env.obs_dim, env.action_dim)
     observe = additive.observer(networks, space, s.next_obs_in_context)
 
-    def act(learned: Learned):
-        return mode_of(networks, learned.agent.policy)
+    def mode(learned: Learned) -> world_model.Act:
+        return lambda obs, z: act(learned.agent, obs, z, None)
 
     def plan(key, episodes, strata, draws):
         names = ("start", "hypotheses", "positions", "reset", "kl", "choice")
@@ -51,7 +55,7 @@ def make(parts: Parts, model: WorldModel | None = None) -> Inference:
 
     def init(learned, key, obs):
         drawn = hypotheses.draw(
-            *(model, learned.inference, act(learned), space, obs, env.horizon, s.hypotheses, key)
+            *(model, learned.inference, mode(learned), space, obs, env.horizon, s.hypotheses, key)
         )
         return Belief(drawn, jnp.zeros(space.stat_dim))
 
@@ -66,7 +70,7 @@ def make(parts: Parts, model: WorldModel | None = None) -> Inference:
 
     def greedy(learned, belief, obs, left, key):
         own = learned.inference
-        return hypotheses.greedy(model, own, act(learned), belief.hypotheses, obs, left, key)
+        return hypotheses.greedy(model, own, mode(learned), belief.hypotheses, obs, left, key)
 
     def choose(learned, belief, obs, left, choice):
         position, key = choice
@@ -96,17 +100,19 @@ def make(parts: Parts, model: WorldModel | None = None) -> Inference:
         zeros=model.zeros,
         small_heads=world_model.SMALL_HEADS,
         moments=optim.init,
-        fit=_fitter(parts, model),
+        fit=_fitter(parts, act, model),
     )
 
 
-def _fitter(parts: Parts, model: WorldModel) -> Any:
+def _fitter(parts: Parts, act: Act, model: WorldModel) -> Any:
     """`Inference.fit`: the world model explains batches drawn as those of the agent's updates."""
     s, space, networks, horizon = parts.structure, parts.space, parts.networks, parts.env.horizon
 
     def fit(hyper, state, sampler, key):
         lr = hyper.lr * step_size_share(hyper, state.updates)
-        act = mode_of(networks, state.params.policy)
+
+        def mode(obs, z):
+            return act(state.params, obs, z, None)
 
         def body(carry, inputs):
             draws, noise = inputs
@@ -121,7 +127,7 @@ def _fitter(parts: Parts, model: WorldModel) -> Any:
             )
             z = jax.vmap(space.transform, in_axes=(None, 0))(posterior, noise)
             *carry, losses = world_model.update(
-                model, *carry, act, batch.transitions, batch.start, z, horizon, lr
+                model, *carry, mode, batch.transitions, batch.start, z, horizon, lr
             )
             return tuple(carry), losses
 

@@ -22,7 +22,6 @@ import jax.numpy as jnp
 from structlat_jax.inference import world_model
 from structlat_jax.inference.world_model import WorldModel
 from structlat_jax.latents import LatentSpace
-from structlat_jax.nets.networks import Networks
 from structlat_jax.types import Array, Key, Params, Transition, within
 
 _GOLDEN = 0.6180339887498949
@@ -42,11 +41,6 @@ class Hypotheses(NamedTuple):
     z: Array
     outcome: Array
     log_weights: Array
-
-
-def mode_of(networks: Networks, policy: Params) -> world_model.Act:
-    """The policy's mode as a function of observation and z."""
-    return lambda obs, z: jnp.tanh(networks.policy(policy, obs, z)[0])
 
 
 def draw(

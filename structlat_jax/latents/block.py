@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from jaxtyping import Array, Float
 
 from structlat_jax.options import check, option
-from structlat_jax.types import Array
 
 BRIDGES = ("projected", "corrected", "printed")
 KLS = ("bridge", "exact")
@@ -71,7 +71,7 @@ class Block:
       kind: ``simplex`` if the numbers of a variable are weights that add up to one, else ``real``.
       discrete: Whether a variable of a simplex is one-hot when acting.
       rest: Where one variable stands while another is traversed, ``[size]``.
-      traversal: The values that one variable takes in a traversal, in order, ``[N, size]``.
+      traverse: Without arguments to `traversal`, which is large where classes are many.
       stat_dim: Width of the evidence.
       evidence: raw encoder output ``[..., stat_dim]`` to evidence ``[..., stat_dim]``.
       posterior: total evidence ``[..., stat_dim]`` to a pytree of arrays with leading ``[...]``.
@@ -91,8 +91,8 @@ class Block:
     kind: str
     discrete: bool
     # Blocks are static arguments of compiled programs, which hash them; arrays have no hash.
-    rest: np.ndarray = dataclasses.field(compare=False)
-    traversal: np.ndarray = dataclasses.field(compare=False)
+    rest: Float[np.ndarray, " size"] = dataclasses.field(compare=False)
+    traverse: Callable[[], np.ndarray]
     stat_dim: int
     evidence: Callable[[Array], Array]
     posterior: Callable[[Array], Any]
@@ -108,6 +108,11 @@ class Block:
     def dim(self) -> int:
         """Numbers that the block adds to z."""
         return self.groups[0] * self.groups[1]
+
+    @property
+    def traversal(self) -> Float[np.ndarray, "N {self.groups[1]}"]:
+        """The values that one variable takes in a traversal, in order, ``[N, size]``."""
+        return self.traverse()
 
 
 @dataclasses.dataclass(frozen=True)

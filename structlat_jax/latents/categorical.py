@@ -9,19 +9,20 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from structlat_jax.latents import natural
 from structlat_jax.latents.block import Block, Family, LatentOptions, whole_numbers
-from structlat_jax.types import Array
 
 _LOG_PROBABILITY_FLOOR = -30.0  # one transition cannot veto a class for ever
 
 
 class CategoricalPosterior(NamedTuple):
-    """Independent categoricals: ``logits [..., V, K]`` normalised, ``empty [...]``."""
+    """Independent categoricals, their logits normalised; ``empty`` marks those that have seen
+    nothing and are the prior."""
 
-    logits: Array
-    empty: Array
+    logits: Float[Array, "*batch V K"]
+    empty: Bool[Array, "*batch"]
 
 
 def make(sizes: str, options: LatentOptions) -> Block:
@@ -30,36 +31,40 @@ def make(sizes: str, options: LatentOptions) -> Block:
     dim = variables * classes
     scale = natural.scale_of_raw(options.precision)
 
-    def split(x):
+    def split(x: Float[Array, "*batch dim"]) -> Float[Array, "*batch V K"]:
         return x.reshape(*x.shape[:-1], variables, classes)
 
-    def flat(x):
+    def flat(x: Float[Array, "*batch V K"]) -> Float[Array, "*batch dim"]:
         return x.reshape(*x.shape[:-2], dim)
 
-    def evidence(raw):
+    def evidence(raw: Float[Array, "*batch dim"]) -> Float[Array, "*batch dim"]:
         log_probabilities = jax.nn.log_softmax(scale * split(raw), axis=-1)
         return flat(jnp.maximum(log_probabilities, _LOG_PROBABILITY_FLOOR))
 
-    def posterior(total):
+    def posterior(total: Float[Array, "*batch dim"]) -> CategoricalPosterior:
         # The prior is uniform: as a factor it adds a constant, so `prior_factor` changes nothing.
         logits = jax.nn.log_softmax(split(total), axis=-1)
         return CategoricalPosterior(logits, jnp.all(total == 0, axis=-1))
 
-    def noise(key, shape):
+    def noise(key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "*batch dim"]:
         return jax.random.gumbel(key, (*shape, dim))
 
-    def transform(q, gumbel):
+    def transform(
+        q: CategoricalPosterior, gumbel: Float[Array, "*batch dim"]
+    ) -> Float[Array, "*batch dim"]:
         return flat(jax.nn.softmax((q.logits + split(gumbel)) / options.temperature, axis=-1))
 
-    def transform_hard(q, gumbel):
+    def transform_hard(
+        q: CategoricalPosterior, gumbel: Float[Array, "*batch dim"]
+    ) -> Float[Array, "*batch dim"]:
         winner = jnp.argmax(q.logits + split(gumbel), axis=-1)
         return flat(jax.nn.one_hot(winner, classes))
 
-    def sample_prior(key, shape):
+    def sample_prior(key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "*batch dim"]:
         winner = jax.random.randint(key, (*shape, variables), 0, classes)
         return flat(jax.nn.one_hot(winner, classes))
 
-    def kl(q, key):
+    def kl(q: CategoricalPosterior, key: PRNGKeyArray | None) -> Float[Array, "*batch"]:
         del key  # closed form
         import distrax  # takes most of a second, which importing this library should not
 
@@ -72,8 +77,8 @@ def make(sizes: str, options: LatentOptions) -> Block:
         groups=(variables, classes),
         kind="simplex",
         discrete=True,
-        rest=np.eye(classes)[0],  # its mean is nothing that is ever drawn
-        traversal=np.eye(classes),
+        rest=np.eye(1, classes)[0],  # its mean is nothing that is ever drawn
+        traverse=lambda: np.eye(classes),
         stat_dim=dim,
         evidence=evidence,
         posterior=posterior,

@@ -10,22 +10,22 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from structlat_jax.latents import divergence, laplace_bridge, natural
 from structlat_jax.latents.block import Block, Family, LatentOptions, whole_numbers
-from structlat_jax.types import Array
 
 _STEPS = 8  # of a traversal from one class to another
 _ALL_PAIRS = 6  # with more classes, only neighbours are mixed
 
 
 class DirichletPosterior(NamedTuple):
-    """Independent logit-normals: ``mean``, ``variance`` of the logits ``[..., V, K]``;
-    ``empty [...]`` marks posteriors that have seen nothing and are the Dirichlet prior."""
+    """Independent logit-normals: mean and variance of the logits; ``empty`` marks posteriors that
+    have seen nothing and are the Dirichlet prior."""
 
-    mean: Array
-    variance: Array
-    empty: Array
+    mean: Float[Array, "*batch V K"]
+    variance: Float[Array, "*batch V K"]
+    empty: Bool[Array, "*batch"]
 
 
 def make(sizes: str, options: LatentOptions) -> Block:
@@ -36,37 +36,39 @@ def make(sizes: str, options: LatentOptions) -> Block:
     # variance freed from the sum-to-zero plane, so that the projected bridge gives alpha back.
     prior_variance = 1.0 / options.alpha
 
-    def split(x):
+    def split(x: Float[Array, "*batch dim"]) -> Float[Array, "*batch V K"]:
         return x.reshape(*x.shape[:-1], variables, classes)
 
-    def flat(x):
+    def flat(x: Float[Array, "*batch V K"]) -> Float[Array, "*batch dim"]:
         return x.reshape(*x.shape[:-2], dim)
 
-    def evidence(raw):
+    def evidence(raw: Float[Array, "*batch stat"]) -> Float[Array, "*batch stat"]:
         return natural.evidence_from_raw(raw, options.precision)
 
-    def posterior(total):
+    def posterior(total: Float[Array, "*batch stat"]) -> DirichletPosterior:
         mean, variance, empty = natural.moments_from_total(
             total, prior_variance, options.prior_factor
         )
         return DirichletPosterior(split(mean), split(variance), empty)
 
-    def noise(key, shape):
+    def noise(key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "*batch dim"]:
         return jax.random.normal(key, (*shape, dim))
 
-    def transform(q, eps):
+    def transform(
+        q: DirichletPosterior, eps: Float[Array, "*batch dim"]
+    ) -> Float[Array, "*batch dim"]:
         return flat(jax.nn.softmax(q.mean + jnp.sqrt(q.variance) * split(eps), axis=-1))
 
-    def sample_prior(key, shape):
+    def sample_prior(key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "*batch dim"]:
         import distrax  # takes most of a second, which importing this library should not
 
         prior = distrax.Dirichlet(jnp.full((classes,), options.alpha))
         return flat(prior.sample(seed=key, sample_shape=(*shape, variables)))
 
-    def concentration(q):
+    def concentration(q: DirichletPosterior) -> Float[Array, "*batch V K"]:
         return laplace_bridge.logit_normal_to_dirichlet(q.mean, q.variance, options.bridge)
 
-    def kl(q, key):
+    def kl(q: DirichletPosterior, key: PRNGKeyArray | None) -> Float[Array, "*batch"]:
         if options.kl == "exact":
             per_variable = divergence.logit_normal_kl(
                 q.mean, q.variance, options.alpha, key, options.kl_samples
@@ -75,7 +77,7 @@ def make(sizes: str, options: LatentOptions) -> Block:
             per_variable = divergence.dirichlet_kl(concentration(q), options.alpha)
         return jnp.where(q.empty, 0.0, jnp.sum(per_variable, axis=-1))
 
-    def mean(q):
+    def mean(q: DirichletPosterior) -> Float[Array, "*batch dim"]:
         alpha = laplace_bridge.logit_normal_to_dirichlet(q.mean, q.variance)
         return flat(alpha / jnp.sum(alpha, axis=-1, keepdims=True))
 
@@ -86,7 +88,7 @@ def make(sizes: str, options: LatentOptions) -> Block:
         kind="simplex",
         discrete=False,
         rest=np.full(classes, 1.0 / classes),
-        traversal=_mixtures(classes),
+        traverse=lambda: _mixtures(classes),
         stat_dim=2 * dim,
         evidence=evidence,
         posterior=posterior,
@@ -100,7 +102,7 @@ def make(sizes: str, options: LatentOptions) -> Block:
     )
 
 
-def _mixtures(classes: int) -> np.ndarray:
+def _mixtures(classes: int) -> Float[np.ndarray, "N {classes}"]:
     """Every class alone, and what lies between two of them: weights ``[N, K]``."""
     corners = np.eye(classes)
     pairs = list(itertools.combinations(range(classes), 2))

@@ -5,13 +5,14 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-
-from structlat_jax.types import Array, Key
+from jaxtyping import Array, Float, PRNGKeyArray
 
 _SHIFT = 8  # recurrence steps before the asymptotic series; its error there is below 1e-9
 
 
-def _stirling_remainders(x: Array) -> tuple[Array, Array]:
+def _stirling_remainders(
+    x: Float[Array, "*batch"],
+) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
     """What Stirling's series leaves of log-gamma and digamma, for x > 0.
 
     Returns ``r = lgamma(x) - [(x - 1/2) log x - x + 1/2 log 2 pi]`` and
@@ -40,7 +41,7 @@ def log_beta(alpha: float, classes: int) -> float:
     return classes * math.lgamma(alpha) - math.lgamma(classes * alpha)
 
 
-def dirichlet_kl(alpha: Array, prior: float) -> Array:
+def dirichlet_kl(alpha: Float[Array, "*batch K"], prior: float) -> Float[Array, "*batch"]:
     """KL(Dir(alpha) || Dir(prior, ..., prior)).
 
     Written with Stirling's leading terms cancelled by hand: a direct evaluation in float32 loses
@@ -69,7 +70,7 @@ def dirichlet_kl(alpha: Array, prior: float) -> Array:
     return negative_entropy + log_beta(prior, classes) - prior * jnp.sum(expected_log, axis=-1)
 
 
-def _kronecker_points(samples: int, classes: int) -> np.ndarray:
+def _kronecker_points(samples: int, classes: int) -> Float[np.ndarray, "{samples} {classes}"]:
     """``[samples, classes]`` points of the R-sequence, an additive-recurrence low-discrepancy
     rule whose step is the generalised golden ratio, the root of x^(K+1) = x + 1."""
     root = 2.0
@@ -79,7 +80,12 @@ def _kronecker_points(samples: int, classes: int) -> np.ndarray:
     return np.mod(np.outer(np.arange(1, samples + 1), steps), 1.0)
 
 
-def expected_logsumexp(mean: Array, variance: Array, key: Key, samples: int) -> Array:
+def expected_logsumexp(
+    mean: Float[Array, "*batch K"],
+    variance: Float[Array, "*batch K"],
+    key: PRNGKeyArray,
+    samples: int,
+) -> Float[Array, "*batch"]:
     """E[logsumexp(x)], x ~ N(mean, diag variance), by randomly shifted quasi-Monte Carlo.
 
     Each point is used with its mirror image, which integrates the linear part exactly. The
@@ -105,7 +111,13 @@ def expected_logsumexp(mean: Array, variance: Array, key: Key, samples: int) -> 
     return jnp.mean(both, axis=(0, -1))
 
 
-def logit_normal_kl(mean: Array, variance: Array, prior: float, key: Key, samples: int) -> Array:
+def logit_normal_kl(
+    mean: Float[Array, "*batch K"],
+    variance: Float[Array, "*batch K"],
+    prior: float,
+    key: PRNGKeyArray,
+    samples: int,
+) -> Float[Array, "*batch"]:
     """KL(logit-normal || Dir(prior, ..., prior)) without a bridge.
 
     The entropy and the linear term are closed forms; only E[logsumexp(x)] is integrated.

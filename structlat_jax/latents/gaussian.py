@@ -5,37 +5,37 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from structlat_jax.latents import natural
 from structlat_jax.latents.block import Block, Family, LatentOptions, whole_numbers
-from structlat_jax.types import Array
 
 
 class GaussianPosterior(NamedTuple):
-    """Independent normals: ``mean`` and ``variance`` are ``[..., n]``, ``empty`` is ``[...]``."""
+    """Independent normals; ``empty`` marks those that have seen nothing and are the prior."""
 
-    mean: Array
-    variance: Array
-    empty: Array
+    mean: Float[Array, "*batch n"]
+    variance: Float[Array, "*batch n"]
+    empty: Bool[Array, "*batch"]
 
 
 def make(sizes: str, options: LatentOptions) -> Block:
     """A block of size ``N``; raises `ValueError` on others."""
     (n,) = whole_numbers(sizes, N=1)
 
-    def evidence(raw):
+    def evidence(raw: Float[Array, "*batch stat"]) -> Float[Array, "*batch stat"]:
         return natural.evidence_from_raw(raw, options.precision)
 
-    def posterior(total):
+    def posterior(total: Float[Array, "*batch stat"]) -> GaussianPosterior:
         return GaussianPosterior(*natural.moments_from_total(total, 1.0, options.prior_factor))
 
-    def noise(key, shape):
+    def noise(key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "*batch n"]:
         return jax.random.normal(key, (*shape, n))
 
-    def transform(q, eps):
+    def transform(q: GaussianPosterior, eps: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
         return q.mean + jnp.sqrt(q.variance) * eps
 
-    def kl(q, key):
+    def kl(q: GaussianPosterior, key: PRNGKeyArray | None) -> Float[Array, "*batch"]:
         del key  # closed form
         import distrax  # takes most of a second, which importing this library should not
 
@@ -49,7 +49,7 @@ def make(sizes: str, options: LatentOptions) -> Block:
         kind="real",
         discrete=False,
         rest=np.zeros(1),
-        traversal=np.linspace(-2, 2, 17)[:, None],
+        traverse=lambda: np.linspace(-2, 2, 17)[:, None],
         stat_dim=2 * n,
         evidence=evidence,
         posterior=posterior,

@@ -9,14 +9,16 @@ import math
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
 
 from structlat_jax.latents.block import BRIDGES
-from structlat_jax.types import Array
 
 _LOG_ALPHA_MAX = 69.0  # alpha within 1e-30 and 1e30: float32 still holds sums and reciprocals
 
 
-def dirichlet_to_logit_normal(alpha: Array) -> tuple[Array, Array]:
+def dirichlet_to_logit_normal(
+    alpha: Float[ArrayLike, "..."],
+) -> tuple[Float[Array, "*batch K"], Float[Array, "*batch K"]]:
     """Forward bridge.
 
     Args:
@@ -38,7 +40,9 @@ def dirichlet_to_logit_normal(alpha: Array) -> tuple[Array, Array]:
     return mu, inverse * (1.0 - 2.0 / classes) + total / classes**2
 
 
-def logit_normal_to_dirichlet(mu: Array, var: Array, form: str = "projected") -> Array:
+def logit_normal_to_dirichlet(
+    mu: Float[ArrayLike, "..."], var: Float[ArrayLike, "..."], form: str = "projected"
+) -> Float[Array, "*batch K"]:
     """Inverse bridge: the Dirichlet whose Laplace approximation is the given logit-normal.
 
     Args:
@@ -73,7 +77,7 @@ def logit_normal_to_dirichlet(mu: Array, var: Array, form: str = "projected") ->
     return jnp.exp(jnp.clip(exponent - jnp.log(var), -_LOG_ALPHA_MAX, _LOG_ALPHA_MAX))
 
 
-def _classes(x: Array) -> int:
+def _classes(x: Float[Array, "..."]) -> int:
     if x.ndim < 1 or x.shape[-1] < 2:
         raise ValueError(f"the bridge needs shape [..., K] with K >= 2, not {x.shape}.")
     return x.shape[-1]

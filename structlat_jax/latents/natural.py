@@ -6,8 +6,7 @@ A factor N(mu, v) contributes (1/v, mu/v); a product of factors is the sum of th
 
 import jax
 import jax.numpy as jnp
-
-from structlat_jax.types import Array
+from jaxtyping import Array, Bool, Float
 
 VARIANCE_FLOOR = 1e-7
 FAINT = 0.02  # hundreds of transitions add up: at full size a fresh encoder is already certain
@@ -21,7 +20,9 @@ def scale_of_raw(precision: str) -> float:
     return FAINT if precision == "exp" else 1.0
 
 
-def evidence_from_raw(raw: Array, precision: str) -> Array:
+def evidence_from_raw(
+    raw: Float[Array, "*batch two_n"], precision: str
+) -> Float[Array, "*batch two_n"]:
     """Encoder output to natural parameters.
 
     Args:
@@ -41,8 +42,8 @@ def evidence_from_raw(raw: Array, precision: str) -> Array:
 
 
 def moments_from_total(
-    total: Array, prior_variance: float, prior_factor: bool
-) -> tuple[Array, Array, Array]:
+    total: Float[Array, "*batch two_n"], prior_variance: float, prior_factor: bool
+) -> tuple[Float[Array, "*batch n"], Float[Array, "*batch n"], Bool[Array, "*batch"]]:
     """Total natural parameters to mean and variance.
 
     Args:

@@ -2,14 +2,16 @@
 
 import collections
 import dataclasses
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Bool, Float, Num, PRNGKeyArray
 
 from structlat_jax.latents import categorical, dirichlet, gaussian, von_mises_fisher
 from structlat_jax.latents.block import Block, Family, LatentOptions
-from structlat_jax.types import Array, Key, require_last_axis
+from structlat_jax.types import require_last_axis
 
 FAMILIES: dict[str, Family] = {
     family.name: family
@@ -53,14 +55,18 @@ class LatentSpace:
         """Width of the encoder's output and of the evidence."""
         return sum(block.stat_dim for block in self.blocks)
 
-    def evidence(self, raw: Array) -> Array:
+    def evidence(self, raw: Float[ArrayLike, "..."]) -> Float[Array, "... {self.stat_dim}"]:
         """Encoder output ``[..., stat_dim]`` to evidence ``[..., stat_dim]``, which adds."""
         require_last_axis("raw", raw, self.stat_dim)
         parts = self._split(raw, [block.stat_dim for block in self.blocks])
         pairs = zip(self.blocks, parts, strict=True)
         return jnp.concatenate([block.evidence(part) for block, part in pairs], axis=-1)
 
-    def combine(self, evidence: Array, mask: Array | None = None) -> Array:
+    def combine(
+        self,
+        evidence: Float[ArrayLike, "..."],
+        mask: Num[ArrayLike, "..."] | Bool[ArrayLike, "..."] | None = None,
+    ) -> Float[Array, "... {self.stat_dim}"]:
         """Sums evidence over transitions.
 
         Args:
@@ -80,17 +86,21 @@ class LatentSpace:
         # A select, not a product: the value of masked-out evidence does not matter, even NaN.
         return jnp.sum(jnp.where(mask[..., None] > 0, evidence, 0.0), axis=-2)
 
-    def posterior(self, total: Array) -> tuple[Any, ...]:
+    def posterior(self, total: Float[ArrayLike, "..."]) -> tuple[Any, ...]:
         """Total evidence ``[..., stat_dim]`` to one posterior per block, with leading ``[...]``."""
         require_last_axis("total", total, self.stat_dim)
         parts = self._split(total, [block.stat_dim for block in self.blocks])
         return tuple(b.posterior(part) for b, part in zip(self.blocks, parts, strict=True))
 
-    def noise(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
+    def noise(
+        self, key: PRNGKeyArray, shape: tuple[int, ...] = ()
+    ) -> Float[Array, "... {self.dim}"]:
         """The noise ``[*shape, dim]`` that `transform` turns into draws."""
         return self._draw("noise", key, shape)
 
-    def transform(self, posterior: tuple[Any, ...], noise: Array, hard: bool = False) -> Array:
+    def transform(
+        self, posterior: tuple[Any, ...], noise: Float[ArrayLike, "..."], hard: bool = False
+    ) -> Float[Array, "... {self.dim}"]:
         """Reparameterised draws from posteriors that have seen at least one transition.
 
         Args:
@@ -111,7 +121,9 @@ class LatentSpace:
             axis=-1,
         )
 
-    def sample(self, posterior: tuple[Any, ...], key: Key, hard: bool = False) -> Array:
+    def sample(
+        self, posterior: tuple[Any, ...], key: PRNGKeyArray, hard: bool = False
+    ) -> Float[Array, "... {self.dim}"]:
         """Draws z ``[..., dim]``; from the prior wherever the posterior has seen nothing.
 
         Args:
@@ -125,11 +137,15 @@ class LatentSpace:
         prior = self.sample_prior(key_prior, empty.shape)
         return jnp.where(empty[..., None], prior, drawn)
 
-    def sample_prior(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
+    def sample_prior(
+        self, key: PRNGKeyArray, shape: tuple[int, ...] = ()
+    ) -> Float[Array, "... {self.dim}"]:
         """Draws z from the prior, ``[*shape, dim]``."""
         return self._draw("sample_prior", key, shape)
 
-    def kl(self, posterior: tuple[Any, ...], key: Key | None = None) -> Array:
+    def kl(
+        self, posterior: tuple[Any, ...], key: PRNGKeyArray | None = None
+    ) -> Float[Array, "... {len(self.blocks)}"]:
         """KL to the prior in nats, ``[..., blocks]``, one per block in the spec's order.
 
         Args:
@@ -145,7 +161,7 @@ class LatentSpace:
         values = [b.kl(q, k) for b, q, k in zip(self.blocks, posterior, keys, strict=True)]
         return jnp.stack(values, axis=-1)
 
-    def mean(self, posterior: tuple[Any, ...]) -> Array:
+    def mean(self, posterior: tuple[Any, ...]) -> Float[Array, "... {self.dim}"]:
         """Posterior mean of z, ``[..., dim]``: mixture weights, probabilities, Gaussian means.
 
         A Dirichlet block's is that of the Dirichlet to which the projected bridge leads, whatever
@@ -154,13 +170,15 @@ class LatentSpace:
         pairs = zip(self.blocks, posterior, strict=True)
         return jnp.concatenate([block.mean(q) for block, q in pairs], axis=-1)
 
-    def _draw(self, what: str, key: Key, shape: tuple[int, ...]) -> Array:
+    def _draw(
+        self, what: str, key: PRNGKeyArray, shape: tuple[int, ...]
+    ) -> Float[Array, "... {self.dim}"]:
         keys = jax.random.split(key, len(self.blocks))
         pairs = zip(self.blocks, keys, strict=True)
         return jnp.concatenate([getattr(b, what)(k, tuple(shape)) for b, k in pairs], axis=-1)
 
     @staticmethod
-    def _split(x: Array, widths: list[int]) -> list[Array]:
+    def _split(x: Float[ArrayLike, "*batch width"], widths: list[int]) -> list[Array]:
         ends = [sum(widths[: i + 1]) for i in range(len(widths))]
         return jnp.split(x, ends[:-1], axis=-1)
 
@@ -190,10 +208,16 @@ def _block(part: str, options: LatentOptions) -> Block:
     if family is None:
         raise LatentSpecError(f"the latent spec has {part!r}; allowed are {spec_help()}.")
     try:
-        return family.make(sizes, options)
+        return _made(family, sizes, options)
     except ValueError as error:
         form = f"{name}:{family.form}, {family.text}"
         raise LatentSpecError(f"the latent spec has {part!r}; {error} in {form}.") from None
+
+
+# Equal specs give equal spaces, so that a program that was compiled for one serves the other.
+@functools.lru_cache(maxsize=256)
+def _made(family: Family, sizes: str, options: LatentOptions) -> Block:
+    return family.make(sizes, options)
 
 
 def spec_help() -> str:

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from structlat_jax.latents import natural
 from structlat_jax.latents.block import Block, Family, LatentOptions, whole_numbers
-from structlat_jax.types import Array
 
 _LIMIT = 1e6  # of each number of one transition's evidence: sums and their squares stay in float32
 _SMALL = 0.5  # concentrations below it are served by power series, which need no cancellation
@@ -25,11 +25,11 @@ _SHORTEST = 1e-5  # of a tangent; below it rounding decides where it points
 
 
 class VonMisesFisherPosterior(NamedTuple):
-    """Independent directions: ``natural [..., V, 3]``, each kappa times the mean direction;
-    ``empty [...]`` marks posteriors that have seen nothing."""
+    """Independent directions: ``natural`` is kappa times the mean direction; ``empty`` marks
+    posteriors that have seen nothing and are the prior."""
 
-    natural: Array
-    empty: Array
+    natural: Float[Array, "*batch V 3"]
+    empty: Bool[Array, "*batch"]
 
 
 def make(sizes: str, options: LatentOptions) -> Block:
@@ -38,26 +38,28 @@ def make(sizes: str, options: LatentOptions) -> Block:
     dim = 3 * variables
     scale = natural.scale_of_raw(options.precision)
 
-    def split(x):
+    def split(x: Float[Array, "*batch dim"]) -> Float[Array, "*batch V 3"]:
         return x.reshape(*x.shape[:-1], variables, 3)
 
-    def flat(x):
+    def flat(x: Float[Array, "*batch V 3"]) -> Float[Array, "*batch dim"]:
         return x.reshape(*x.shape[:-2], dim)
 
-    def evidence(raw):
+    def evidence(raw: Float[Array, "*batch dim"]) -> Float[Array, "*batch dim"]:
         return jnp.clip(scale * raw, -_LIMIT, _LIMIT)
 
-    def posterior(total):
+    def posterior(total: Float[Array, "*batch dim"]) -> VonMisesFisherPosterior:
         return VonMisesFisherPosterior(split(total), jnp.all(total == 0, axis=-1))
 
-    def noise(key, shape):
+    def noise(key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "*batch dim"]:
         normal = jax.random.normal(key, (*shape, variables, 3))
         return flat(normal / jnp.linalg.norm(normal, axis=-1, keepdims=True))
 
-    def transform(q, uniform):
+    def transform(
+        q: VonMisesFisherPosterior, uniform: Float[Array, "*batch dim"]
+    ) -> Float[Array, "*batch dim"]:
         return flat(moved(q.natural, split(uniform)))
 
-    def kl(q, key):
+    def kl(q: VonMisesFisherPosterior, key: PRNGKeyArray | None) -> Float[Array, "*batch"]:
         del key  # closed form
         return jnp.sum(kl_to_uniform(q.natural), axis=-1)
 
@@ -68,7 +70,7 @@ def make(sizes: str, options: LatentOptions) -> Block:
         kind="real",
         discrete=False,
         rest=np.eye(3)[0],  # its mean, 0, is no direction
-        traversal=_tour(),
+        traverse=_tour,
         stat_dim=dim,
         evidence=evidence,
         posterior=posterior,
@@ -82,7 +84,7 @@ def make(sizes: str, options: LatentOptions) -> Block:
     )
 
 
-def mean_of(eta: Array) -> Array:
+def mean_of(eta: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3"]:
     """The mean ``A(kappa) eta / kappa``, A = coth(kappa) - 1 / kappa, of ``eta [..., 3]``."""
     small, square, kappa = _regimes(eta)
     series = 1 / 3 + square * (-1 / 45 + square * (2 / 945 + square * (-1 / 4725)))
@@ -90,7 +92,7 @@ def mean_of(eta: Array) -> Array:
     return jnp.where(small, series, direct)[..., None] * eta
 
 
-def kl_to_uniform(eta: Array) -> Array:
+def kl_to_uniform(eta: Float[Array, "*batch 3"]) -> Float[Array, "*batch"]:
     """KL to the uniform distribution, kappa coth(kappa) - 1 + log(kappa / sinh(kappa)).
 
     Args:
@@ -108,7 +110,9 @@ def kl_to_uniform(eta: Array) -> Array:
     return jnp.where(small, series, direct)
 
 
-def moved(eta: Array, uniform: Array) -> Array:
+def moved(
+    eta: Float[Array, "*batch 3"], uniform: Float[Array, "*batch 3"]
+) -> Float[Array, "*batch 3"]:
     """Draws from uniform points of the sphere, each moved towards the mean direction.
 
     The cosine t of a uniform point's angle to the mean direction is uniform in [-1, 1]; the
@@ -132,7 +136,9 @@ def moved(eta: Array, uniform: Array) -> Array:
     return jnp.where(linear, nearly, _by_inverse(safe, uniform))
 
 
-def _by_inverse(eta: Array, uniform: Array) -> Array:
+def _by_inverse(
+    eta: Float[Array, "*batch 3"], uniform: Float[Array, "*batch 3"]
+) -> Float[Array, "*batch 3"]:
     kappa = jnp.sqrt(_inner(eta, eta))
     towards = eta / kappa
     # 1 - v and v as squares of chords: near the poles 1 - t and 1 + t would lose their digits.
@@ -148,13 +154,17 @@ def _by_inverse(eta: Array, uniform: Array) -> Array:
     return (1.0 - depth) * towards + across * tangent
 
 
-def _chord(one: Array, other: Array) -> Array:
+def _chord(
+    one: Float[Array, "*batch 3"], other: Float[Array, "*batch 3"]
+) -> Float[Array, "*batch 1"]:
     """Half the distance between unit vectors ``[..., 3]``, squared, ``[..., 1]``."""
     apart = one - other
     return 0.25 * _inner(apart, apart)
 
 
-def _inner(one: Array, other: Array) -> Array:
+def _inner(
+    one: Float[Array, "*batch 3"], other: Float[Array, "*batch 3"]
+) -> Float[Array, "*batch 1"]:
     """Inner products of vectors ``[..., 3]``, ``[..., 1]``.
 
     Written out: a sum over the axis of a product with one vector for all rows, multiplied by the
@@ -164,15 +174,17 @@ def _inner(one: Array, other: Array) -> Array:
     return x + y + z
 
 
-def _regimes(eta: Array) -> tuple[Array, Array, Array]:
-    """Is kappa small ``[...]``, its square where it is, and itself where it is not."""
+def _regimes(
+    eta: Float[Array, "*batch 3"],
+) -> tuple[Bool[Array, "*batch"], Float[Array, "*batch"], Float[Array, "*batch"]]:
+    """Is kappa small, its square where it is, and itself where it is not."""
     square = jnp.sum(eta**2, axis=-1)
     small = square < _SMALL**2
     return small, jnp.where(small, square, 0.0), jnp.sqrt(jnp.where(small, 1.0, square))
 
 
-def _tour() -> np.ndarray:
-    """Round the equator from the first axis on, then over the poles: unit vectors ``[33, 3]``."""
+def _tour() -> Float[np.ndarray, "N 3"]:
+    """Round the equator from the first axis on, then over the poles: unit vectors."""
     angle = np.linspace(0.0, 2.0 * math.pi, 17)
     cos, sin, zero = np.cos(angle), np.sin(angle), np.zeros(17)
     equator, meridian = np.stack([cos, sin, zero], -1), np.stack([cos, zero, sin], -1)

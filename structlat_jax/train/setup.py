@@ -64,9 +64,10 @@ def assemble(parts: Parts, inference: Inference | None = None) -> Setup:
       inference: In place of the configured one.
     """
     s = parts.structure
+    algorithm = pearl.make(parts.networks, parts.space)
     encoder = additive.make(parts.networks, parts.space, s.next_obs_in_context)
     if inference is None:
-        inference = encoder if s.inference == "amortised" else bayes.make(parts)
+        amortised = s.inference == "amortised"
+        inference = encoder if amortised else bayes.make(parts, algorithm.act)
     own = {field.name: getattr(parts, field.name) for field in dataclasses.fields(Parts)}
-    algorithm = pearl.make(parts.networks, parts.space)
     return Setup(**own, algorithm=algorithm, inference=inference, encoder=encoder)

@@ -169,6 +169,18 @@ def test_the_failed_part_is_pulled_to_the_prior():
     np.testing.assert_allclose(loss, expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize("scale", [0.0, 1.0, 1e3])
+def test_what_lies_behind_the_end_of_an_episode_does_not_matter(scale):
+    """Contexts of longer episodes of which the first step counts, whatever follows."""
+    batch, c = make_batch(), C._replace(silent_weight=0.7)
+    beyond = scale * np.random.default_rng(9).normal(size=(T * N, 2, OBS + ACTION + 1))
+    features = np.concatenate([batch.context.features, np.float32(beyond)], axis=1)
+    longer = batch._replace(context=batch.context._replace(features=features))
+    (loss, aux), grads = critic(params(), longer, c)
+    (usual, its), its_grads = critic(params(), batch, c)
+    assert_close((loss, aux.kl, grads), (usual, its.kl, its_grads))
+
+
 def test_target_carries_no_gradient():
     """Neither to the target network nor, through z in V(s', z), to the encoder."""
     p, batch = params(), make_batch()

@@ -18,6 +18,7 @@ from tiny import (
     go_on,
     line,
     mixture_log_density,
+    mode_of,
     one_seed,
     quick_compile,
     setup,
@@ -27,7 +28,6 @@ from tiny import (
 from structlat_jax.data import batches
 from structlat_jax.inference import world_model
 from structlat_jax.inference.additive import infer_contexts
-from structlat_jax.inference.hypotheses import mode_of
 from structlat_jax.nets import optim
 from structlat_jax.train.learn import init_params
 from structlat_jax.types import Transition

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tiny import mixture_log_density
 
+from structlat_jax.algos import pearl
 from structlat_jax.config import Structure
 from structlat_jax.inference import hypotheses, world_model
 from structlat_jax.inference.hypotheses import Hypotheses
@@ -27,7 +28,9 @@ WORLD["dynamics"]["params"]["linear"] = jnp.array([[0, 0], [0, 0], [1.5, -0.8]])
 OBS = jnp.array([0.3, -0.2])
 HORIZON = 5
 
-act = hypotheses.mode_of(NETWORKS, AGENT.policy)
+
+def act(obs, z):
+    return pearl.make(NETWORKS, SPACE).act(AGENT, obs, z, None)
 
 
 def test_what_acts_is_the_mode_of_the_policy():

@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import HORIZON, assert_same, exact_model, following_z, mixture_log_density, setup
+from scipy import integrate
+from tiny import HORIZON, assert_same, exact_model, following_z, mixture_log_density, mode_of, setup
 from tiny import learned as fresh
 
 from structlat_jax.inference import world_model
-from structlat_jax.inference.hypotheses import mode_of
 from structlat_jax.nets import optim
 from structlat_jax.types import Transition
 

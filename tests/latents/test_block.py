@@ -85,9 +85,10 @@ def test_directions_pass_all_six_poles_in_small_steps():
 @pytest.mark.parametrize("spec", SPECS)
 def test_blocks_can_be_static_arguments(spec):
     block = block_of(spec)
-    assert hash(block) == hash(block)
-    assert block == block
-    assert block != dataclasses.replace(block, spec="other")
+    assert block == block_of(spec)  # one program serves both
+    assert hash(block) == hash(block_of(spec))
+    (other,) = latent_space(spec, alpha=0.7).blocks
+    assert block != other
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ CASES = {
         "hypotheses": 2,
         "world_width": 1,
         "world_updates": 1,
+        "explorer": "uniform",
     },
     "categorical, no exploring, amortised; no success, no oracle": {
         "env": "dense",
@@ -43,7 +44,7 @@ CASES = {
         "bridge": "printed",
         "world_width": 9,
         "world_updates": 7,
-        "explorer": "uniform",
+        "explorer": "own",
     },
     "corrected, no posterior, plain draw; episodes that end": {
         "env": "ending",
@@ -99,6 +100,11 @@ def test_structure_options_need_no_special_case(changes):
     assert adaptation.z.shape == (s.eval_episodes, own.space.dim)
     assert found.floor.shape == (s.test_tasks,)
     assert (found.oracle is None) == (own.env.oracle_return is None)
+    if s.explorer == "own":  # sines of u - pi, u - pi / 3, u + pi / 3 and u + pi
+        explored = own.layout.unpack(state.replay.rows[:, 0, 2:4]).action[..., 0]
+        np.testing.assert_allclose(explored[..., 0], explored[..., 3], atol=1e-5)
+        np.testing.assert_allclose(explored[..., 1:].sum(axis=-1), 0.0, atol=1e-5)
+        assert len(np.unique(explored[..., 0])) == explored[..., 0].size
     if own.env.name == "dense":  # all that is paid lies along the path
         distance = np.abs(adaptation.path[:, 1:, 0] - 5.0 * state.test_tasks[0])
         np.testing.assert_allclose(adaptation.returns, -distance.sum(axis=-1), rtol=1e-5)

@@ -19,20 +19,8 @@ class Meter:
     """
 
     def __init__(self, updates: int, console: Any, runs: int = 1):
-        from rich import progress  # which acting and training from Python do not need
-
         self._updates, self._runs, self._console = updates, runs, console
-        self._shown_at = None
-        self._bar = progress.Progress(
-            progress.TextColumn("{task.completed:>7,}/{task.total:,} updates"),
-            progress.BarColumn(bar_width=24),
-            progress.TextColumn("{task.fields[status]}"),
-            progress.TimeElapsedColumn(),
-            # The runs' own estimate: it knows how much of the total they were spared by resuming.
-            progress.TextColumn("left {task.fields[left]}"),
-            console=console,
-            disable=not console.is_terminal,
-        )
+        self._bar = _bar(console)
         fields = {"status": "compiling", "left": "?"}
         self._task = self._bar.add_task("train", total=updates * runs, **fields)
 
@@ -85,6 +73,21 @@ class Meter:
     def runs(self) -> int:
         """How many there are."""
         return self._runs
+
+
+def _bar(console: Any) -> Any:
+    from rich import progress  # which acting and training from Python do not need
+
+    return progress.Progress(
+        progress.TextColumn("{task.completed:>7,}/{task.total:,} updates"),
+        progress.BarColumn(bar_width=24),
+        progress.TextColumn("{task.fields[status]}"),
+        progress.TimeElapsedColumn(),
+        # The runs' own estimate: it knows how much of the total they were spared by resuming.
+        progress.TextColumn("left {task.fields[left]}"),
+        console=console,
+        disable=not console.is_terminal,
+    )
 
 
 class _Status:
