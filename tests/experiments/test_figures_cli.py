@@ -7,10 +7,10 @@ import shutil
 import numpy as np
 import pytest
 from drawable import write_run
-from test_bad_input import assert_refused, listing
+from program import assert_refused, listing
 
 import structlat_jax.report.figures_style as style
-from experiments import figures, platform
+from experiments import figures
 from structlat_jax.report import album, effect
 from structlat_jax.report.plane import pictures
 from structlat_jax.report.run_files import read_run
@@ -112,7 +112,7 @@ def test_runs_of_one_latent_are_told_apart(draw, tmp_path):
 
 
 def test_what_does_not_apply_is_said(runs, draw, tmp_path):
-    write_run(tmp_path / "line", "gau:1", env="line", checkpoint=False)
+    write_run(tmp_path / "line", "gau:1", env="elsewhere.py:make", checkpoint=False)
     write_run(tmp_path / "goals", "gau:2,dir:1x2", goal_seed=1, checkpoint=False)
     done = draw(runs / "dg", tmp_path / "line", tmp_path / "goals", "--out", tmp_path / "out")
     assert done.code == 0, done.err
@@ -170,7 +170,6 @@ def place(runs, tmp_path, monkeypatch):
     (tmp_path / "locked").mkdir()
     (tmp_path / "locked").chmod(0o555)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(platform, "configure", lambda seeds: None)
     yield tmp_path
     (tmp_path / "locked").chmod(0o755)
 
