@@ -1,6 +1,7 @@
 """A trained agent that adapts online, one transition at a time, without the training code."""
 
 import dataclasses
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -183,7 +184,7 @@ def load(path: str | Path, seed: int = 0, env: Env | str | Path | None = None) -
         cannot be made or is another one.
     """
     path = Path(path)
-    if path.is_file():
+    if os.path.isfile(path):  # which takes any name, however long
         from structlat_jax import saved_agent
 
         return saved_agent.read(path, env)

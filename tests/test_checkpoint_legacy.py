@@ -47,10 +47,16 @@ def nested(flat, **renamed):
     return tree
 
 
+def load(run, seed, **more):
+    """What a seed has learned, as it is stored."""
+    config, _ = checkpoint.read_config(run)
+    return checkpoint.saved(checkpoint.load_learned(run, seed, sl.make_setup(config), **more))
+
+
 @pytest.mark.parametrize("seed", range(SEEDS))
 @pytest.mark.parametrize("which", ["last", "best"])
 def test_parameters_are_read(expected, which, seed):
-    _, params = checkpoint.load_params(RUN, seed, best=which == "best")
+    params = load(RUN, seed, best=which == "best")
     then = {
         name.replace("inference.", "world."): array
         for name, array in array_files.named(params).items()
@@ -61,7 +67,14 @@ def test_parameters_are_read(expected, which, seed):
 @pytest.mark.parametrize("name", ["world", "inference"])
 def test_the_world_model_has_another_place_now(expected, name):
     like = nested(part_of(expected, "last", 1), world=name)
-    assert_same(checkpoint.load_params(RUN, 1, like=like)[1], like)
+    assert_same(read_params(like, 1), like)
+
+
+def read_params(like, seed, step=4, kind="checkpoint"):
+    """The parameters of a seed, as much of them as ``like`` has."""
+    wanted = jax.tree.map(lambda x: jax.ShapeDtypeStruct((SEEDS, *x.shape), x.dtype), like)
+    found = array_files.read(RUN / kind / str(step), "params", wanted, parts=True)
+    return jax.tree.map(lambda x: x[seed], found)
 
 
 def test_a_world_model_that_nobody_wants_is_left_out(expected):
@@ -74,7 +87,7 @@ def test_a_world_model_that_nobody_wants_is_left_out(expected):
 
 def test_some_networks(expected):
     like = nested(part_of(expected, "best", 1, "policy", "encoder"))
-    assert_same(checkpoint.load_params(RUN, 1, best=True, like=like)[1], like)
+    assert_same(read_params(like, 1, 2, "best"), like)
 
 
 def test_an_agent_acts():
@@ -88,7 +101,7 @@ def test_other_shapes_are_refused(expected):
     like = nested(part_of(expected, "last", 0))
     like["policy"] = {name: array[None] for name, array in like["policy"].items()}
     with pytest.raises(CheckpointError, match="other shapes"):
-        checkpoint.load_params(RUN, 0, like=like)
+        read_params(like, 0)
 
 
 def test_damage_is_noticed(tmp_path):
@@ -96,7 +109,7 @@ def test_damage_is_noticed(tmp_path):
     path = run / "checkpoint" / "4" / "arrays" / "params" / "_METADATA"
     path.write_text(path.read_text().replace("encoder", "decoder"))
     with pytest.raises(CheckpointError, match="_METADATA is not as it was written"):
-        checkpoint.load_params(run, 0)
+        load(run, 0)
 
 
 def test_training_cannot_go_on(tmp_path):
@@ -109,14 +122,13 @@ def test_training_cannot_go_on(tmp_path):
 def test_without_orbax_a_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "orbax.checkpoint", None)
     with pytest.raises(CheckpointError, match="install orbax-checkpoint") as caught:
-        checkpoint.load_params(RUN, 0)
+        load(RUN, 0)
     assert str(caught.value).endswith(".")
 
 
-def test_a_path_that_looks_like_a_pattern(tmp_path, expected):
+def test_a_path_that_looks_like_a_pattern(tmp_path):
     run = shutil.copytree(RUN, tmp_path / "run[lr=0.001]")
-    like = nested(part_of(expected, "last", 0))
-    assert_same(checkpoint.load_params(run, 0, like=like)[1], like)
+    assert_same(load(run, 0), load(RUN, 0))
 
 
 WITHOUT = """
@@ -126,11 +138,15 @@ for name in ("orbax", "filelock"):
 from pathlib import Path
 import numpy as np
 from structlat_jax import agent_file, array_files, checkpoint
-out = Path(sys.argv[1])
+from typing import NamedTuple
+from structlat_jax.inference.base import Learned
+class Weights(NamedTuple):
+    w: np.ndarray
+out, learned = Path(sys.argv[1]), Learned(Weights(np.ones(3)), {})
 with checkpoint.Checkpoints(out) as saved:
-    saved.save_params(1, {"w": np.ones(3)})
-    saved.save_best(1, {"w": np.ones(3)}, 0.5)
-found = array_files.read(out / "checkpoint" / "1", "params", {"w": np.ones(3)})
+    saved.save_params(1, learned)
+    saved.save_best(1, learned, 0.5)
+found = array_files.read(out / "checkpoint" / "1", "params", checkpoint.saved(learned))
 assert found["w"].tolist() == [1.0, 1.0, 1.0]
 """
 
@@ -144,8 +160,9 @@ def test_checkpoints_need_neither_orbax_nor_a_lock(tmp_path):
 
 def test_a_new_checkpoint_beside_old_ones(tmp_path, expected):
     run = shutil.copytree(RUN, tmp_path / "run")
-    like = nested(part_of(expected, "best", 0))
-    both = jax.tree.map(lambda x: np.stack([x + 1, x]), like)
+    setup = sl.make_setup(checkpoint.read_config(run)[0])
+    one = checkpoint.load_learned(run, 0, setup, best=True)
+    both = jax.tree.map(lambda x: np.stack([x + 1, x]), one)
     with Checkpoints(run) as saved:
         saved.save_params(5, both)
-    assert_same(checkpoint.load_params(run, 1, like=like)[1], like)
+    assert_same(checkpoint.load_learned(run, 1, setup), one)

@@ -1,5 +1,6 @@
 """Options that commands share, made from the records that declare them."""
 
+import contextlib
 import dataclasses
 import re
 from collections.abc import Callable, Sequence
@@ -48,6 +49,17 @@ def program_help(doc: str) -> str:
     """A module's docstring as a command's help: the example in it, which begins with the program's
     name on a line of its own, is not wrapped."""
     return re.sub(r"\n\n(?=(python -m|structlat) )", "\n\n\b\n", doc)
+
+
+class Whole(click.IntRange):
+    """A whole number in a range, also one that is written as 1e4."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value)
+        with contextlib.suppress(ValueError, OverflowError):
+            if not text.isdecimal() and (number := float(text)) == int(number):
+                value = int(number)
+        return super().convert(value, param, ctx)
 
 
 def env_options(command: Callable) -> Callable:
@@ -196,7 +208,7 @@ def _all(options: Sequence[Decorator]) -> Decorator:
 
 
 def _number(name: str, text: str, default: int | None = None) -> Decorator:
-    limits = click.IntRange(*PLAN_LIMITS[name][1:])
+    limits = Whole(*PLAN_LIMITS[name][1:])
     shown = default is not None
     return click.option(f"--{name}", type=limits, default=default, show_default=shown, help=text)
 
@@ -215,30 +227,8 @@ def _option(name: str, field: dataclasses.Field) -> Decorator:
         kind = click.Choice(list(field.metadata["choices"]))
         return click.option(flag(name), name, type=kind, default=None, help=text)
     metavar = {int: "N", float: "X", str: "TEXT"}[field.type]
-    kind = WHOLE if field.type is int else field.type
+    kind = Whole() if field.type is int else field.type
     return click.option(flag(name), name, type=kind, default=None, metavar=metavar, help=text)
-
-
-class _Whole(click.ParamType):
-    """A whole number, also one that is written as 1e4."""
-
-    name = "integer"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            number = float(value)
-            return int(value) if isinstance(value, int) or value.isdecimal() else _whole(number)
-        except (ValueError, OverflowError):
-            self.fail(f"{value!r} is not a valid integer.", param, ctx)
-
-
-def _whole(number: float) -> int:
-    if number != int(number):
-        raise ValueError
-    return int(number)
-
-
-WHOLE = _Whole()
 
 
 def _section(name: str) -> str:

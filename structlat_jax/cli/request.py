@@ -14,7 +14,7 @@ from structlat_jax.envs.spec import DEFAULT, EnvSpec, canonical, parse_options, 
 from structlat_jax.errors import InputError
 from structlat_jax.options import ConfigError
 from structlat_jax.run.plan import PLAN_FIELDS, Plan, saved_plan, settings
-from structlat_jax.run_folder import reason
+from structlat_jax.run_folder import CONFIG_FILE, CheckpointError, read_config, reason
 
 
 def new_plan(options: dict[str, Any]) -> tuple[Plan, Env]:
@@ -70,12 +70,24 @@ def refuse_differences(out: Path, saved: dict[str, Any], options: dict[str, Any]
         raise InputError(f"--resume {out} has another configuration: {different}.")
 
 
-def resumed(out: Path, plan: Plan, options: dict[str, Any], **more: Any) -> Env:
-    """Checks the options against the plan of the folder to be resumed; its environment."""
+def read_plan(out: Path, marker: str = CONFIG_FILE) -> tuple[Plan, dict[str, Any]]:
+    """What the folder to be resumed is to do, and its file as a dictionary.
+
+    Raises:
+      FileNotFoundError, CheckpointError: naming the file, if it cannot be used.
+    """
+    config, data = read_config(out, marker)
+    try:
+        return saved_plan(config, data), data
+    except ConfigError as error:
+        raise CheckpointError(f"{out / marker}: {error}") from None
+
+
+def require_same(out: Path, plan: Plan, options: dict[str, Any], **more: Any) -> None:
+    """Checks the options against the plan of the folder to be resumed; raises `InputError`."""
     if options["config_file"] is not None:
         raise InputError("--resume goes by the folder's own configuration; it takes no --config.")
     refuse_differences(out, {**settings(plan), **more}, options)
-    return saved_env(plan.config, options)
 
 
 def require_folder(out: Path | None, overwrite: bool) -> Path:

@@ -45,7 +45,7 @@ from structlat_jax.report.run_files import evaluated, read_run
 from structlat_jax.run import hosts, lanes, machine, rows
 from structlat_jax.run.loggers.console import Meter
 from structlat_jax.run.plan import Plan, saved_plan, settings
-from structlat_jax.run_folder import CheckpointError, read_config, write_config
+from structlat_jax.run_folder import CheckpointError, write_config
 
 SWEEP_CONFIG_FILE = "sweep_config.json"
 SWEEP_FILE = "sweep.csv"
@@ -103,7 +103,7 @@ def command(out: Path | None, overwrite: bool, resume: bool, **options: Any) -> 
     grid = _grid(plan, said["sweep"])
     made = rows.make(grid.runs(out, plan), env)
     console = Console(quiet=not hosts.is_first())
-    with hosts.leaving_together(), interruptible(out, console):
+    with interruptible(out, console), hosts.leaving_together():
         _train(made, said["finished"], out, console)
         return _report(made, list(grid.axes), out, console) if hosts.is_first() else 0
 
@@ -153,15 +153,15 @@ def _settle(
 
 def _saved(out: Path, options: dict[str, Any]) -> tuple[Plan, Env, dict[str, Any]]:
     """What the folder to be resumed says; options that contradict it are refused."""
-    config, data = read_config(out, SWEEP_CONFIG_FILE)
+    plan, data = request.read_plan(out, SWEEP_CONFIG_FILE)
     try:
-        plan = saved_plan(config, data)
         _grid(plan, data)
     except ConfigError as error:
         raise CheckpointError(f"{out / SWEEP_CONFIG_FILE}: {error}") from None
     texts = {name: ";".join(data[name]) for name in ("latents", "grid")}
     typed = {**options, **{name: ";".join(options[name]) for name in texts}}
-    env = request.resumed(out, plan, typed, **texts)
+    request.require_same(out, plan, typed, **texts)
+    env = request.saved_env(plan.config, options)
     if data.get("processes") != jax.process_count():
         raise InputError(
             f"--resume {out} needs as many processes as it was started with "

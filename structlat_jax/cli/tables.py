@@ -16,10 +16,9 @@ from structlat_jax.options import ConfigError
 from structlat_jax.report import table_text
 from structlat_jax.run import lanes, machine, rows
 from structlat_jax.run.loggers.console import Meter
-from structlat_jax.run.plan import Plan, saved_plan
+from structlat_jax.run.plan import Plan
 from structlat_jax.run_folder import (
     CheckpointError,
-    read_config,
     write_config,
     write_json,
     write_whole,
@@ -79,15 +78,14 @@ def settle(
 
 
 def _saved(what: Several, out: Path, options: dict[str, Any]) -> tuple[Plan, list[str], Env]:
-    config, data = read_config(out, what.marker)
+    plan, data = request.read_plan(out, what.marker)
     values = data.get(what.axis)
     try:
-        plan = saved_plan(config, data)
         what.runs(plan, values, out)
     except ConfigError as error:
         raise CheckpointError(f"{out / what.marker}: {error}") from None
-    env = request.resumed(out, plan, options, **{what.axis: ";".join(values)})
-    return plan, values, env
+    request.require_same(out, plan, options, **{what.axis: ";".join(values)})
+    return plan, values, request.saved_env(plan.config, options)
 
 
 def train(out: Path, made: list[rows.Row], console: Console) -> None:

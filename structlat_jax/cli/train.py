@@ -29,9 +29,9 @@ from structlat_jax.run import failures, finish, machine
 from structlat_jax.run.loggers import Logger, combine, tensorboard, wandb
 from structlat_jax.run.loggers.console import Meter
 from structlat_jax.run.loop import Job, run
-from structlat_jax.run.plan import Plan, saved_plan
+from structlat_jax.run.plan import Plan
 from structlat_jax.run.rows import RESULTS_FILE
-from structlat_jax.run_folder import locked, read_config, write_config
+from structlat_jax.run_folder import locked, write_config
 from structlat_jax.train.setup import make_setup
 
 
@@ -56,13 +56,13 @@ def train(
     """
     if resume:
         out = request.require_folder(out, overwrite)
-        config, data = read_config(out)
-        plan = saved_plan(config, data)
+        plan, _ = request.read_plan(out)
+        request.require_same(out, plan, options)
         machine.configure(plan.seeds)
-        env = request.resumed(out, plan, options)
         if (out / RESULTS_FILE).is_file():
             click.echo(f"{out} is finished; there is nothing to resume")
             return 0
+        env = request.saved_env(plan.config, options)
         claim(out)
     else:
         machine.configure(_seeds(options))

@@ -14,7 +14,9 @@ from typing import Any
 import jax
 from jax._src import distributed  # where jax itself finds the service
 
+from structlat_jax.envs import EnvError
 from structlat_jax.errors import InputError, LostProcessError
+from structlat_jax.options import ConfigError
 from structlat_jax.run_folder import CheckpointError, WriteError
 
 
@@ -49,13 +51,16 @@ def join(
         raise InputError(f"the processes of {where} cannot be joined: {reason}") from None
 
 
+_EXPECTED = (CheckpointError, ConfigError, EnvError, FileNotFoundError, InputError)
+
+
 @contextlib.contextmanager
 def leaving_together() -> Iterator[None]:
     """Within it, a process that is interrupted waits for the others, which are saving, too: they
     could not go on without process 0."""
     try:
         yield
-    except BaseException:
+    except KeyboardInterrupt:
         with contextlib.suppress(jax.errors.JaxRuntimeError):
             jax.distributed.shutdown()
         raise
@@ -80,20 +85,22 @@ def agreed(call: Callable[[], Any]) -> Any:
       call: Returns something that JSON can hold.
 
     Raises:
-      InputError: on all processes, if process 0 met bad input.
+      InputError: on all others, if process 0 met bad input, of which it raises its own error.
       WriteError: on all processes, if it could not write.
     """
     if jax.process_count() == 1:
         return call()
-    place, said = f"agreed/{next(_numbers)}", {}
+    place = f"agreed/{next(_numbers)}"
     if is_first():
         try:
-            said = {"value": call()}
-        except (CheckpointError, FileNotFoundError, InputError) as error:
+            value = call()
+        except _EXPECTED as error:  # the others wait for a word
             said = {"error": str(error), "unwritten": isinstance(error, WriteError)}
-        _put(place, json.dumps(said).encode())
-    else:
-        said = json.loads(_get(place))
+            _put(place, json.dumps(said).encode())
+            raise
+        _put(place, json.dumps({"value": value}).encode())
+        return value
+    said = json.loads(_get(place))
     if "error" in said:
         raise (WriteError if said.get("unwritten") else InputError)(said["error"])
     return said["value"]

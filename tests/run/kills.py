@@ -1,15 +1,14 @@
 """A run that is killed again and again, and what must be true of its folder each time."""
 
-import os
 import random
 import subprocess
-import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from program import ROOT, SEEDS, TINY
+from program import SEEDS, TINY, launch
 
 from structlat_jax import array_files, checkpoint, sealed
 from structlat_jax.report.run_files import read_run
@@ -18,43 +17,38 @@ TIMINGS = {"compile_seconds", "wall_seconds", "updates_per_second"}
 PATIENCE = 300.0  # seconds for what takes a few; a loaded machine must not make it fail
 
 
-def launch(out: Path, cache: str, updates: int) -> subprocess.Popen:
+def begin(out: Path, updates: int, more: Sequence[str] = ()) -> subprocess.Popen:
     """Starts the run, which saves a checkpoint after every meta-step; or resumes it, if it has got
-    as far as its ``config.json``."""
+    as far as its ``config.json``. ``more`` are options that both take."""
     begun = (out / checkpoint.CONFIG_FILE).exists()
     options = ["--resume"] if begun else [*TINY, f"--updates={updates}", "--checkpoint-seconds=0"]
-    env = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "JAX_PLATFORMS": "cpu",
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-        "JAX_COMPILATION_CACHE_DIR": cache,
-    }
-    command = [sys.executable, "-m", "experiments.point_robot", *options, "--out", str(out)]
+    command = [*options, "--out", out, *more]
     out.parent.mkdir(parents=True, exist_ok=True)
     with (out.parent / "log").open("a") as log:
-        return subprocess.Popen(command, env=env, cwd=out.parent, stdout=log, stderr=log)
+        return launch("experiments.point_robot", *command, cwd=out.parent, log=log)
 
 
-def finish(out: Path, cache: str, updates: int) -> None:
+def finish(out: Path, updates: int, more: Sequence[str] = ()) -> None:
     """Runs to the end; fails if that does not end well."""
-    process = launch(out, cache, updates)
+    process = begin(out, updates, more)
     assert process.wait(PATIENCE) == 0, (out.parent / "log").read_text()[-2000:]
 
 
-def kill(out: Path, cache: str, updates: int, moment: str, rng: random.Random) -> bool:
+def kill(
+    out: Path, updates: int, moment: str, rng: random.Random, more: Sequence[str] = ()
+) -> bool:
     """Starts or resumes, and kills at the moment; False if the run was finished before.
 
     Args:
       out: The run folder.
-      cache: Of compiled programs.
       updates: Of the whole run.
       moment: ``any``: uniform in the first ten seconds; ``step``: within half a second from the
         next meta-step on; ``write``: while a checkpoint is being written.
       rng: For the exact time.
+      more: As for `begin`.
     """
     latest = latest_of(out)
-    process = launch(out, cache, updates)
+    process = begin(out, updates, more)
     if moment == "any":
         due, seen = rng.uniform(0, 10), lambda: True
     elif moment == "step":
@@ -95,7 +89,7 @@ def assert_whole(out: Path) -> None:
 
 
 def torture(
-    folder: Path, cache: str, updates: int, moments: list[str], seed: int
+    folder: Path, updates: int, moments: list[str], seed: int, more: Sequence[str] = ()
 ) -> tuple[list[Path], Counter]:
     """Kills once for each moment, going on to another run whenever one is finished.
 
@@ -109,7 +103,7 @@ def torture(
                 runs.append(folder / f"run{len(runs)}" / "run")
                 runs[-1].parent.mkdir(parents=True)
             before = latest_of(runs[-1])
-            killed = kill(runs[-1], cache, updates, moment, rng)
+            killed = kill(runs[-1], updates, moment, rng, more)
             assert_whole(runs[-1])
             assert (latest_of(runs[-1]) or 0) >= (before or 0)  # nothing that was there is lost
             if killed:
@@ -119,7 +113,7 @@ def torture(
         else:
             raise AssertionError("no process lived long enough to be killed")
     for run in runs:
-        finish(run, cache, updates)
+        finish(run, updates, more)
         assert not list(run.rglob("*.part"))
     return runs, counts
 

@@ -59,15 +59,23 @@ FOLDERS = (
 )
 PLAN = ("--seeds", "--seed", "--updates", "--evals", "--checkpoint-seconds", "--preset")
 SWITCHES = ("--overwrite", "--resume", "--help", "--version", "-h", "--", "--unknown")
+ENV = ("--env", "--env-option")
 OWN = {
-    "table1": ("--latents",),
-    "ablations": ("--arms",),
-    "sweep": ("--latents", "--grid"),
-    "protocols": ("--arms",),
-    "figures": ("--seed",),
-    "point_robot": (),
+    "table1": ("--latents", "--config", *ENV),
+    "ablations": ("--arms", "--config", *ENV),
+    "sweep": ("--latents", "--grid", "--config", *ENV),
+    "evaluate": ("--arms", *ENV),
+    "figures": ("--seed", *ENV),
+    "point_robot": ("--config", "--log", "--anchor-start", *ENV),
+    "config": ("--config", *ENV),
 }
-FIRST = {"protocols": ["run"]}
+VALUES = {
+    "--env": ("point_robot", "own.py", "own.py:make", "own:make", "absent.py", "file:make", "os:x"),
+    "--env-option": ("size=2", "goal_radius=0.3", "anchors=0,1", "horizon=true", "size=-1", "=3"),
+    "--config": ("run/config.json", "settings.toml", "own.py", "file", "full"),
+    "--log": ("tensorboard", "wandb"),
+}
+FIRST = {"evaluate": ["run"], "figures": ["run"]}
 """Arguments without which a program does not start at all."""
 
 
@@ -81,7 +89,7 @@ def command_lines(name: str, count: int, seed: int) -> Iterator[list[str]]:
         line = list(FIRST.get(name, ()))
         line += ["--out", rng.choice(FOLDERS)] if rng.random() < 0.9 else []
         for _ in range(rng.choice([0, 1, 1, 2, 3, 8])):
-            flag = rng.choice(rng.choice([flags, PLAN, OWN[name] or PLAN, ("--out",)]))
+            flag = rng.choice(rng.choice([flags, PLAN, OWN[name], ("--out",)]))
             value = rng.choice(FOLDERS) if flag == "--out" else _value(flag, fields, rng)
             line += rng.choice([[flag, value], [flag, value], [f"{flag}={value}"], [flag]])
         if rng.random() < 0.3:
@@ -96,6 +104,8 @@ def _field(flag: str) -> str:
 
 
 def _value(flag: str, fields: dict, rng: random.Random) -> str:
+    if flag in VALUES and rng.random() < 0.7:
+        return rng.choice(VALUES[flag])
     field = fields.get(_field(flag))
     if field is None or rng.random() < 0.5:
         return rng.choice(NASTY)

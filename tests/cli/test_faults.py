@@ -10,13 +10,25 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from holder import HOLD
-from program import OPTIONS, PER_STEP, ROOT, SEEDS, TINY
-from test_bad_input import listing
-from test_point_robot_cli import PICTURES, as_number, interrupt_at, results_of, rows_of
+from program import (
+    OPTIONS,
+    PER_STEP,
+    ROOT,
+    SEEDS,
+    TINY,
+    as_number,
+    assert_refused,
+    interrupt_at,
+    listing,
+    results_of,
+    rows_of,
+)
+from rich.console import Console
+from test_train_cli import PICTURES
 
 import structlat_jax as sl
-from experiments import cli, rows, runner
 from structlat_jax import array_files
+from structlat_jax.cli import errors, tables, train
 from structlat_jax.train import parallel
 
 FIRST = OPTIONS["seed"]
@@ -34,7 +46,7 @@ def sick(monkeypatch):
             sizes = jnp.where(jnp.isin(jnp.arange(programs.padded), indices), lr, wide.lr)
             return type(wide)(**{**vars(wide), "lr": sizes, "encoder_lr": sizes})
 
-        monkeypatch.setattr(runner.sweep, "spread", spread_with)
+        monkeypatch.setattr(parallel, "spread", spread_with)
 
     return infect
 
@@ -93,11 +105,11 @@ def test_a_table_says_which_seeds_failed(tmp_path, capsys):
     built = {"rows": [{"latent": "gau:1", "not_finite_seeds": [3, 5]}]}
     built["rows"].append({"latent": "gau:2", "not_finite_seeds": []})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rows, "table_text", type("", (), {"markdown": str, "terminal": str}))
-        assert rows.report(built, tmp_path, rows.Console()) == cli.EXIT_FAILED
+        patch.setattr(tables, "table_text", type("", (), {"markdown": str, "terminal": str}))
+        assert tables.report(built, tmp_path, Console()) == errors.EXIT_FAILED
         assert "(gau:1: 3, 5)" in capsys.readouterr().err
         built["rows"].pop(0)
-        assert rows.report(built, tmp_path, rows.Console()) == 0
+        assert tables.report(built, tmp_path, Console()) == 0
 
 
 @pytest.fixture
@@ -179,7 +191,7 @@ def test_a_signal_while_evaluating(finished, tmp_path, here, monkeypatch):
         return ready._replace(evaluate=evaluate), seconds
 
     with monkeypatch.context() as patch:
-        patch.setattr(runner.sweep, "compile_programs", compiled)
+        patch.setattr(parallel, "compile_programs", compiled)
         assert here(*TINY, "--out", run).code == 130
     assert [row["updates"] for row in rows_of(run)] == ["5", "5", "10", "10"]
     assert "test_return" not in rows_of(run)[-1]
@@ -197,19 +209,17 @@ def test_two_processes_on_one_folder(interrupted, here, monkeypatch):
         assert process.stdout.readline() == "locked\n"
         for arguments in (["--resume"], [*TINY, "--overwrite"]):
             done = here(*arguments, "--out", interrupted)
-            assert done.code == 2
-            (line,) = done.err.strip().splitlines()
-            assert "in use by another process" in line
+            assert "in use by another process" in assert_refused(done)
         process.kill()
     assert listing(interrupted) == before
     assert json.loads((interrupted / "config.json").read_text())["seeds"] == SEEDS
 
 
 def test_not_enough_memory(tmp_path, here, monkeypatch):
-    def train(*_):
+    def run(*_):
         raise MemoryError
 
-    monkeypatch.setattr("experiments.job.run", train)
+    monkeypatch.setattr(train, "run", run)
     done = here(*TINY, "--out", tmp_path / "run")
     assert done.code == 1
     assert done.err.strip().count("\n") == 0

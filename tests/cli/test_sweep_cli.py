@@ -1,6 +1,5 @@
 """A sweep end to end: a grid as one program, its files, resuming, bad input."""
 
-import csv
 import dataclasses
 import functools
 import json
@@ -8,13 +7,17 @@ import socket
 
 import numpy as np
 import pytest
-from program import OPTIONS, ended, launch
-from test_bad_input import assert_refused, listing
+from program import OPTIONS, assert_refused, ended, launch, listing, must_not_start, rows_of
 
 import structlat_jax as sl
-from experiments import changes, job, plan, platform, point_robot, record, runner, shares, sweep
+from structlat_jax.cli import changes, sweep, train
 from structlat_jax.config import Config, ConfigError
+from structlat_jax.report import record
 from structlat_jax.report.run_files import read_run
+from structlat_jax.run import lanes, machine, rows
+from structlat_jax.run.plan import Plan
+from structlat_jax.run.share_state import ShareState
+from structlat_jax.train import parallel
 
 GRID = ["--grid", "lr=0.001,0.01", "--grid", "kl_weight=0.003"]
 SIZES = [f"--{name}={value}" for name, value in OPTIONS.items() if name != "latent"]
@@ -35,7 +38,7 @@ def sweep_here(in_process, no_pictures):
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory, compiled_once):
+def shared(tmp_path_factory):
     return tmp_path_factory.mktemp("sweep")
 
 
@@ -49,14 +52,13 @@ def swept(shared, sweep_here):
 
 
 def table(folder):
-    with (folder / "sweep.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+    return rows_of(folder, "sweep.csv")
 
 
 def test_a_run_of_a_grid_is_what_the_main_job_makes_of_it(swept, in_process, tmp_path):
     out = tmp_path / "alone"
     config = [f"--latent={OPTIONS['latent']}", "--lr=0.01", "--kl-weight=0.003"]
-    assert in_process(point_robot.command, *SIZES, *config, "--out", out).code == 0
+    assert in_process(train.command, *SIZES, *config, "--out", out).code == 0
     alone, one = read_run(out), read_run(swept / RUNS[1])
     assert one.config == alone.config
     for name, column in alone.metrics.items():
@@ -97,17 +99,17 @@ def test_the_table_is_tidy(swept):
 
 
 def test_one_program_per_shape(tmp_path):
-    base = plan.Plan(Config(), "cpu", 2, 0, 300, 1, 60.0)
+    base = Plan(Config(), "cpu", 2, 0, 300, 1, 60.0)
     axes = changes.axes(["lr=0.001,0.01", "width=32,64"])
     grid = sweep.Grid(["gau:2", "cat:2x4"], axes)
-    made = [sweep.rows.Row(*one) for one in grid.runs(tmp_path, base)]
-    groups = shares.groups(made)
+    made = [rows.Row(*one, env=None) for one in grid.runs(tmp_path, base)]
+    groups = lanes.groups(made)
     assert [group.lanes for group in groups] == [4, 4, 4, 4]
-    lanes = shares.lanes_of(groups[0])
-    assert lanes.seeds.tolist() == [0, 1, 0, 1]
+    side_by_side = lanes.lanes_of(groups[0])
+    assert side_by_side.seeds.tolist() == [0, 1, 0, 1]
     assert {row.plan.config.structure.width for row in groups[0].rows} == {32}
-    np.testing.assert_allclose(lanes.hyper.lr, [0.001, 0.001, 0.01, 0.01])
-    np.testing.assert_allclose(lanes.hyper.tau, 0.005)
+    np.testing.assert_allclose(side_by_side.hyper.lr, [0.001, 0.001, 0.01, 0.01])
+    np.testing.assert_allclose(side_by_side.hyper.tau, 0.005)
 
 
 class Halt(Exception):
@@ -115,14 +117,14 @@ class Halt(Exception):
 
 
 def test_an_interrupted_sweep_goes_on_where_it_was(swept, sweep_here, tmp_path, monkeypatch):
-    out, save = tmp_path / "out", shares.ShareState.save
+    out, save = tmp_path / "out", ShareState.save
 
     def halting(self, step, state, history):
         save(self, step, state, history)
         if step == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(shares.ShareState, "save", halting)
+    monkeypatch.setattr(ShareState, "save", halting)
     always = "--checkpoint-seconds=0"
     assert sweep_here(*SIZES, LATENT, *GRID, always, "--out", out).code == 130
     assert not (out / "sweep.csv").exists()
@@ -132,7 +134,7 @@ def test_an_interrupted_sweep_goes_on_where_it_was(swept, sweep_here, tmp_path, 
         steps.append(step)
         save(self, step, state, history)
 
-    monkeypatch.setattr(shares.ShareState, "save", counting)
+    monkeypatch.setattr(ShareState, "save", counting)
     done = sweep_here("--resume", "--out", out)
     assert done.code == 0, done.err
     assert steps == [3, 4]
@@ -141,7 +143,7 @@ def test_an_interrupted_sweep_goes_on_where_it_was(swept, sweep_here, tmp_path, 
 
 
 def test_resuming_a_finished_sweep_trains_nothing(swept, sweep_here, monkeypatch):
-    monkeypatch.setattr(shares, "run", None)
+    monkeypatch.setattr(lanes, "run", must_not_start)
     before = {path: content for path, content in listing(swept).items() if path.is_file()}
     assert sweep_here("--resume", "--out", swept).code == 0
     after = {path: content for path, content in listing(swept).items() if path.is_file()}
@@ -151,14 +153,14 @@ def test_resuming_a_finished_sweep_trains_nothing(swept, sweep_here, monkeypatch
 def test_a_sick_lane_is_named_and_disturbs_no_other(
     swept, sweep_here, in_process, tmp_path, monkeypatch
 ):
-    spread = runner.sweep.spread
+    spread = parallel.spread
 
     def infect(programs, hyper):
         wide = spread(programs, hyper)
         sizes = np.where(np.arange(programs.padded) == 1, 1e30, wide.lr)
         return dataclasses.replace(wide, lr=sizes, encoder_lr=sizes)
 
-    monkeypatch.setattr(runner.sweep, "spread", infect)
+    monkeypatch.setattr(parallel, "spread", infect)
     done = sweep_here(*SIZES, LATENT, *GRID, "--out", tmp_path / "out")
     assert done.code == 1
     first, second = (read_run(tmp_path / "out" / run).results for run in RUNS)
@@ -172,15 +174,14 @@ def test_a_sick_lane_is_named_and_disturbs_no_other(
     assert ours == pytest.approx(its, rel=1e-3)
 
 
-def test_two_processes_get_the_numbers_of_one(swept, tmp_path, compiled_once):
+def test_two_processes_get_the_numbers_of_one(swept, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     both = ["--coordinator", address, "--processes", "2", "--out", tmp_path / "out"]
     started = [
         launch(
-            "sweep", *SIZES, LATENT, *GRID, *both, "--process-id", i,
-            cwd=tmp_path, cache=compiled_once,
+            "experiments.sweep", *SIZES, LATENT, *GRID, *both, "--process-id", i, cwd=tmp_path
         )
         for i in range(2)
     ]  # fmt: skip
@@ -195,7 +196,7 @@ def test_two_processes_get_the_numbers_of_one(swept, tmp_path, compiled_once):
                 assert one[name] == other[name]
             elif one[name]:
                 assert float(one[name]) == pytest.approx(float(other[name]), rel=2e-3, abs=1e-5)
-    devices = 2 * min(2, platform.cores())
+    devices = 2 * min(2, machine.cores())
     assert read_run(tmp_path / "out" / RUNS[1]).results["device"] == f"{devices} x cpu"
     assert not (tmp_path / "out" / "shares").exists()
 
@@ -238,7 +239,7 @@ def test_resume_refuses_another_sweep(swept, sweep_here, arguments, said):
     ],
 )
 def test_wrong_input_is_refused(tmp_path, sweep_here, monkeypatch, arguments, said):
-    monkeypatch.setattr(job, "run", None)
+    monkeypatch.setattr(lanes, "run", must_not_start)
     done = sweep_here(*arguments.split(), "--out", tmp_path / "out")
     assert said in assert_refused(done)
     assert list(tmp_path.iterdir()) == []

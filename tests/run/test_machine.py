@@ -7,9 +7,9 @@ import pytest
 
 BLOCKS = """
 import ctypes, sys, psutil
-from experiments import platform
+from structlat_jax.run import machine
 if "set" in sys.argv:
-    assert platform.return_freed_arrays()
+    assert machine.return_freed_arrays()
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
 size = 24 * 2**20
@@ -36,7 +36,7 @@ def test_large_blocks_go_back_when_they_are_freed(how):
 
 PIECES = """
 import ctypes, sys, psutil
-from experiments import platform
+from structlat_jax.run import machine
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
 before = psutil.Process().memory_info().rss
@@ -46,7 +46,7 @@ for block in blocks:
 for block in blocks[:-1]:  # the last one keeps the heap from shrinking by itself
     libc.free(block)
 if "ask" in sys.argv:
-    assert platform.return_freed_pieces()
+    assert machine.return_freed_pieces()
 print(psutil.Process().memory_info().rss - before)
 """
 

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from experiments.stop import SIGNALS, Stop
+from structlat_jax.run.stop import SIGNALS, Stop
 
 
 @pytest.mark.parametrize("number", SIGNALS)

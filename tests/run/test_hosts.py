@@ -1,10 +1,14 @@
 """What a process is told about the others."""
 
-import click
 import jax
 import pytest
+from program import must_not_start
 
-from experiments import hosts
+from structlat_jax.envs import EnvError
+from structlat_jax.errors import InputError, LostProcessError
+from structlat_jax.options import ConfigError
+from structlat_jax.run import hosts
+from structlat_jax.run_folder import CheckpointError, WriteError
 
 
 @pytest.mark.parametrize(("total", "count"), [(0, 2), (1, 3), (7, 3), (8, 4), (3, 1)])
@@ -77,21 +81,37 @@ def test_only_the_first_decides(played):
     assert played(1, lambda: hosts.agreed(lambda: 1 / 0), late=2) == {"a": [1, None]}
 
 
-def test_bad_input_of_the_first_is_everyones(played):
+BAD = [
+    InputError("--out is a file."),
+    CheckpointError("--out is a file."),
+    FileNotFoundError("--out is a file."),
+    EnvError("--out is a file."),
+    ConfigError.free("--out is a file."),
+]
+
+
+@pytest.mark.parametrize("error", BAD, ids=lambda error: type(error).__name__)
+def test_bad_input_of_the_first_is_everyones(played, error):
     def bad():
-        raise click.UsageError("--out is a file.")
+        raise error
 
     for index in range(3):
-        with pytest.raises(click.UsageError, match="--out is a file"):
-            played(index, lambda call=bad if index == 0 else must_not_run: hosts.agreed(call))
+        expected = type(error) if index == 0 else InputError
+        with pytest.raises(expected, match="--out is a file"):
+            played(index, lambda call=bad if index == 0 else must_not_start: hosts.agreed(call))
 
 
-def must_not_run():
-    raise AssertionError
+def test_what_the_first_cannot_write_nobody_can(played):
+    def full():
+        raise WriteError("x cannot be written: no space left on device.")
+
+    for index in range(3):
+        with pytest.raises(WriteError, match="no space left"):
+            played(index, lambda call=full if index == 0 else must_not_start: hosts.agreed(call))
 
 
 def test_a_process_that_ended_is_one_sentence(played):
-    with pytest.raises(click.ClickException, match="ended early"):
+    with pytest.raises(LostProcessError, match="ended early"):
         played(0, lambda: hosts.gather(b""), dead=True)
 
 
@@ -105,14 +125,15 @@ def test_an_interrupted_process_waits_for_the_others(monkeypatch, others):
             raise others
 
     monkeypatch.setattr(jax.distributed, "shutdown", shutdown)
-    with pytest.raises(click.exceptions.Exit) as left, hosts.leaving_together():
-        raise click.exceptions.Exit(130)
-    assert (left.value.exit_code, waited) == (130, [True])
+    with pytest.raises(KeyboardInterrupt), hosts.leaving_together():
+        raise KeyboardInterrupt
+    assert waited == [True]
 
 
-def test_a_process_that_fails_or_ends_well_does_not_wait(monkeypatch):
+@pytest.mark.parametrize("error", [InputError, WriteError, MemoryError, LostProcessError])
+def test_a_process_that_fails_or_ends_well_does_not_wait(monkeypatch, error):
     monkeypatch.setattr(jax.distributed, "shutdown", lambda: pytest.fail("it waited"))
     with hosts.leaving_together():
         pass
-    with pytest.raises(click.UsageError), hosts.leaving_together():
-        raise click.UsageError("no")
+    with pytest.raises(error), hosts.leaving_together():
+        raise error("no")
