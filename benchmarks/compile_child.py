@@ -4,21 +4,21 @@ import os
 import sys
 import time
 
-from experiments import platform
+from structlat_jax.run import machine
 
 
 def main(seeds: int, quick: bool) -> None:
     """Runs one meta-step."""
-    platform.configure(seeds)
+    machine.configure(seeds)
 
     import jax
 
     from benchmarks import harness
-    from structlat_jax.config import PRESETS
+    from structlat_jax.config import preset
     from structlat_jax.train import parallel
     from structlat_jax.train.setup import make_setup
 
-    config = PRESETS["cpu"]
+    config, _ = preset("cpu")
     if quick:
         config = harness.quick_config(config)
     programs = parallel.make_programs(make_setup(config), seeds)

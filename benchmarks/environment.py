@@ -16,9 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import harness
-from structlat_jax.config import PRESETS
-from structlat_jax.nets.networks import squash
+from structlat_jax.config import preset
 from structlat_jax.train import rollout
+from structlat_jax.train.learn import init_params
 from structlat_jax.train.setup import Setup, make_setup
 
 _CALLS = 20  # per turn: after a single one the caches would still be another program's
@@ -31,7 +31,7 @@ _CALLS = 20  # per turn: after a single one the caches would still be another pr
 def command(episodes: int, repeats: int, quick: bool, out: Path | None) -> None:
     """See the module's docstring."""
     harness.use_all_cores()
-    setup = make_setup(PRESETS["cpu"])
+    setup = make_setup(preset("cpu")[0])
     if quick:
         episodes, repeats = 16, 2
     ours = episodes * len(jax.devices()) * setup.env.horizon
@@ -68,7 +68,7 @@ def again(call: Callable[[], Any]) -> Callable[[], Any]:
 
 
 def vectorised(setup: Setup, episodes: int, with_policy: bool) -> Callable[[], Any]:
-    """Episodes on every device: a program without arguments that gives their transitions."""
+    """Episodes on every device: a program without arguments that gives them."""
     devices = jax.devices()
     env = setup.env
 
@@ -79,15 +79,15 @@ def vectorised(setup: Setup, episodes: int, with_policy: bool) -> Callable[[], A
         tasks = env.sample_tasks(keys["tasks"], episodes)
         z = setup.space.sample_prior(keys["z"], (episodes,))
         noise = jax.random.normal(keys["noise"], (episodes, env.horizon, env.action_dim))
-        policy = setup.networks.init(keys["net"]).policy
-        return policy, tasks, z, noise, jax.random.split(keys["reset"], episodes)
+        params, _ = init_params(setup, keys["net"])
+        return params, tasks, z, noise, jax.random.split(keys["reset"], episodes)
 
-    def play(policy, tasks, z, noise, keys):
+    def play(params, tasks, z, noise, keys):
         def one(task, latent, eps, key):
             def act(obs, step_eps):
                 if not with_policy:
                     return step_eps
-                return squash(*setup.networks.policy(policy, obs, latent), step_eps)[0]
+                return setup.algorithm.act(params, obs, latent, step_eps)
 
             return rollout.episode(env, act, task, key, eps)
 

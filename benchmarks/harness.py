@@ -16,8 +16,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from experiments.platform import configure, cores
 from structlat_jax.config import Config
+from structlat_jax.run.machine import configure, cores
 
 QUICK = {
     "width": 8,

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from benchmarks import flops, harness
 from benchmarks.training import compile_updates, experienced, one_update
-from structlat_jax.config import PRESETS
+from structlat_jax.config import PRESETS, preset
 from structlat_jax.train.learn import init
 from structlat_jax.train.setup import Setup, make_setup
 
@@ -29,14 +29,14 @@ _UPDATES = {"cpu": 300, "paper": 20}
 def command(presets, repeats: int, quick: bool, out: Path | None) -> None:
     """See the module's docstring."""
     rows = []
-    for preset in presets or list(PRESETS)[: 1 if quick else None]:
-        config = PRESETS[preset].replace(updates_per_step=_UPDATES[preset])
-        rows.append(_row(preset, harness.quick_config(config) if quick else config,
+    for name in presets or list(PRESETS)[: 1 if quick else None]:
+        config = preset(name)[0].replace(updates_per_step=_UPDATES[name])
+        rows.append(_row(name, harness.quick_config(config) if quick else config,
                          2 if quick else repeats, 64 if quick else 2048))  # fmt: skip
     harness.report("roofline", out, rows)
 
 
-def _row(preset: str, config: Any, repeats: int, size: int) -> dict[str, Any]:
+def _row(name: str, config: Any, repeats: int, size: int) -> dict[str, Any]:
     setup, s, count = make_setup(config), config.structure, config.structure.updates_per_step
     updates, _, compile_seconds = compile_updates(setup, experienced(setup, 1), count)
     square, square_flops = product(size, size, size, 4)
@@ -50,7 +50,7 @@ def _row(preset: str, config: Any, repeats: int, size: int) -> dict[str, Any]:
     shares = harness.summary([a / b for a, b in zip(rates, peaks, strict=True)])
     own_shares = harness.summary([a / b for a, b in zip(rates, owns, strict=True)])
     return {
-        "preset": preset,
+        "preset": name,
         "MFLOP per update": counted / 1e6,
         "MFLOP by XLA": xla_flops(setup) / 1e6,
         **{f"update GFLOP/s {k}": v / 1e9 for k, v in harness.summary(rates).items()},

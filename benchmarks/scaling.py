@@ -12,7 +12,7 @@ import click
 
 from benchmarks import harness
 from benchmarks.training import compile_updates, experienced
-from structlat_jax.config import PRESETS, Config
+from structlat_jax.config import PRESETS, Config, preset
 from structlat_jax.train.setup import make_setup
 
 AXES = {
@@ -25,15 +25,17 @@ _UPDATES = 25
 
 
 @click.command(help=__doc__)
-@click.option("--preset", type=click.Choice(list(PRESETS)), default="cpu", show_default=True)
+@click.option(
+    "--preset", "name", type=click.Choice(list(PRESETS)), default="cpu", show_default=True
+)
 @click.option("--axis", "axes", type=click.Choice(list(AXES)), multiple=True)
 @harness.options(repeats=5)
-def command(preset, axes, repeats: int, quick: bool, out: Path | None) -> None:
+def command(name, axes, repeats: int, quick: bool, out: Path | None) -> None:
     """See the module's docstring."""
     rows = []
     for axis in axes or AXES:
         field, sizes = AXES[axis]
-        base = PRESETS[preset]
+        base, _ = preset(name)
         count = _UPDATES
         if quick:
             base, sizes, repeats, count = harness.quick_config(base), sizes[:2], 2, 2

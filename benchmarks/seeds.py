@@ -20,29 +20,32 @@ from rich.console import Console
 from benchmarks import harness
 from benchmarks.step_throughput import has_torch
 from benchmarks.training import Run
-from experiments.platform import cores
-from structlat_jax.config import PRESETS, Config
+from structlat_jax.config import PRESETS, Config, preset
+from structlat_jax.run.machine import cores
 
 
 @click.command(help=__doc__)
-@click.option("--preset", type=click.Choice(list(PRESETS)), default="cpu", show_default=True)
+@click.option(
+    "--preset", "name", type=click.Choice(list(PRESETS)), default="cpu", show_default=True
+)
 @click.option("--seeds", "counts", type=click.IntRange(1), multiple=True, default=(1, 2, 4, 8),
               show_default=True, help="May be given several times.")  # fmt: skip
 @click.option("--updates", type=click.IntRange(1),
               help="Updates of a meta-step, instead of the preset's own.")  # fmt: skip
 @harness.options(repeats=5)
-def command(preset, counts, updates, repeats: int, quick: bool, out: Path | None) -> None:
+def command(name, counts, updates, repeats: int, quick: bool, out: Path | None) -> None:
     """See the module's docstring."""
     harness.use_all_cores()
-    updates = updates or PRESETS[preset].structure.updates_per_step
-    config = PRESETS[preset].replace(updates_per_step=updates)
+    config, _ = preset(name)
+    updates = updates or config.structure.updates_per_step
+    config = config.replace(updates_per_step=updates)
     if quick:
         config, counts, repeats = harness.quick_config(config), (1, 2), 2
     rows = []
     for seeds in counts:
         rows += _rows(config, seeds, repeats)
     if _on_cpu():
-        rows += _processes(preset, updates, repeats, quick)
+        rows += _processes(name, updates, repeats, quick)
     elif has_torch():
         rows.append(_torch_row(config, 3 if quick else 50, repeats))
     harness.report("seeds", out, rows)
@@ -94,13 +97,13 @@ def _row(seeds, place, mapping, rates, compile_seconds, size) -> dict[str, Any]:
     }
 
 
-def _processes(preset: str, updates: int, repeats: int, quick: bool) -> list[dict[str, Any]]:
+def _processes(preset_name: str, updates: int, repeats: int, quick: bool) -> list[dict[str, Any]]:
     if cores() < 2:
         Console().print("one core only: two processes are left out")
         return []
     rows = []
     for count in (1, 2):
-        found = _start(count, [preset, updates, repeats, int(quick)], repeats)
+        found = _start(count, [preset_name, updates, repeats, int(quick)], repeats)
         # All processes train at the same time, so that their rates add up, round by round.
         rates = [sum(pair) for pair in zip(*(one["rates"] for one in found), strict=True)]
         seconds = max(one["compile_seconds"] for one in found)

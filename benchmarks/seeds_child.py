@@ -10,21 +10,21 @@ import time
 
 import jax
 
-from experiments import platform
+from structlat_jax.run import machine
 
 
-def main(preset: str, updates: str, repeats: str, quick: str, address: str, count: str, index: str):
+def main(name: str, updates: str, repeats: str, quick: str, address: str, count: str, index: str):
     """Trains one seed."""
     mine = sorted(os.sched_getaffinity(0))[int(index)]
     os.sched_setaffinity(0, {mine})
-    platform.configure(1)
+    machine.configure(1)
     jax.distributed.initialize(address, int(count), int(index))
 
     from benchmarks import harness
     from benchmarks.training import Run
-    from structlat_jax.config import PRESETS
+    from structlat_jax.config import preset
 
-    config = PRESETS[preset].replace(updates_per_step=int(updates))
+    config = preset(name)[0].replace(updates_per_step=int(updates))
     run = Run(harness.quick_config(config) if int(quick) else config)
     jax.block_until_ready(run.step())
     rates = []

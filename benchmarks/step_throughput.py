@@ -20,7 +20,7 @@ from rich.console import Console
 
 from benchmarks import harness
 from benchmarks.training import Run, compile_updates, one_update
-from structlat_jax.config import PRESETS, Config
+from structlat_jax.config import PRESETS, Config, preset
 
 TORCH_MISSING = "PyTorch is not installed (pip install '.[bench]'), so its half is left out"
 
@@ -40,13 +40,13 @@ def command(presets, latents, repeats: int, quick: bool, out: Path | None) -> No
     if not has_torch():
         Console().print(TORCH_MISSING)
     rows = []
-    for preset in presets or list(PRESETS)[: 1 if quick else None]:
+    for name in presets or list(PRESETS)[: 1 if quick else None]:
         for latent in latents[: 1 if quick else None]:
-            config, updates = PRESETS[preset].replace(latent=latent), _UPDATES[preset]
+            config, updates = preset(name)[0].replace(latent=latent), _UPDATES[name]
             if quick:
                 config, updates = harness.quick_config(config), (3, 2)
             config = config.replace(updates_per_step=updates[0])
-            rows += _rows(preset, config, updates[1], 2 if quick else repeats)
+            rows += _rows(name, config, updates[1], 2 if quick else repeats)
     harness.report("step_throughput", out, rows)
 
 
@@ -55,7 +55,7 @@ def has_torch() -> bool:
     return importlib.util.find_spec("torch") is not None
 
 
-def _rows(preset: str, config: Config, torch_updates: int, repeats: int) -> list[dict[str, Any]]:
+def _rows(label: str, config: Config, torch_updates: int, repeats: int) -> list[dict[str, Any]]:
     run = Run(config, devices=jax.devices()[:1])
     devices = len(jax.devices())
     run.step()  # so that the replay holds something
@@ -89,7 +89,7 @@ def _rows(preset: str, config: Config, torch_updates: int, repeats: int) -> list
     theirs = rates.get("PyTorch, eager")
     return [
         {
-            "preset": preset,
+            "preset": label,
             "latent": str(run.setup.space),
             "program": name,
             **harness.summary(rates[name]),

@@ -21,7 +21,7 @@ from rich.console import Console
 from benchmarks import harness
 from benchmarks.step_throughput import TORCH_MISSING, has_torch
 from benchmarks.training import Run
-from structlat_jax.config import DEFAULT_UPDATES, PRESETS, Config
+from structlat_jax.config import Config, preset
 from structlat_jax.train import parallel
 from structlat_jax.train.evaluate import evaluate, last_return
 
@@ -37,7 +37,8 @@ from structlat_jax.train.evaluate import evaluate, last_return
 @harness.options(repeats=5)
 def command(target, seed, updates, every, train_torch, repeats, quick, out: Path | None) -> None:
     """See the module's docstring."""
-    config, paper = PRESETS["cpu"], PRESETS["paper"].replace(updates_per_step=20)
+    config, (paper, budget) = preset("cpu")[0], preset("paper")
+    paper = paper.replace(updates_per_step=20)
     if quick:
         config, paper = harness.quick_config(config), harness.quick_config(paper)
         updates, every, repeats, target = 6, 1, 2, 0.0
@@ -46,7 +47,7 @@ def command(target, seed, updates, every, train_torch, repeats, quick, out: Path
     if not has_torch():
         Console().print(TORCH_MISSING)
     else:
-        rows += _torch_rows(config, paper, seed, ours, train_torch, repeats, quick)
+        rows += _torch_rows(config, (paper, budget), seed, ours, train_torch, repeats, quick)
     harness.report("time_to_return", out, rows)
 
 
@@ -77,18 +78,18 @@ def _judge(run: Run):
 
     def score(state):
         key = parallel.root_keys(jnp.uint32(0))[1]
-        return last_return(evaluate(run.setup, hyper, state.params, state.test_tasks, key))
+        return last_return(evaluate(run.setup, hyper, state.learned, state.test_tasks, key))
 
     program = jax.jit(score)
     return lambda state: float(program(state))
 
 
-def _torch_rows(config, paper, seed, ours, train, repeats, quick) -> list[dict[str, Any]]:
+def _torch_rows(config, published, seed, ours, train, repeats, quick) -> list[dict[str, Any]]:
     from benchmarks.torch_pearl.training import Training, updates_per_second
 
     per_turn = 3 if quick else 50
     rates = updates_per_second(config, per_turn, repeats)
-    row = {"program": "PyTorch, same settings", "updates": ours["updates"]}
+    row = {"program": "PyTorch, same settings", "updates": ours["updates"], **_named(rates)}
     if train:
         trained = Training(config, seed)
         trained.train(ours["updates"])
@@ -96,16 +97,16 @@ def _torch_rows(config, paper, seed, ours, train, repeats, quick) -> list[dict[s
         row |= {"kind": "measured", "seconds": trained.seconds, "test return": found}
     else:
         row |= {"kind": "extrapolated", "seconds": ours["updates"] / rates["median"]}
-    published = updates_per_second(paper, 2 if quick else 5, repeats)
-    budget = DEFAULT_UPDATES["paper"]
+    paper, budget = published
+    rates = updates_per_second(paper, 2 if quick else 5, repeats)
     rows = [
-        {**row, **_named(rates)},
+        row,
         {
             "program": "PyTorch, PEARL's published settings",
             "kind": "extrapolated from its published budget",
             "updates": budget,
-            "seconds": budget / published["median"],
-            **_named(published),
+            "seconds": budget / rates["median"],
+            **_named(rates),
         },
     ]
     return [{**row, "x ours": row["seconds"] / ours["seconds"]} for row in rows]

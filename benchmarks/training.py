@@ -7,11 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from structlat_jax.algos import pearl_sac
-from structlat_jax.algos.schedules import coefficients_at
 from structlat_jax.config import Config, Hyper
 from structlat_jax.data import replay
-from structlat_jax.data.batches import Draws, draw, make_batch, task_log_weights
+from structlat_jax.data.batches import Draws, draw, sampler, view
 from structlat_jax.train import parallel
 from structlat_jax.train.collect import collect
 from structlat_jax.train.learn import init
@@ -61,19 +59,19 @@ class Run:
 
 
 def updates_alone(setup: Setup, count: int) -> Callable[[Hyper, TrainState], Any]:
-    """``(hyper, state)`` of one seed to parameters and losses after ``count`` updates, with nothing
+    """``(hyper, state)`` of one seed to parameters and metrics after some updates, with nothing
     collected. All parameters are handed out, so that the compiler may leave none untrained."""
     update = one_update(setup)
 
     def of_seed(hyper: Hyper, state: TrainState):
         def body(carry, draws):
-            now = state._replace(params=carry[0], optimisers=carry[1])
-            params, optimisers, losses = update(hyper, now, draws)
-            return (params, optimisers), losses
+            now = state._replace(params=carry[0], moments=carry[1])
+            params, moments, metrics = update(hyper, now, draws)
+            return (params, moments), metrics
 
         draws = jax.vmap(lambda key: draw(setup, key))(jax.random.split(state.key, count))
-        (params, _), losses = jax.lax.scan(body, (state.params, state.optimisers), draws)
-        return params, losses
+        (params, _), metrics = jax.lax.scan(body, (state.params, state.moments), draws)
+        return params, metrics
 
     return of_seed
 
@@ -111,16 +109,13 @@ def experienced(setup: Setup, seeds: int) -> TrainState:
 
 
 def one_update(setup: Setup) -> Callable[..., Any]:
-    """``(hyper, state, draws=None)`` to new parameters, moments and losses: a draw from the replay
-    and one `pearl_sac.update`; the random numbers come from the state's key if none are given."""
+    """``(hyper, state, draws=None)`` to new parameters, moments and metrics: a draw from the replay
+    and one `Algorithm.update`; the random numbers come from the state's key if none are given."""
 
     def update(hyper: Hyper, state: TrainState, draws: Draws | None = None):
-        weights = task_log_weights(setup, hyper, state.replay)
-        draws = draw(setup, state.key) if draws is None else draws
-        batch = make_batch(setup, hyper, state.replay, weights, draws)
-        coefficients = coefficients_at(hyper, state.updates)
-        return pearl_sac.update(
-            setup.networks, setup.space, state.params, state.optimisers, batch, coefficients
-        )
+        source = sampler(setup, hyper, view(setup, hyper, state.replay))
+        batch = source.make(source.draw(state.key) if draws is None else draws)
+        coefficients = setup.algorithm.coefficients(hyper, state.updates)
+        return setup.algorithm.update(state.params, state.moments, batch, coefficients)
 
     return update

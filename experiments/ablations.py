@@ -3,12 +3,11 @@
 python -m experiments.ablations --latent dir:2x4,gau:2 --seeds 5 --out runs/ablations
 
 Every arm is a run folder of its own, DIR/ARM, and all arms have the same seeds, so that each is
-compared with the first, the unchanged settings, seed by seed. At the end: DIR/table.md and
-DIR/table.json.
+compared with the first, the unchanged settings, seed by seed. Arms that differ in traced
+hyper-parameters only train together. At the end: DIR/table.md and DIR/table.json.
 """
 
 import dataclasses
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,11 @@ from typing import Any
 import click
 from rich.console import Console
 
-from experiments import changes, cli, job, rows
-from experiments.plan import Plan
-from structlat_jax import checkpoint
-from structlat_jax.checkpoint import CheckpointError
-from structlat_jax.config import Config, ConfigError
+from structlat_jax.cli import changes, options, tables
+from structlat_jax.cli.errors import main
 from structlat_jax.report import table
 from structlat_jax.report.run_files import read_run
-
-ABLATIONS_CONFIG_FILE = "ablations_config.json"
+from structlat_jax.run.plan import Plan
 
 DEFAULT_ARMS = (
     "bridge=corrected",
@@ -43,52 +38,32 @@ DEFAULT_ARMS = (
 )
 
 
-@click.command(cls=cli.SectionedCommand, help=__doc__.replace("\n\npython", "\n\n\b\npython"))
-@cli.arms_option(DEFAULT_ARMS, "may be given several times")
-@job.run_options(seeds=5, default_folder="runs/ablations-DATE-TIME")
-@cli.config_options
+def runs(plan: Plan, arms: Any, out: Path) -> list[tuple[str, Path, Plan]]:
+    """Label, folder and plan of each arm; raises `ConfigError` about ``arms``."""
+    return [
+        (name, out / changes.slug(name), dataclasses.replace(plan, config=config))
+        for name, config in changes.arms(plan.config, arms).items()
+    ]
+
+
+TABLE = tables.Several("ablations", "ablations_config.json", "arms", runs)
+
+
+@click.command(cls=options.SectionedCommand, help=options.program_help(__doc__))
+@options.arms_option(DEFAULT_ARMS, "may be given several times")
+@options.env_options
+@options.run_options(seeds=5, default_folder="runs/ablations-DATE-TIME")
+@options.config_options
 def command(
-    arms: Sequence[str], out: Path | None, overwrite: bool, resume: bool, **options: Any
+    arms: Sequence[str], out: Path | None, overwrite: bool, resume: bool, **given: Any
 ) -> int:
     """See the module's docstring."""
-    plan = job.make_plan(options)
-    names = changes.split(arms)
-    try:
-        configs = changes.arms(plan.config, names)
-    except ConfigError as error:
-        raise click.UsageError(f"--arms: {error}") from None
-    if resume:
-        out = job.require_folder(out, overwrite)
-        plan, configs = _saved(out, {**options, "arms": ";".join(names)})
-    else:
-        out = out or Path("runs") / f"ablations-{time.strftime('%Y%m%d-%H%M%S')}"
-        cli.prepare_folder(out, overwrite, ABLATIONS_CONFIG_FILE)
-        checkpoint.write_config(
-            out, plan.config, ABLATIONS_CONFIG_FILE, arms=names, **plan.records()
-        )
-    made = rows.make(
-        (name, out / changes.slug(name), dataclasses.replace(plan, config=config))
-        for name, config in configs.items()
-    )
+    out, made = tables.settle(TABLE, changes.split(arms), out, overwrite, resume, given)
     console = Console()
-    with job.interruptible(out, console):
-        rows.train(made, console)
-        built = table.build_arms({row.label: read_run(row.folder) for row in made})
-        return rows.report(built, out, console)
-
-
-def _saved(out: Path, given: dict[str, Any]) -> tuple[Plan, dict[str, Config]]:
-    """The plan and the arms in the folder; options that contradict them are refused."""
-    config, data = checkpoint.read_config(out, ABLATIONS_CONFIG_FILE)
-    try:
-        configs = changes.arms(config, data.get("arms"))
-    except ConfigError as error:
-        raise CheckpointError(f"{out / ABLATIONS_CONFIG_FILE}: {error}") from None
-    saved = {**job.settings(config, data), "arms": ";".join(data["arms"])}
-    job.refuse_differences(out, saved, given)
-    cli.claim(out)
-    return job.saved_plan(config, data), configs
+    tables.train(out, made, console)
+    built = table.build_arms({row.label: read_run(row.folder) for row in made}, made[0].env.plane)
+    return tables.report(built, out, console)
 
 
 if __name__ == "__main__":
-    cli.main(command)
+    main(command)

@@ -8,7 +8,7 @@ the share of goals that any five straight episodes can reach before there is any
 they reach if their headings are draws from a prior that is the task distribution itself.
 """
 
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from experiments import cli
-from structlat_jax import checkpoint
+from structlat_jax.cli.errors import main
 from structlat_jax.config import Structure
 from structlat_jax.envs import Env, point_robot
+from structlat_jax.run.folders import make_folder, require_writable_file
+from structlat_jax.run_folder import write_json
 from structlat_jax.types import Array, Task
 
 SPEEDS = (1.0, 0.999, 0.995, 0.98)
@@ -44,7 +45,7 @@ _SHIFTS = 200
 def command(goals: int, seed: int, out: Path | None) -> int:
     """See the module's docstring."""
     if out is not None:
-        cli.require_writable_file(out)
+        require_writable_file(out)
     key_tasks, key_sides, key_search, key_prior = jax.random.split(jax.random.key(seed), 4)
     env = point_robot.make()
     tasks = env.sample_tasks(key_tasks, goals)
@@ -67,19 +68,21 @@ def command(goals: int, seed: int, out: Path | None) -> int:
     }
     _show(found)
     if out is not None:
-        cli.make_folder(out.parent)
-        checkpoint.write_json(out, found)
+        make_folder(out.parent)
+        write_json(out, found)
     return 0
 
 
-def straight(env: Env, task: Task, target: Array, speed: float) -> Array:
-    """Rewards ``[H]`` of an episode straight to a target ``[2]``, by the environment's step."""
+def episode(env: Env, task: Task, act: Callable[[Array], Array]) -> tuple[Array, Array]:
+    """An episode by the environment's step, of ``act`` on observations ``[2]``.
+
+    Returns:
+      Rewards ``[H]`` and the places ``[H, 2]`` that they were paid for.
+    """
 
     def advance(state, _):
-        ahead = target - env.observe(state)
-        action = speed * ahead / jnp.maximum(jnp.max(jnp.abs(ahead)), _FULL_STEP)
-        step = env.step(state, action, task)
-        return step.state, step.reward
+        step = env.step(state, act(env.observe(state)), task)
+        return step.state, (step.reward, step.obs)
 
     start = env.reset(jax.random.key(0), task)  # always the origin
     return jax.lax.scan(advance, start, length=env.horizon)[1]
@@ -87,20 +90,36 @@ def straight(env: Env, task: Task, target: Array, speed: float) -> Array:
 
 def mean_return(env: Env, tasks: Task, sides: Array, speed: float, offset: float) -> float:
     """Mean return over tasks ``[T]`` of going to a point at ``offset`` metres from the goal, in a
-    direction ``sides [T]`` (radians)."""
+    direction ``sides [T]`` (radians), with both coordinates as fast as they go."""
     beside = offset * jnp.stack([jnp.cos(sides), jnp.sin(sides)], axis=-1)
-    targets = jax.vmap(env.goal)(tasks) + beside
-    rewards = jax.vmap(partial(straight, env, speed=speed))(tasks, targets)
+    targets = jax.vmap(env.plane.goal)(tasks) + beside
+
+    def of_one(task, target):
+        return episode(
+            env, task, lambda place: speed * jnp.clip((target - place) / _FULL_STEP, -1.0, 1.0)
+        )[0]
+
+    rewards = jax.vmap(of_one)(tasks, targets)
     return float(jnp.mean(jnp.sum(rewards, axis=-1)))
 
 
 def reach(env: Env, tasks: Task) -> np.ndarray:
-    """Whether a straight episode of each heading meets a reward in each task, ``[headings, T]``."""
+    """Whether a straight episode of each heading comes as near to the goal of each task as a reward
+    asks for, ``[headings, T]``."""
     angles = jnp.linspace(0.0, jnp.pi, _HEADINGS)
     targets = jnp.stack([jnp.cos(angles), jnp.sin(angles)], axis=-1)
-    over_tasks = jax.vmap(lambda task, target: straight(env, task, target, 1.0), (0, None))
-    rewards = jax.lax.map(lambda target: over_tasks(tasks, target), targets)
-    return np.asarray(jnp.any(rewards > 0, axis=-1))
+    goals = jax.vmap(env.plane.goal)(tasks)
+    anyone = jax.tree.map(lambda x: x[0], tasks)  # a task does not change where actions lead
+
+    def of_heading(target):
+        def act(place):
+            ahead = target - place
+            return ahead / jnp.maximum(jnp.max(jnp.abs(ahead)), _FULL_STEP)
+
+        places = episode(env, anyone, act)[1]
+        return jnp.linalg.norm(places - goals[:, None], axis=-1).min(axis=1)
+
+    return np.asarray(jax.lax.map(of_heading, targets) <= env.plane.radius)
 
 
 def reachable(reached: np.ndarray, episodes: int, key: Any) -> float:
@@ -121,7 +140,7 @@ def reachable(reached: np.ndarray, episodes: int, key: Any) -> float:
 
 def headings(env: Env, tasks: Task) -> np.ndarray:
     """The heading of each goal ``[T]``, as an index into the first axis of `reach`."""
-    goals = np.asarray(jax.vmap(env.goal)(tasks))
+    goals = np.asarray(jax.vmap(env.plane.goal)(tasks))
     angles = np.abs(np.arctan2(goals[:, 1], goals[:, 0]))  # a goal at pi may be a hair below it
     return np.round(angles / np.pi * (_HEADINGS - 1)).astype(int)
 
@@ -168,4 +187,4 @@ def _show(found: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    cli.main(command)
+    main(command)

@@ -4,11 +4,11 @@ python -m experiments.table1 --seeds 10 --out runs/table1
 
 Every row is a run folder of its own, DIR/LATENT. All rows have the same seeds, and a seed fixes
 the tasks, so that rows are compared seed by seed. At the end: DIR/table.md and DIR/table.json.
+With --env, the same table of another environment.
 """
 
 import dataclasses
 import functools
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,74 +16,56 @@ from typing import Any
 import click
 from rich.console import Console
 
-from experiments import changes, cli, job, rows
-from experiments.plan import Plan
-from structlat_jax import checkpoint
-from structlat_jax.checkpoint import CheckpointError
-from structlat_jax.config import ConfigError
+from experiments import paper
+from structlat_jax.cli import changes, options, tables
+from structlat_jax.cli.errors import main
+from structlat_jax.cli.train import latent_slug
 from structlat_jax.report import table
 from structlat_jax.report.run_files import read_run
+from structlat_jax.run.plan import Plan
 
-TABLE_CONFIG_FILE = "table_config.json"
+DEFAULT_LATENTS = ";".join(paper.RETURNS)
 
 
-@click.command(cls=cli.SectionedCommand, help=__doc__.replace("\n\npython", "\n\n\b\npython"))
+def runs(plan: Plan, latents: Any, out: Path) -> list[tuple[str, Path, Plan]]:
+    """Label, folder and plan of each row; raises `ConfigError` about ``latents``."""
+    configs = [plan.config.replace(latent=s) for s in changes.latent_specs(plan.config, latents)]
+    return [
+        (
+            one.structure.latent,
+            out / latent_slug(one),
+            dataclasses.replace(plan, config=one),
+        )
+        for one in configs
+    ]
+
+
+TABLE = tables.Several("table1", "table_config.json", "latents", runs)
+
+
+@click.command(cls=options.SectionedCommand, help=options.program_help(__doc__))
 @click.option(
     "--latents",
     multiple=True,
-    default=[";".join(table.PAPER_RETURNS)],
+    default=[DEFAULT_LATENTS],
     metavar="SPECS",
     help="Latent specs with semicolons between them (quote them); may be given several times."
-    f"  [{';'.join(table.PAPER_RETURNS)}]",
+    f"  [{DEFAULT_LATENTS}]",
 )
-@job.run_options(seeds=10, default_folder="runs/table1-DATE-TIME")
-@functools.partial(cli.config_options, without=("latent",))
+@options.env_options
+@options.run_options(seeds=10, default_folder="runs/table1-DATE-TIME")
+@functools.partial(options.config_options, without=("latent",))
 def command(
-    latents: Sequence[str], out: Path | None, overwrite: bool, resume: bool, **options: Any
+    latents: Sequence[str], out: Path | None, overwrite: bool, resume: bool, **given: Any
 ) -> int:
     """See the module's docstring."""
-    plan = job.make_plan(options)
-    try:
-        specs = changes.latent_specs(
-            plan.config, [one for text in latents for one in text.split(";")]
-        )
-    except ConfigError as error:
-        raise click.UsageError(f"--{error}") from None
-    if resume:
-        out = job.require_folder(out, overwrite)
-        plan, specs = _saved(out, {**options, "latents": ";".join(specs)})
-    else:
-        out = out or Path("runs") / f"table1-{time.strftime('%Y%m%d-%H%M%S')}"
-        cli.prepare_folder(out, overwrite, TABLE_CONFIG_FILE)
-        checkpoint.write_config(
-            out, plan.config, TABLE_CONFIG_FILE, latents=specs, **plan.records()
-        )
-    made = _rows(out, plan, specs)
+    out, made = tables.settle(TABLE, changes.split(latents), out, overwrite, resume, given)
     console = Console()
-    with job.interruptible(out, console):
-        rows.train(made, console)
-        return rows.report(table.build([read_run(row.folder) for row in made]), out, console)
-
-
-def _saved(out: Path, given: dict[str, Any]) -> tuple[Plan, list[str]]:
-    """The plan and the specs in the folder; options that contradict them are refused."""
-    config, data = checkpoint.read_config(out, TABLE_CONFIG_FILE)
-    try:
-        specs = changes.latent_specs(config, data.get("latents"))
-    except ConfigError as error:
-        raise CheckpointError(f"{out / TABLE_CONFIG_FILE}: {error}") from None
-    saved = {**job.settings(config, data), "latents": ";".join(specs)}
-    job.refuse_differences(out, saved, given)
-    cli.claim(out)
-    return job.saved_plan(config, data), specs
-
-
-def _rows(out: Path, plan: Plan, specs: list[str]) -> list[rows.Row]:
-    plans = (dataclasses.replace(plan, config=plan.config.replace(latent=s)) for s in specs)
-    return rows.make(
-        (spec, out / job.slug(own.config), own) for spec, own in zip(specs, plans, strict=True)
-    )
+    tables.train(out, made, console)
+    found = [read_run(row.folder) for row in made]
+    built = table.build(found, paper.published(found), made[0].env.plane)
+    return tables.report(built, out, console)
 
 
 if __name__ == "__main__":
-    cli.main(command)
+    main(command)

@@ -1,6 +1,7 @@
 """A trained agent that adapts online, one transition at a time, without the training code."""
 
 import dataclasses
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from structlat_jax.config import Config
-from structlat_jax.inference import hypotheses
-from structlat_jax.inference.additive import context_features, evidence_of
+from structlat_jax.envs import Env
+from structlat_jax.inference.base import Learned
 from structlat_jax.latents import LatentSpace
-from structlat_jax.nets.networks import AgentParams, Networks, squash
 from structlat_jax.train.setup import Setup, make_setup
 from structlat_jax.types import Array, Key, Transition, require_last_axis
 
@@ -20,18 +20,15 @@ from structlat_jax.types import Array, Key, Transition, require_last_axis
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Belief:
-    """What the agent knows of its task: the sum of the evidence, O(1) in the number of steps.
+    """What the agent knows of its task, O(1) in the number of steps.
 
     Attributes:
-      total: Summed natural parameters of the encoder's posterior, ``[stat_dim]``.
+      state: What its inference carries; see `Inference`.
       steps: Transitions seen, an int32 scalar.
-      log_weights: Of the agent's hypotheses, ``[N]``; N is 0 for an agent that infers z by the
-        encoder's posterior alone.
     """
 
-    total: Array
+    state: Any
     steps: Array
-    log_weights: Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,76 +36,89 @@ class Agent:
     """Acts on z, and infers z from transitions.
 
     Attributes:
-      config: The configuration that it was trained with.
-      space: Its latent space.
-      networks: Its networks.
-      params: Their parameters.
-      hypotheses: Draws from the prior, ``[N, D]``, that `update` weighs and `sample_z` picks from;
-        with N = 0, z comes from the encoder's posterior.
-      outcomes: Where each leads, ``[N, obs_dim]``; see `world_model.outcome`.
-      horizon: Steps in an episode.
+      setup: What it was trained with, its environment included.
+      learned: Its parameters.
+      start: The belief before any transition, in an episode that starts as the environment's do.
     """
 
-    config: Config
-    space: LatentSpace
-    networks: Networks
-    params: AgentParams
-    hypotheses: Array
-    outcomes: Array
-    horizon: int
+    setup: Setup
+    learned: Learned
+    start: Belief
 
-    def prior(self) -> Belief:
-        """The belief before any transition."""
-        weights = jnp.zeros(self.hypotheses.shape[0])
-        return Belief(jnp.zeros(self.space.stat_dim), jnp.zeros((), jnp.int32), weights)
+    @property
+    def config(self) -> Config:
+        """The configuration that it was trained with."""
+        return self.setup.config
 
-    def update(self, posterior: Belief, transition: Transition) -> Belief:
+    @property
+    def env(self) -> Env:
+        """The environment that it was trained on."""
+        return self.setup.env
+
+    @property
+    def space(self) -> LatentSpace:
+        """Its latent space."""
+        return self.setup.space
+
+    def prior(self, obs: Array | None = None) -> Belief:
+        """The belief before any transition.
+
+        Args:
+          obs: The observation at hand, ``[obs_dim]``, from which an inference that imagines
+            episodes starts them; by default one that the environment's reset gives.
+
+        Raises:
+          ValueError: if ``obs`` has another shape.
+        """
+        if obs is None:
+            return self.start
+        obs = self._single("obs", obs, self.env.obs_dim)
+        return Belief(_init(self.setup, self.learned, obs), jnp.zeros((), jnp.int32))
+
+    def update(self, belief: Belief, transition: Transition) -> Belief:
         """The belief after one more transition; adding two in any order gives the same.
 
         Args:
-          posterior: The belief so far.
-          transition: A `Transition` of single steps; ``train_reward`` is not looked at, and
-            ``next_obs`` only if the agent was trained with it.
+          belief: The belief so far.
+          transition: A `Transition` of one step; ``train_reward`` is not looked at, and
+            ``next_obs`` only if the agent was trained with it. For a batch of beliefs, map this
+            function over them with `jax.vmap`.
 
         Raises:
-          ValueError: if an observation or an action has another width than in training.
+          ValueError: if one of its members has another shape than in training.
         """
-        _, obs_dim, action_dim, _ = self.networks.widths
-        transition = Transition(*map(jnp.asarray, transition))
-        require_last_axis("transition.obs", transition.obs, obs_dim)
-        require_last_axis("transition.action", transition.action, action_dim)
-        return _update(
-            *(self.networks, self.space, self.config),
-            *(self.params, self.hypotheses, self.outcomes, posterior, transition),
-        )
+        env = self.env
+        widths = {"obs": env.obs_dim, "action": env.action_dim, "next_obs": env.obs_dim}
+        parts = {
+            name: self._single(f"transition.{name}", value, widths.get(name))
+            for name, value in transition._asdict().items()
+        }
+        return _update(self.setup, self.learned, belief, Transition(**parts))
 
-    def distribution(self, posterior: Belief) -> tuple[Any, ...]:
-        """The encoder's posterior, one per block of the latent space."""
-        return self.space.posterior(posterior.total)
-
-    def sample_z(self, posterior: Belief, key: Key) -> Array:
+    def sample_z(self, belief: Belief, key: Key) -> Array:
         """A hypothesis about the task, ``[D]``; from the prior while nothing was seen."""
-        return _sample_z(self.space, self.hypotheses, posterior, key)
+        return _sample_z(self.setup, belief, key)
 
-    def greedy_z(self, posterior: Belief, obs: Array, key: Key) -> Array:
-        """The hypothesis that promises the most for the next episode, ``[D]``; see
+    def greedy_z(
+        self, belief: Belief, obs: Array, key: Key, steps_left: int | None = None
+    ) -> Array:
+        """The hypothesis that promises the most for the steps that are left, ``[D]``; see
         `hypotheses.greedy`. It exploits, where `sample_z` still explores.
 
         Args:
-          posterior: The belief.
-          obs: First observation of the episode, ``[obs_dim]``.
+          belief: The belief.
+          obs: The observation at hand, ``[obs_dim]``.
           key: For the draws that are compared.
+          steps_left: A whole episode by default.
 
         Raises:
           ValueError: if ``obs`` has another shape, or the agent has no hypotheses to compare.
         """
-        obs, width = jnp.asarray(obs), self.networks.widths[1]
-        if obs.shape != (width,):
-            raise ValueError(f"obs must have shape [{width}], not {list(obs.shape)}.")
-        if not posterior.log_weights.size:
+        obs = self._single("obs", obs, self.env.obs_dim)
+        if self.setup.inference.greedy is None:
             raise ValueError("an agent of --inference amortised has no hypotheses to compare.")
-        weighed = hypotheses.Hypotheses(self.hypotheses, self.outcomes, posterior.log_weights)
-        return _greedy_z(self.networks, self.params, weighed, obs, self.horizon, key)
+        left = self.env.horizon if steps_left is None else steps_left
+        return _greedy_z(self.setup, self.learned, belief, obs, left, key)
 
     def act(self, obs: Array, z: Array, key: Key | None = None) -> Array:
         """An action ``[..., action_dim]``: the policy's mode, or a draw if a key is given.
@@ -121,86 +131,111 @@ class Agent:
         Raises:
           ValueError: if ``obs`` or ``z`` has another width than in training.
         """
-        _, obs_dim, _, latent = self.networks.widths
         obs, z = jnp.asarray(obs), jnp.asarray(z)
-        require_last_axis("obs", obs, obs_dim)
-        require_last_axis("z", z, latent)
-        return _act(self.networks, self.params, obs, z, key)
+        require_last_axis("obs", obs, self.env.obs_dim)
+        require_last_axis("z", z, self.space.dim)
+        return _act(self.setup, self.learned, obs, z, key)
+
+    def mean_z(self, belief: Belief) -> Array:
+        """The posterior mean of z, ``[D]``."""
+        return _summary(self.setup, belief)[0]
+
+    def kl(self, belief: Belief) -> Array:
+        """KL of the encoder's posterior to the prior in nats, ``[blocks]``."""
+        return _summary(self.setup, belief)[1]
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the agent to one file, which `load` opens; returns its path.
+
+        Raises:
+          CheckpointError: if it cannot be written.
+        """
+        return _save(self, Path(path))
+
+    def _single(self, name: str, value: Any, width: int | None) -> Array:
+        value, shape = jnp.asarray(value), () if width is None else (width,)
+        if value.shape != shape:
+            raise ValueError(f"{name} must have shape {list(shape)}, not {list(value.shape)}.")
+        return value
 
 
-def load(path: str | Path, seed: int = 0) -> Agent:
-    """Opens a finished or interrupted run.
+def make_agent(setup: Setup, learned: Learned) -> Agent:
+    """An agent; its hypotheses are always the same draws, so that what it infers depends on what
+    it saw alone."""
+    key_task, key_reset = jax.random.split(jax.random.key(0), 3)[:2]
+    task = jax.tree.map(lambda x: x[0], setup.env.sample_tasks(key_task, 1))
+    obs = setup.env.observe(setup.env.reset(key_reset, task))
+    steps = jnp.zeros((), jnp.int32)
+    return Agent(setup, learned, Belief(_init(setup, learned, obs), steps))
+
+
+def load(path: str | Path, seed: int = 0, env: Env | str | Path | None = None) -> Agent:
+    """Opens a finished or interrupted run, or an agent that `Agent.save` has written.
 
     Args:
-      path: A run folder.
-      seed: Which of the run's seeds, counted from 0.
+      path: A run folder, or a file.
+      seed: Which of the run's seeds, counted from 0; a file holds one agent.
+      env: The environment, or what names it for `envs.make`. A built-in one is known from the run;
+        one of a file or a module is code, and is not imported unless it is named here.
 
     Raises:
       FileNotFoundError: if the folder is no run or has no checkpoint yet.
-      ValueError: if its configuration cannot be read or it has fewer seeds.
+      ValueError: if its configuration cannot be read, if it has fewer seeds, or if the environment
+        cannot be made or is another one.
     """
-    from structlat_jax import checkpoint  # needs orbax, which the library itself does not
+    path = Path(path)
+    if os.path.isfile(path):  # which takes any name, however long
+        from structlat_jax import saved_agent
 
-    config, params = checkpoint.load_params(Path(path), seed)
-    setup = make_setup(config)
-    _require_fit(setup, params, path)
-    z, outcomes = _draw_hypotheses(setup, params)
-    horizon = setup.env.horizon
-    return Agent(config, setup.space, setup.networks, params, z, outcomes, horizon)
+        return saved_agent.read(path, env)
+    from structlat_jax import checkpoint
 
-
-def _require_fit(setup: Setup, params: AgentParams, path: str | Path) -> None:
-    expected = jax.eval_shape(setup.networks.init, jax.random.key(0))
-    same = jax.tree.map(lambda x, y: x.shape == y.shape, params, expected)
-    if not all(jax.tree.leaves(same)):
-        raise ValueError(f"the parameters in {path} do not fit {setup.env.name}'s networks.")
+    config, _ = checkpoint.read_config(path)
+    setup = make_setup(config, env)
+    learned = checkpoint.load_learned(path, seed, setup)
+    return make_agent(setup, learned)
 
 
-def _draw_hypotheses(setup: Setup, params: AgentParams) -> tuple[Array, Array]:
-    """Always the same draws, so that what an agent infers depends on what it saw alone."""
-    s, env = setup.config.structure, setup.env
-    if s.inference == "amortised":
-        return jnp.zeros((0, setup.space.dim)), jnp.zeros((0, env.obs_dim))
-    key_task, key_reset, key_draw = jax.random.split(jax.random.key(0), 3)
-    task = jax.tree.map(lambda x: x[0], env.sample_tasks(key_task, 1))
-    start = env.observe(env.reset(key_reset, task))
-    drawn = hypotheses.draw(
-        *(setup.networks, setup.space, params, start, env.horizon, s.hypotheses, key_draw)
-    )
-    return drawn.z, drawn.outcome
+def _save(agent: Agent, path: Path) -> Path:
+    from structlat_jax import saved_agent
 
-
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _update(networks, space, config, params, drawn, outcomes, belief, transition):
-    features = context_features(
-        transition,
-        config.hyper.context_reward_scale,
-        config.structure.next_obs_in_context,
-    )
-    evidence = evidence_of(networks, space, params.encoder, features)
-    log_weights = belief.log_weights
-    if log_weights.size:
-        episode = jax.tree.map(lambda x: x[None], transition)  # one step long
-        before = hypotheses.Hypotheses(drawn, outcomes, log_weights)
-        weight = config.hyper.evidence_weight
-        after = hypotheses.update(networks, params, before, episode, weight)
-        log_weights = after.log_weights
-    return Belief(belief.total + evidence, belief.steps + 1, log_weights)
+    return saved_agent.save(agent, path)
 
 
 @partial(jax.jit, static_argnums=0)
-def _sample_z(space, drawn, belief, key):
-    if belief.log_weights.size:
-        return drawn[jax.random.categorical(key, belief.log_weights)]
-    return space.sample(space.posterior(belief.total), key, hard=True)
-
-
-_greedy_z = partial(jax.jit, static_argnums=(0, 4))(hypotheses.greedy)
+def _init(setup, learned, obs):
+    key = jax.random.split(jax.random.key(0), 3)[2]
+    return setup.inference.init(learned, key, obs)
 
 
 @partial(jax.jit, static_argnums=0)
-def _act(networks, params, obs, z, key):
-    mean, log_std = networks.policy(params.policy, obs, z)
+def _update(setup, learned, belief, transition):
+    seen = jax.tree.map(lambda x: x[None], transition)  # an episode of one step
+    one = jnp.ones((), jnp.int32)
+    state = setup.inference.update(learned, setup.config.hyper, belief.state, seen, one)
+    return Belief(state, belief.steps + 1)
+
+
+@partial(jax.jit, static_argnums=0)
+def _sample_z(setup, belief, key):
+    return setup.inference.sample(belief.state, key)
+
+
+@partial(jax.jit, static_argnums=(0, 4))
+def _greedy_z(setup, learned, belief, obs, left, key):
+    return setup.inference.greedy(learned, belief.state, obs, left, key)
+
+
+@partial(jax.jit, static_argnums=0)
+def _act(setup, learned, obs, z, key):
+    act, width = setup.algorithm.act, setup.env.action_dim
     if key is None:
-        return jnp.tanh(mean)
-    return squash(mean, log_std, jax.random.normal(key, mean.shape))[0]
+        return act(learned.agent, obs, z, None)
+    shape = (*jnp.broadcast_shapes(obs.shape[:-1], z.shape[:-1]), width)
+    return act(learned.agent, obs, z, jax.random.normal(key, shape))
+
+
+@partial(jax.jit, static_argnums=0)
+def _summary(setup, belief):
+    note = setup.inference.note(belief.state)
+    return setup.inference.summary(note, jax.random.key(0))

@@ -1,62 +1,104 @@
-"""Trees of arrays on disk, by orbax: stored under their names, without a trace of Python types."""
+"""Trees of arrays on disk: one ``arrays/NAME.npz`` each, without a trace of Python types.
 
-import contextlib
-import logging
-from collections.abc import Iterator
+Writing streams one array after the other. Reading takes the memory of what is expected, whatever a
+file says about itself, and executes nothing: nothing is pickled.
+"""
+
+import io
+import math
+import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 
+from structlat_jax import legacy_arrays
 from structlat_jax.run_folder import CheckpointError, reason
 
 FOLDER = "arrays"
+_PIECE = 2**20  # bytes that are read at once; the list of members is far shorter
+
+
+def places(name: str) -> tuple[str, str]:
+    """Where the tree of a name may be in a folder: now, and as earlier versions had it."""
+    return f"{FOLDER}/{name}.npz", f"{FOLDER}/{name}"
 
 
 def write(folder: Path, **trees: Any) -> None:
-    """Writes trees of arrays on the host, each under its name, into ``folder/arrays``."""
-    items = {name: ocp.args.StandardSave(named(tree)) for name, tree in trees.items()}
-    with _quiet(), _checkpointer() as writer:
-        writer.save((folder / FOLDER).absolute(), args=ocp.args.Composite(**items))
+    """Writes trees of arrays on the host, each under its name, into ``folder``.
+
+    Raises:
+      ValueError: if two arrays of a tree have one name, or one holds Python objects.
+    """
+    (folder / FOLDER).mkdir(exist_ok=True)
+    for name, tree in trees.items():
+        with zipfile.ZipFile(folder / places(name)[0], "w") as archive:
+            for key, leaf in named(tree).items():
+                # The date of a ZipInfo is fixed, so that equal trees are equal files.
+                with archive.open(zipfile.ZipInfo(f"{key}.npy"), "w", force_zip64=True) as member:
+                    array = np.asarray(leaf, order="C")
+                    array = array.view(_stored(array.dtype))
+                    np.lib.format.write_array(member, array, (1, 0), allow_pickle=False)
 
 
-def read(folder: Path, name: str, like: Any) -> Any:
-    """Reads one of the trees that `write` has written.
+def read(folder: Path, name: str, like: Any, shapes: bool = True, parts: bool = False) -> Any:
+    """Reads one of the trees that `write` has written, or that an earlier version has.
 
     Args:
       folder: As for `write`.
       name: Of the tree.
-      like: A tree that gives the structure; shapes and types are not looked at.
+      like: A tree with the structure, shapes and types that are expected; arrays or
+        `jax.ShapeDtypeStruct`.
+      shapes: Whether shapes are looked at.
+      parts: Pass over whole parts of the file (the first words of names) that ``like`` lacks.
 
     Returns:
       The tree, of NumPy arrays.
 
     Raises:
-      CheckpointError: if it cannot be read, or holds arrays of other names.
+      CheckpointError: if it cannot be read, or holds other arrays.
     """
-    item = ocp.args.Composite(**{name: ocp.args.StandardRestore()})
-    try:
-        with _quiet(), _checkpointer() as reader:
-            found = reader.restore((folder / FOLDER).absolute(), args=item)[name]
-        found = {key: np.asarray(leaf) for key, leaf in found.items()}
-    except Exception as error:  # orbax and what lies below it raise what they like
-        raise CheckpointError(f"{folder} cannot be read: {reason(error)}.") from None
+    now, before = places(name)
+    if not (folder / now).exists() and (folder / before).is_dir():
+        found = legacy_arrays.read(folder, before, named(like))
+    else:
+        found = _read_members(folder, now, named(like), shapes, parts)
+    return fitted(folder, found, like, shapes, parts)
+
+
+def fitted(
+    path: Path, found: dict[str, Any], like: Any, shapes: bool = True, parts: bool = False
+) -> Any:
+    """Arrays by name as the tree that they are expected to be.
+
+    Args:
+      path: Where they are from.
+      found: The arrays.
+      like, shapes, parts: As for `read`.
+
+    Raises:
+      CheckpointError: if they are others.
+    """
     wanted = named(like)
-    for what, keys in (("no", wanted.keys() - found.keys()), ("an", found.keys() - wanted.keys())):
-        if keys:
-            raise CheckpointError(
-                f"{folder} cannot be used: it has {what} array {min(keys)!r}, so another version "
-                "of the program wrote it."
-            )
+    _require_names(path, wanted, found, parts)
+    for key, one in wanted.items():
+        _require(path, key, found[key].shape, found[key].dtype, one, shapes)
     return jax.tree.unflatten(jax.tree.structure(like), [found[key] for key in wanted])
 
 
 def named(tree: Any) -> dict[str, Any]:
-    """The leaves of a tree by the names on their paths, for instance ``key`` or ``params.q.w``."""
+    """The leaves of a tree by the names on their paths, for instance ``key`` or ``params.q.w``.
+
+    Raises:
+      ValueError: if two have one name.
+    """
     leaves, _ = jax.tree.flatten_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+    names = [jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in leaves]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two arrays have the name {max(names, key=names.count)!r}")
+    return {name: leaf for name, (_, leaf) in zip(names, leaves, strict=True)}
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
@@ -75,26 +117,85 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         raise CheckpointError(f"{path} cannot be read: {reason(error)}.") from None
 
 
-def _checkpointer() -> ocp.Checkpointer:
-    """Where there are several processes the first one alone writes run folders, and waits for no
-    other."""
-    alone = ocp.options.MultiprocessingOptions()
-    if jax.process_count() > 1:
-        alone = ocp.options.MultiprocessingOptions(
-            primary_host=0, active_processes={0}, barrier_sync_key_prefix="first"
-        )
-    options = ocp.CompositeOptions(multiprocessing_options=alone)
-    handler = ocp.CompositeCheckpointHandler(composite_options=options)
-    return ocp.Checkpointer(handler, multiprocessing_options=alone)
+class _InPieces(io.BufferedReader):
+    """A file that gives at most a piece at a time: `zipfile` would read a list of members of any
+    length."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(_PIECE if size is None or size < 0 else min(size, _PIECE))
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without orbax's own lines on standard error: what goes wrong is said in one sentence."""
-    logger = logging.getLogger("absl")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
+def _read_members(folder, place, wanted, shapes, parts):
     try:
-        yield
-    finally:
-        logger.setLevel(before)
+        with _InPieces(io.FileIO(folder / place)) as file, zipfile.ZipFile(file) as archive:
+            members = {i.filename.removesuffix(".npy"): i for i in archive.infolist()}
+            _require_names(folder, wanted, members, parts)
+            mine = [members[key] for key in wanted]
+            if any(i.compress_type != zipfile.ZIP_STORED for i in mine):
+                raise ValueError("its arrays are compressed")
+            if sum(i.file_size for i in mine) > (folder / place).stat().st_size:
+                raise ValueError("its arrays are larger than it is")
+            return {
+                key: _read_member(folder, archive, key, members[key], like, shapes)
+                for key, like in wanted.items()
+            }
+    except CheckpointError:
+        raise
+    except Exception as error:  # a damaged byte may lead zipfile, zlib and numpy to any of theirs
+        raise CheckpointError(f"{folder} cannot be read: {place}: {reason(error)}.") from None
+
+
+def _read_member(folder, archive, key, info, like, shapes):
+    with archive.open(info) as member:
+        np.lib.format.read_magic(member)
+        # Headers of this version are at most 64 KiB long; those of later ones, gigabytes.
+        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(member)
+        stored = jax.ShapeDtypeStruct(like.shape, _stored(like.dtype))
+        _require(folder, key, shape, dtype, stored, shapes)
+        if by_columns or math.prod(shape) * dtype.itemsize > info.file_size:
+            raise ValueError(f"its array {key!r} is not as this program writes it")
+        array = np.empty(shape, dtype)
+        _fill(memoryview(array.reshape(-1).view(np.uint8)), member)
+    return array.view(like.dtype)
+
+
+def _fill(view: memoryview, member: io.BufferedIOBase) -> None:
+    """Reads as much as there is room for, after which there must be no more."""
+    done = 0
+    while done < len(view) and (count := member.readinto(view[done : done + _PIECE])):
+        done += count
+    if done < len(view) or member.read(1):  # the attempt to read more also checks the checksum
+        raise ValueError("one of its arrays has another length than it says")
+
+
+def _require_names(folder: Path, wanted: dict, found: Iterable[str], parts: bool) -> None:
+    known = {_part(key) for key in wanted}
+    found = {key for key in found if not parts or _part(key) in known}
+    for what, keys in (("no", wanted.keys() - found), ("an", found - wanted.keys())):
+        if keys:
+            raise CheckpointError(
+                f"{folder} cannot be used: it has {what} array {min(keys)[:80]!r}, so another "
+                "version of the program wrote it."
+            )
+
+
+def _require(folder, key, shape, dtype, like, shapes) -> None:
+    shape = tuple(shape) if shapes else like.shape
+    if (shape, dtype) != (like.shape, like.dtype):
+        raise CheckpointError(
+            f"{folder} cannot be used: its arrays have other shapes than the configuration asks "
+            f"for ({key[:80]!r} is {_text(shape, dtype)}, not {_text(like.shape, like.dtype)})."
+        )
+
+
+def _part(key: str) -> str:
+    return key.partition(".")[0]
+
+
+def _text(shape: tuple[int, ...], dtype: np.dtype) -> str:
+    return f"{dtype}{list(shape)}"[:80]
+
+
+def _stored(dtype: np.dtype) -> np.dtype:
+    """The type as which NumPy's format keeps another: it knows nothing of ``bfloat16`` and such."""
+    return np.dtype(f"u{dtype.itemsize}") if dtype.kind == "V" else np.dtype(dtype)

@@ -1,10 +1,11 @@
 """Checkpoints: the whole training state, written atomically, and read back.
 
 A run folder holds ``config.json`` and ``checkpoint/<meta-step>/``, each a sealed folder (see
-`sealed`) with the arrays ``state`` (everything, replay and keys included) and ``params`` (what
-acting needs, so that loading an agent does not read the replay), ``history.json`` (the metrics so
-far) and, in its seal, the schema version and the configuration. ``best/<meta-step>/`` is the same
-without state and history. Nothing is pickled: opening a stranger's folder executes no code.
+`sealed`) with ``arrays/state.npz`` (everything, replay and keys included), ``arrays/params.npz``
+(what acting needs, so that loading an agent does not read the replay), ``history.json`` (the
+metrics so far) and, in its seal, the schema version and the configuration. ``best/<meta-step>/``
+is the same without state and history. Nothing is pickled: opening a stranger's folder executes no
+code.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ import jax
 
 from structlat_jax import array_files, sealed
 from structlat_jax.config import Config, ConfigError
-from structlat_jax.nets.networks import AgentParams
+from structlat_jax.inference.base import Learned
 from structlat_jax.run_folder import (
     CONFIG_FILE,
     CheckpointError,
@@ -33,14 +34,15 @@ from structlat_jax.run_folder import (
     write_json,
     write_whole,
 )
-from structlat_jax.train.setup import make_setup
+from structlat_jax.train.learn import init_params
+from structlat_jax.train.setup import Setup
 
 __all__ = [
     "CONFIG_FILE",
     "CheckpointError",
     "Checkpoints",
     "WriteError",
-    "load_params",
+    "load_learned",
     "read_config",
     "write_config",
     "write_json",
@@ -70,12 +72,7 @@ class Checkpoints:
       run: The run folder, which only this process writes to (see `run_folder.locked`).
       keep: How many to keep, the best one apart.
       identity: What ``config.json`` says; checkpoints of another identity are not read.
-
-    Attributes:
-      arrays: Writes and reads the arrays, as `array_files` does.
     """
-
-    arrays: Any = array_files
 
     def __init__(self, run: Path, keep: int = 2, identity: dict[str, Any] | None = None):
         self._run, self._keep, self._identity = run, keep, identity or {}
@@ -110,27 +107,27 @@ class Checkpoints:
         plain = jax.device_get(keys_to_data(state))  # on the host: any set of devices may resume
 
         def fill(folder):
-            self.arrays.write(folder, state=plain, params=plain.params)
+            array_files.write(folder, state=plain, params=saved(plain.learned))
             (folder / _HISTORY_FILE).write_text(json.dumps(history))
 
         self._write(_FOLDER, step, {}, fill, self._keep)
 
-    def save_params(self, step: int, params: AgentParams) -> None:
+    def save_params(self, step: int, learned: Learned) -> None:
         """Writes only what acting needs, for a run whose state is kept elsewhere.
 
         Raises:
           WriteError: as `save`.
         """
-        fill = functools.partial(self.arrays.write, params=jax.device_get(params))
+        fill = functools.partial(array_files.write, params=saved(jax.device_get(learned)))
         self._write(_FOLDER, step, {}, fill, self._keep)
 
-    def save_best(self, step: int, params: AgentParams, value: float) -> None:
+    def save_best(self, step: int, learned: Learned, value: float) -> None:
         """Writes the parameters after a meta-step as the best so far, in place of those before.
 
         Raises:
           WriteError: if they cannot be written; those before are intact.
         """
-        fill = functools.partial(self.arrays.write, params=jax.device_get(params))
+        fill = functools.partial(array_files.write, params=saved(jax.device_get(learned)))
         self._write(_BEST_FOLDER, step, {"value": value}, fill, keep=1)
 
     def restore(self, like: Any, tell: Tell = warnings.warn) -> tuple[Any, list[dict[str, Any]]]:
@@ -147,16 +144,9 @@ class Checkpoints:
         """
         if self.latest is None:
             raise CheckpointError(f"{self._run} has no checkpoint to resume from.")
-        step, damaged = _newest(self._run, _FOLDER, "", self._identity, tell)
+        step, damaged = _newest(self._run, _FOLDER, (), self._identity, tell)
         folder = self._run / _FOLDER / str(step)
-        expected = jax.eval_shape(keys_to_data, like)
-        found = self.arrays.read(folder, "state", expected)
-        fits = jax.tree.map(lambda x, y: (x.shape, x.dtype) == (y.shape, y.dtype), found, expected)
-        if not all(jax.tree.leaves(fits)):
-            raise CheckpointError(
-                f"{folder} cannot be read: its arrays have other shapes than the configuration "
-                "asks for."
-            )
+        found = array_files.read(folder, "state", jax.eval_shape(keys_to_data, like))
         history = read_json(folder / _HISTORY_FILE)
         for later in damaged:
             remove(self._run / _FOLDER / str(later))
@@ -177,33 +167,43 @@ class Checkpoints:
             raise WriteError(f"{str(error).rstrip('.')}.{kept}") from None
 
 
-def load_params(
-    run: Path, seed: int, best: bool = False, tell: Tell = warnings.warn
-) -> tuple[Config, AgentParams]:
-    """The configuration and the parameters of one seed, counted from 0.
+def load_learned(
+    run: Path, seed: int, setup: Setup, best: bool = False, tell: Tell = warnings.warn
+) -> Learned:
+    """What one seed, counted from 0, has learned.
 
     Args:
       run: A run folder.
       seed: Which of its seeds.
-      best: Those of the best evaluation on training tasks, mean over seeds, instead of the last.
+      setup: Of its configuration and environment, whose networks the parameters must fit.
+      best: As of the best evaluation on training tasks, mean over seeds, instead of the last.
       tell: Called with a sentence if a damaged checkpoint is passed over.
 
     Raises:
       FileNotFoundError: if the folder holds no run or no checkpoint.
-      CheckpointError: if it cannot be read or has no such seed.
+      CheckpointError: if it cannot be read, has no such seed, or does not fit.
     """
-    config, data = read_config(run)
+    _, data = read_config(run)
     seeds = data.get("seeds")
     if not isinstance(seeds, int) or not 0 <= seed < seeds:
         raise CheckpointError(f"seed must be from 0 to {seeds} - 1 (the run's seeds), not {seed}.")
     name = _BEST_FOLDER if best else _FOLDER
-    step, _ = _newest(run, name, f"{array_files.FOLDER}/params", data, tell)
-    folder = run / name / str(step)
-    wanted = jax.eval_shape(make_setup(config).networks.init, jax.random.key(0))
-    found = array_files.read(folder, "params", wanted)
-    if any(x.shape[:1] != (seeds,) for x in jax.tree.leaves(found)):
-        raise CheckpointError(f"{folder} does not have the {seeds} seeds of {CONFIG_FILE}.")
-    return config, jax.tree.map(lambda x: jax.numpy.asarray(x[seed]), found)
+    step, _ = _newest(run, name, array_files.places("params"), data, tell)
+    like = Learned(*jax.eval_shape(lambda: init_params(setup, jax.random.key(0))))
+    wanted = jax.tree.map(lambda x: jax.ShapeDtypeStruct((seeds, *x.shape), x.dtype), saved(like))
+    found = array_files.read(run / name / str(step), "params", wanted, parts=True)
+    return restored(jax.tree.map(lambda x: jax.numpy.asarray(x[seed]), found), like)
+
+
+def saved(learned: Learned) -> dict[str, Any]:
+    """What was learned as it is stored: the agent's networks by name, and the inference's own."""
+    return {**learned.agent._asdict(), "inference": learned.inference}
+
+
+def restored(data: dict[str, Any], like: Learned) -> Learned:
+    """The inverse of `saved`; ``like`` gives the structure."""
+    own = {**data}
+    return Learned(inference=own.pop("inference"), agent=type(like.agent)(**own))
 
 
 def keys_to_data(tree: Any) -> Any:
@@ -229,13 +229,13 @@ def _steps(folder: Path) -> list[int]:
 
 
 def _newest(
-    run: Path, name: str, part: str, identity: dict[str, Any], tell: Tell
+    run: Path, name: str, parts: tuple[str, ...], identity: dict[str, Any], tell: Tell
 ) -> tuple[int, list[int]]:
     """The newest checkpoint that is undamaged, and the damaged ones after it."""
     damaged = {}
     for step in _steps(run / name):
         try:
-            about = sealed.read(run / name / str(step), part)
+            about = sealed.read(run / name / str(step), *parts)
         except sealed.DamagedError as error:
             damaged[step] = str(error)
             continue
@@ -266,6 +266,7 @@ def _require_same_run(folder: Path, there: Any, here: dict[str, Any]) -> None:
 
 
 def _settings(data: Any) -> dict[str, Any]:
-    sections = Config.from_dict(data).to_dict()
-    others = {name: value for name, value in data.items() if name not in sections}
-    return {**others, **sections["structure"], **sections["hyper"]}
+    known = {**data, **Config.from_dict(data).to_dict()}
+    inside = {**known.pop("structure"), **known.pop("hyper")}
+    env = {"env": known["env"]["name"], "env_options": known["env"]["options"]}
+    return {**known, **env, **inside}

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 _NAME = re.compile(r"`([a-z][a-z0-9_]*)`")
-_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+"""What values of a type are called in sentences."""
 
 
 class ConfigError(ValueError):
@@ -95,7 +96,7 @@ def _check(field: dataclasses.Field, value: Any) -> None:
     accepted = (int, float) if field.type is float else (field.type,)
     is_bool = isinstance(value, bool)
     if not isinstance(value, accepted) or (is_bool and field.type is not bool):
-        raise ConfigError(field.name, _KINDS[field.type], value)
+        raise ConfigError(field.name, KINDS[field.type], value)
     number = value
     if field.type is float:
         with np.errstate(over="ignore"):

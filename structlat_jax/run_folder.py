@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import filelock
-
 from structlat_jax.config import SCHEMA_VERSION, Config, ConfigError
 
 CONFIG_FILE = "config.json"
@@ -119,6 +117,8 @@ def locked(run: Path) -> Iterator[None]:
       CheckpointError: if another process has it.
       WriteError: if the folder cannot be written.
     """
+    import filelock  # which reading, and so whoever only loads an agent, does without
+
     lock = filelock.FileLock((run / LOCK_FILE).absolute(), timeout=0, is_singleton=True)
     try:
         lock.acquire()

@@ -51,20 +51,20 @@ def write(folder: Path, about: dict[str, Any], fill: Callable[[Path], None]) -> 
         raise WriteError(f"{folder} cannot be written: {reason(error)}.") from None
 
 
-def read(folder: Path, part: str = "") -> dict[str, Any]:
+def read(folder: Path, *parts: str) -> dict[str, Any]:
     """What a sealed folder says about itself, once its files are checked.
 
     Args:
       folder: Its path.
-      part: Check only the files below this subfolder; by default all.
+      parts: Check only these files and those below these subfolders; by default all.
 
     Raises:
       DamagedError: if a file is missing or is not as it was, or if there is no seal.
     """
     try:
         body = _read_seal(folder)
-        expected = {name: v for name, v in body["files"].items() if _inside(name, part)}
-        found = {name: v for name, v in _digests(folder, part).items() if name in expected}
+        expected = {name: v for name, v in body["files"].items() if _inside(name, parts)}
+        found = {name: v for name, v in _digests(folder, parts).items() if name in expected}
     except (OSError, AttributeError, TypeError) as error:
         raise DamagedError(f"it cannot be read ({reason(error)})") from None
     for name, value in expected.items():
@@ -91,17 +91,17 @@ def _read_seal(folder: Path) -> dict[str, Any]:
     return body
 
 
-def _digests(folder: Path, part: str = "") -> dict[str, list]:
-    paths = sorted(path for path in (folder / part).rglob("*") if path.is_file())
+def _digests(folder: Path, parts: tuple[str, ...] = ()) -> dict[str, list]:
+    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
     return {
-        str(path.relative_to(folder).as_posix()): [path.stat().st_size, _digest(path)]
-        for path in paths
-        if path != folder / SEAL_FILE
+        name: [path.stat().st_size, _digest(path)]
+        for name, path in sorted(paths.items())
+        if name != SEAL_FILE and _inside(name, parts) and path.is_file()
     }
 
 
-def _inside(name: str, part: str) -> bool:
-    return not part or name.startswith(part + "/")
+def _inside(name: str, parts: tuple[str, ...]) -> bool:
+    return not parts or any(name == part or name.startswith(part + "/") for part in parts)
 
 
 def _canonical(body: dict[str, Any]) -> bytes:

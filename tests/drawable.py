@@ -1,25 +1,41 @@
 """A finished run that was never trained: random paths and beliefs, and untrained networks."""
 
+import dataclasses
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import numpy as np
 from tiny import config
 
-from structlat_jax.checkpoint import Checkpoints, write_config
-from structlat_jax.nets.networks import AgentParams
+from structlat_jax.checkpoint import Checkpoints
+from structlat_jax.envs import Env, point_robot
+from structlat_jax.envs.base import Plane
+from structlat_jax.envs.spec import EnvSpec
+from structlat_jax.inference.base import Learned
 from structlat_jax.report import results
+from structlat_jax.report.parts import variables_of
+from structlat_jax.run_folder import write_config
+from structlat_jax.train.learn import init_params
 from structlat_jax.train.setup import make_setup
 
 UPDATES = (5, 10, 15, 20)
 EVALUATED = (10, 20)
+EARLIER = ("success", "length", "floor")
+"""Arrays that files of earlier versions do not have."""
+
+_TURN = np.linspace(0.0, np.pi, 61)
+PLANE = Plane(
+    project=lambda obs: obs[..., :2],
+    goal=lambda task: task.goal,
+    radius=0.2,
+    units="m",
+    outline=np.stack([np.cos(_TURN), np.sin(_TURN)], axis=-1),
+)
 
 
-class _State(NamedTuple):
-    """As much of a training state as acting needs."""
-
-    params: AgentParams
+def walker() -> Env:
+    """The point robot with its half circle, in metres."""
+    return dataclasses.replace(point_robot.make(), plane=PLANE)
 
 
 def write_run(
@@ -29,31 +45,34 @@ def write_run(
     env: str = "point_robot",
     checkpoint: bool = True,
     goal_seed: int = 0,
+    without: tuple[str, ...] = (),
+    dense: bool = False,
 ) -> Path:
-    """Writes a run folder and returns it; ``goal_seed`` is that of the goals."""
+    """Writes a run folder and returns it.
+
+    Args:
+      folder: Where to.
+      latent, seeds: Of the run.
+      env: What its configuration names; whatever that is, it is the point robot.
+      checkpoint: Whether networks are saved too.
+      goal_seed: That of the goals.
+      without: Arrays to leave out, for instance `EARLIER`.
+      dense: Whether returns rise from -80 to -20 and nobody knows more about them.
+    """
     made = config(latent=latent)
-    s, rng = made.structure, np.random.default_rng(1)
     setup = make_setup(made)
+    made = made.replace(env=EnvSpec(env))
     folder.mkdir(parents=True)
     write_config(folder, made, preset="cpu", seeds=seeds, seed=0)
-    arrays = {}
-    for kind, tasks in (("train", s.train_tasks), ("test", s.test_tasks)):
-        weight = np.random.default_rng(goal_seed).uniform(size=(seeds, tasks))
-        goal = np.stack([np.cos(np.pi * weight), np.sin(np.pi * weight)], axis=-1)
-        axes = (seeds, tasks, s.eval_repeats, s.eval_episodes)
-        steps = rng.normal(0, 0.2, (*axes, setup.env.horizon + 1, 2))
-        arrays |= {
-            f"returns_{kind}": rng.uniform(0, 12, axes) * rng.integers(0, 2, axes),
-            f"amortised_{kind}": rng.uniform(0, 12, axes),
-            f"path_{kind}": np.cumsum(steps, axis=-2),
-            f"z_{kind}": np.zeros((*axes, setup.space.dim)),
-            f"belief_{kind}": _beliefs(setup.space, rng, axes),
-            f"kl_{kind}": np.zeros((*axes, len(setup.space.blocks))),
-            f"oracle_{kind}": np.full((seeds, tasks), 13.0),
-            f"label_{kind}": weight,
-            f"goal_{kind}": goal,
-        }
+    without += ("success", "oracle", "amortised", "goal") if dense else ()
+    arrays = {
+        f"{name}_{kind}": values
+        for kind in ("train", "test")
+        for name, values in _arrays(setup, seeds, kind, goal_seed, dense).items()
+        if name not in without
+    }
     results.write_adaptation(folder / "adaptation.npz", arrays)
+    rng = np.random.default_rng(2)
     rows = [
         {"updates": u, "seed": seed} | ({"test_return": rng.uniform()} if u in EVALUATED else {})
         for u in UPDATES
@@ -62,18 +81,45 @@ def write_run(
     results.write_metrics(folder / "metrics.csv", rows)
     if checkpoint:
         keys = jax.random.split(jax.random.key(0), seeds)
-        with Checkpoints(folder) as saved:
-            saved.save(4, _State(jax.vmap(setup.networks.init)(keys)), [])
+        learned = jax.vmap(lambda key: Learned(*init_params(setup, key)))(keys)
+        Checkpoints(folder).save_params(4, learned)
     results.write_results(folder / "results.json", {"env": env, "latent": latent})
     return folder
 
 
+def _arrays(setup, seeds, kind, goal_seed, dense):
+    s, rng = setup.config.structure, np.random.default_rng(len(kind))
+    tasks = s.train_tasks if kind == "train" else s.test_tasks
+    axes = (seeds, tasks, s.eval_repeats, s.eval_episodes)
+    weight = np.random.default_rng(goal_seed).uniform(size=(seeds, tasks))
+    steps = rng.normal(0, 0.2, (*axes, setup.env.horizon + 1, 2))
+    steps[..., 0, :] = 0.0
+    paid = rng.integers(0, 2, axes)
+    returns = rng.uniform(0.1, 12, axes) * paid
+    if dense:
+        returns = np.linspace(-80, -20, axes[-1]) + rng.normal(0, 1, axes)
+    return {
+        "returns": returns,
+        "success": paid,
+        "length": np.full(axes, setup.env.horizon),
+        "amortised": rng.uniform(0, 12, axes),
+        "path": np.cumsum(steps, axis=-2),
+        "z": np.zeros((*axes, setup.space.dim)),
+        "belief": _beliefs(setup.space, rng, axes),
+        "kl": np.zeros((*axes, len(setup.space.blocks))),
+        "oracle": np.full((seeds, tasks), 13.0),
+        "floor": np.full((seeds, tasks), -80.0 if dense else 0.0),
+        "label": weight,
+        "goal": np.stack([np.cos(np.pi * weight), np.sin(np.pi * weight)], axis=-1),
+    }
+
+
 def _beliefs(space, rng, axes):
-    """Random means: weights of a block's classes add up to one."""
+    """Random means: weights of a variable's classes add up to one."""
     parts = [
-        rng.normal(size=(*axes, 1)) if block.family == "gau" else rng.dirichlet([1.0] * size, axes)
-        for block in space.blocks
-        for variables, size in [block.groups]
-        for _ in range(variables)
+        rng.dirichlet(np.ones(part.rest.size), axes)
+        if part.simplex
+        else rng.normal(size=(*axes, part.rest.size))
+        for part in variables_of(space)
     ]
     return np.concatenate(parts, axis=-1)

@@ -25,7 +25,8 @@ def run(latent: str, per_seed: list[float], path: Path = Path("run"), **results_
 
 
 def run_of(made: Config, per_seed: list[float], path: Path, **changes: object) -> RunFiles:
-    """`run` for a configuration; ``changes`` are to ``results.json``."""
+    """`run` for a configuration; ``changes`` are to ``results.json``. An episode succeeds if it is
+    paid, and the untrained policy is paid nothing."""
     seeds, s = len(per_seed), made.structure
     arrays = {}
     for kind, tasks, factor in (("test", s.test_tasks, 1.0), ("train", s.train_tasks, 1.5)):
@@ -35,12 +36,15 @@ def run_of(made: Config, per_seed: list[float], path: Path, **changes: object) -
         arrays[f"amortised_{kind}"] = AMORTISED * arrays[f"returns_{kind}"]
         for name in ("path", "z", "belief", "kl"):
             arrays[f"{name}_{kind}"] = np.zeros((*axes, 2))
+        arrays[f"success_{kind}"] = arrays[f"returns_{kind}"] > 0
+        arrays[f"length_{kind}"] = np.ones(axes, int)
         arrays[f"oracle_{kind}"] = np.full((seeds, tasks), ORACLE)
+        arrays[f"floor_{kind}"] = np.zeros((seeds, tasks))
         arrays[f"label_{kind}"] = np.zeros((seeds, tasks))
     said = {
         "schema_version": results.RESULTS_SCHEMA,
         "preset": "cpu",
-        "env": "line",
+        "env": "point_robot",
         "seeds": seeds,
         "first_seed": 0,
         "updates": 20,
@@ -51,6 +55,21 @@ def run_of(made: Config, per_seed: list[float], path: Path, **changes: object) -
     }
     metrics = {"updates": np.array([20.0])}
     return RunFiles(path, made, {**said, **changes}, arrays, metrics)
+
+
+def unknown(made: RunFiles, low: float = -80.0, high: float = -20.0) -> RunFiles:
+    """The same with returns from ``low``, the floor, to ``high``, and without all that an
+    environment need not have."""
+    kept = {
+        name: array
+        for name, array in made.arrays.items()
+        if name.partition("_")[0] not in ("success", "oracle", "amortised", "goal")
+    }
+    most = max(float(np.max(kept[f"returns_{kind}"])) for kind in ("test", "train"))
+    for kind in ("test", "train"):
+        kept[f"returns_{kind}"] = low + (high - low) * kept[f"returns_{kind}"] / most
+        kept[f"floor_{kind}"] = np.full(kept[f"floor_{kind}"].shape, low)
+    return made._replace(arrays=kept)
 
 
 def write(made: RunFiles, **records: object) -> None:

@@ -1,4 +1,4 @@
-"""A loaded agent, against the run it comes from and batch inference."""
+"""An agent that adapts online, against batch inference."""
 
 import dataclasses
 
@@ -6,49 +6,42 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import HORIZON, assert_same, config, informed, line, one_seed, setup, train
+from tiny import HORIZON, assert_same, config, informed, line, mode_of, one_seed, setup, train
 
 import structlat_jax as sl
-from structlat_jax import checkpoint
-from structlat_jax.checkpoint import Checkpoints
+from structlat_jax.agent import make_agent
 from structlat_jax.inference import hypotheses, world_model
 from structlat_jax.inference.additive import context_features, infer
 
-SEEDS = 4
 STEPS = 6
-COUNT = config().structure.hypotheses
+COUNT = setup().structure.hypotheses
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A run folder of a tiny configuration, and the parameters that were saved there."""
-    folder = tmp_path_factory.mktemp("run")
-    state, _ = train(SEEDS, 0, 2)
-    checkpoint.write_config(folder, config(), seeds=SEEDS)
-    with Checkpoints(folder) as saved:
-        saved.save(2, state, [])
-    return folder, state.params
-
-
-@pytest.fixture(scope="module")
-def agent(run):
-    """The agent of seed 2; it acts on the line, whose widths are not the point robot's."""
-    return load(run[0], seed=2)
+def agent():
+    """One that was trained for two meta-steps."""
+    return make_agent(setup(), jax.device_get(one_seed(train(1, 2, 2)[0].learned)))
 
 
 @pytest.fixture(scope="module")
 def by_encoder(agent):
-    """The same, but z comes from the encoder's posterior."""
-    none = {"hypotheses": jnp.zeros((0, setup().space.dim)), "outcomes": jnp.zeros((0, 1))}
-    return dataclasses.replace(agent, **none)
+    """The same networks, but z comes from the encoder's posterior."""
+    own = setup(inference="amortised")
+    return make_agent(own, agent.learned._replace(inference={}))
 
 
-def load(folder, seed):
-    config_, params = checkpoint.load_params(folder, seed)
-    own = setup()
-    drawn = own.space.sample_prior(jax.random.key(9), (COUNT,))
-    outcomes = world_model.outcome(own.networks, params, jnp.zeros(1), drawn, HORIZON)
-    return sl.Agent(config_, own.space, own.networks, params, drawn, outcomes, HORIZON)
+def drawn(agent):
+    """The hypotheses that it starts from."""
+    return agent.start.state.hypotheses
+
+
+def weighed(belief):
+    return belief.state.hypotheses.log_weights
+
+
+def with_weights(belief, log_weights):
+    changed = belief.state.hypotheses._replace(log_weights=log_weights)
+    return dataclasses.replace(belief, state=belief.state._replace(hypotheses=changed))
 
 
 @pytest.fixture(scope="module")
@@ -68,114 +61,90 @@ def stream(agent, steps, order):
     return belief
 
 
-def test_each_seed_has_its_own_parameters(run):
-    folder, params = run
-    for seed in range(SEEDS):
-        assert_same(load(folder, seed).params, one_seed(params, seed))
-
-
-@pytest.mark.parametrize(("inference", "count"), [("hypotheses", 256), ("amortised", 0)])
-def test_load_needs_nothing_but_the_folder(tmp_path, inference, count):
-    """`sl.load` builds the point robot's networks, whose parameters these are."""
-    own = sl.make_setup(config(inference=inference, hypotheses=256))
-    state = jax.eval_shape(lambda key: sl.init(own, key), jax.random.key(0))
-    rng = np.random.default_rng(0)
-    params = jax.tree.map(lambda x: rng.normal(size=(1, *x.shape)).astype(x.dtype), state.params)
-    checkpoint.write_config(tmp_path, own.config, seeds=1)
-    with Checkpoints(tmp_path) as saved:
-        saved.save(1, state._replace(params=params, key=jax.random.key(0), **BARE), [])
-    for path in (tmp_path, str(tmp_path)):
-        agent = sl.load(path)
-        assert_same(agent.params, one_seed(params))
-        assert agent.config == own.config
-        assert (agent.params.world == {}) == (inference == "amortised")
-        assert agent.hypotheses.shape == (count, own.space.dim)
-        assert agent.outcomes.shape == (count, 2)
-        for name in ("hypotheses", "outcomes"):
-            np.testing.assert_array_equal(getattr(agent, name), getattr(sl.load(path), name))
-        if count:
-            assert_from_the_prior(np.asarray(agent.hypotheses))
-            assert_where_they_lead(agent, own.env)
-        z = agent.sample_z(agent.prior(), jax.random.key(0))
-        action = agent.act(jnp.zeros(2), z)
-        assert action.shape == (2,)
-        belief = agent.update(agent.prior(), sl.Transition(z[:2], action, 1.0, 0.0, z[:2], 0.0))
-        assert belief.log_weights.shape == (count,)
-
-
-NOTHING = ("optimisers", "world_moments", "replay", "train_tasks", "test_tasks")
-BARE = {**dict.fromkeys(NOTHING, ()), "updates": np.zeros(1)}
-
-
-def assert_where_they_lead(agent, env):
-    """Of each hypothesis by itself, from the origin, where an episode of the point robot starts."""
-    z = agent.hypotheses[::50]
-    advance = jax.jit(
-        jax.vmap(lambda x, z: agent.networks.next_obs(agent.params.world, x, agent.act(x, z)))
-    )
-    obs = jnp.zeros((len(z), 2))
-    for _ in range(env.horizon):
-        obs = advance(obs, z)
-    np.testing.assert_allclose(agent.outcomes[::50], obs, rtol=1e-3, atol=1e-3)
-    assert len(np.unique(np.asarray(obs).round(2))) > 6
-
-
 def test_prior_has_seen_nothing(agent):
     belief = agent.prior()
     assert int(belief.steps) == 0
-    np.testing.assert_array_equal(belief.log_weights, np.zeros(COUNT))
-    categorical, gaussian = agent.distribution(belief)
+    np.testing.assert_array_equal(weighed(belief), np.zeros(COUNT))
+    categorical, gaussian = posterior_of(agent, belief)
     np.testing.assert_allclose(jnp.exp(categorical.logits), 1 / 3, rtol=1e-6)
     assert (float(gaussian.mean[0]), float(gaussian.variance[0])) == (0.0, 1.0)
+    np.testing.assert_allclose(agent.kl(belief), 0.0, atol=1e-6)
+    np.testing.assert_allclose(agent.mean_z(belief), np.mean(drawn(agent).z, axis=0), atol=1e-6)
+
+
+def posterior_of(agent, belief):
+    """The encoder's."""
+    return agent.space.posterior(belief.state.total)
+
+
+def test_a_prior_may_start_from_the_observation_at_hand(agent, by_encoder):
+    """The same hypotheses, with other outcomes; the encoder's posterior needs none."""
+    usual, other = agent.prior(), agent.prior(np.array([0.7], np.float32))
+    assert_same(agent.prior(jnp.zeros(1)), usual)  # where episodes on the line start
+    ours, its = (np.asarray(b.state.hypotheses.z) for b in (usual, other))
+    np.testing.assert_array_equal(ours[np.argsort(ours[:, -1])], its[np.argsort(its[:, -1])])
+    z, outcome = (getattr(other.state.hypotheses, name) for name in ("z", "outcome"))
+    model = world_model.make(agent.config.structure.world_width, 1, 1)
+    act = mode_of(agent.setup.networks, agent.learned.agent.policy)
+    given = (model, agent.learned.inference, act, jnp.array([0.7]), z, HORIZON)
+    np.testing.assert_allclose(outcome, world_model.imagine(*given).outcome, rtol=1e-4, atol=1e-5)
+    assert np.min(np.abs(outcome - usual.state.hypotheses.outcome)) > 1e-3
+    assert_same(by_encoder.prior(jnp.ones(1)), by_encoder.prior())
+    with pytest.raises(ValueError, match=r"obs must have shape \[1\], not \[2\]"):
+        agent.prior(jnp.zeros(2))
 
 
 def test_streaming_equals_batch_inference(agent, steps):
     belief = stream(agent, steps, range(STEPS))
     features = context_features(steps, agent.config.hyper.context_reward_scale, False)
-    batch = infer(agent.networks, agent.space, agent.params.encoder, features)
+    encoder = agent.learned.agent.encoder
+    batch = infer(agent.setup.networks, agent.space, encoder, features)
     assert int(belief.steps) == STEPS
     for one, other in zip(
-        jax.tree.leaves(agent.distribution(belief)), jax.tree.leaves(batch), strict=True
+        jax.tree.leaves(posterior_of(agent, belief)), jax.tree.leaves(batch), strict=True
     ):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(agent.kl(belief), agent.space.kl(batch), rtol=1e-4, atol=1e-4)
 
 
 def test_streaming_equals_weighing_whole_episodes(agent, steps):
     belief = stream(agent, steps, range(STEPS))
-    expected = hypotheses.Hypotheses(agent.hypotheses, agent.outcomes, jnp.zeros(COUNT))
+    model = world_model.make(agent.config.structure.world_width, 1, 1)
+    made, weight = (model, agent.learned.inference), jnp.float32(config().hyper.evidence_weight)
+    expected = drawn(agent)
     for part in (slice(0, 4), slice(4, None)):
         episode = jax.tree.map(lambda x, part=part: x[part], steps)
-        weight = jnp.float32(agent.config.hyper.evidence_weight)
-        expected = hypotheses.update(agent.networks, agent.params, expected, episode, weight)
-    np.testing.assert_allclose(belief.log_weights, expected.log_weights, rtol=1e-4, atol=1e-4)
+        length = jnp.int32(episode.reward.size)
+        expected = hypotheses.update(*made, expected, episode, length, weight)
+    np.testing.assert_allclose(weighed(belief), expected.log_weights, rtol=1e-4, atol=1e-4)
     assert np.ptp(expected.log_weights) > 0.02
+    np.testing.assert_allclose(agent.mean_z(belief), hypotheses.mean(expected), atol=1e-4)
 
 
 def test_reward_matters_and_training_reward_does_not(agent, steps):
     belief = stream(agent, steps, range(STEPS))
     shaped = stream(agent, steps._replace(train_reward=steps.train_reward * jnp.nan), range(STEPS))
     silent = stream(agent, steps._replace(reward=0 * steps.reward), range(STEPS))
-    for name in ("total", "log_weights"):
-        np.testing.assert_array_equal(getattr(belief, name), getattr(shaped, name))
-        assert not np.allclose(getattr(belief, name), getattr(silent, name))
+    for part in (weighed, lambda one: one.state.total):
+        np.testing.assert_array_equal(part(belief), part(shaped))
+        assert not np.allclose(part(belief), part(silent))
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_order_does_not_matter(agent, steps, seed):
     order = np.random.default_rng(seed).permutation(STEPS)
     ours, other = stream(agent, steps, order), stream(agent, steps, range(STEPS))
-    for name in ("total", "log_weights"):
-        one, same = getattr(ours, name), getattr(other, name)
-        np.testing.assert_allclose(one, same, rtol=1e-5, atol=1e-5)
+    for part in (weighed, lambda one: one.state.total):
+        np.testing.assert_allclose(part(ours), part(other), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("weights", [np.ones(COUNT), np.arange(COUNT)], ids=["prior", "other"])
 def test_draws_follow_the_weights(agent, weights):
     belief = agent.prior()
     if np.ptp(weights):
-        belief = dataclasses.replace(belief, log_weights=jnp.log(weights.astype(np.float32)))
+        belief = with_weights(belief, jnp.log(weights.astype(np.float32)))
     draws = np.stack([agent.sample_z(belief, key) for key in keys(400)])
-    same = np.all(draws[:, None] == np.asarray(agent.hypotheses), axis=-1)
+    same = np.all(draws[:, None] == np.asarray(drawn(agent).z), axis=-1)
     np.testing.assert_array_equal(same.sum(axis=1), 1)
     np.testing.assert_allclose(same.mean(axis=0), weights / weights.sum(), atol=0.06)
 
@@ -184,8 +153,10 @@ def test_draws_follow_the_weights(agent, weights):
 def test_a_silent_walk_rules_its_side_out(agent, goal):
     """With an exact world model, where it matters that nothing was paid: the last number of each
     hypothesis is where it leads."""
-    outcomes = agent.hypotheses[:, -1:]
-    told = dataclasses.replace(agent, networks=informed(setup()).networks, outcomes=outcomes)
+    outcome = drawn(agent).z[:, -1:]
+    known = agent.start.state.hypotheses._replace(outcome=outcome)
+    start = dataclasses.replace(agent.start, state=agent.start.state._replace(hypotheses=known))
+    told = dataclasses.replace(agent, setup=informed(setup()), start=start)
     obs = -goal * jnp.array([[0.0], [0.5], [1.0]])
     action = -goal * jnp.ones((3, 1))
     out = jax.vmap(line().step, in_axes=(0, 0, None))(obs, action, jnp.float32(goal))
@@ -199,12 +170,14 @@ def test_a_silent_walk_rules_its_side_out(agent, goal):
 
 def test_the_greedy_hypothesis_is_that_of_the_evaluation(agent, steps):
     belief = stream(agent, steps, range(STEPS))
-    weighed = hypotheses.Hypotheses(agent.hypotheses, agent.outcomes, 50.0 * belief.log_weights)
-    belief = dataclasses.replace(belief, log_weights=weighed.log_weights)
-    obs, made = np.array([0.2], np.float32), (agent.networks, agent.params)
-    for key in keys(3):
-        expected = hypotheses.greedy(*made, weighed, obs, HORIZON, key)
-        np.testing.assert_array_equal(agent.greedy_z(belief, obs, key), expected)
+    belief = with_weights(belief, 50.0 * weighed(belief))
+    model = world_model.make(agent.config.structure.world_width, 1, 1)
+    act = mode_of(agent.setup.networks, agent.learned.agent.policy)
+    made = (model, agent.learned.inference, act, belief.state.hypotheses)
+    obs = np.array([0.2], np.float32)
+    for key, left in zip(keys(3), (None, HORIZON, 1), strict=True):
+        expected = hypotheses.greedy(*made, obs, left or HORIZON, key)
+        np.testing.assert_array_equal(agent.greedy_z(belief, obs, key, left), expected)
 
 
 def test_no_greedy_hypothesis_without_hypotheses(agent, by_encoder):
@@ -233,7 +206,7 @@ def keys(n):
 def test_draws_follow_the_encoders_posterior(by_encoder, steps):
     agent = by_encoder
     belief = stream(agent, steps, range(STEPS))
-    _, gaussian = agent.distribution(belief)
+    _, gaussian = agent.space.posterior(belief.state)
     draws = np.stack([agent.sample_z(belief, key)[3] for key in keys(200)])
     std = float(gaussian.variance[0]) ** 0.5
     assert std < 0.99
@@ -245,7 +218,7 @@ def test_act(agent):
     z = agent.sample_z(agent.prior(), jax.random.key(1))
     obs = jnp.array([0.3])
     mode = agent.act(obs, z)
-    mean, _ = agent.networks.policy(agent.params.policy, obs, z)
+    mean, _ = agent.setup.networks.policy(agent.learned.agent.policy, obs, z)
     np.testing.assert_allclose(mode, jnp.tanh(mean), rtol=1e-5)
     np.testing.assert_array_equal(agent.act(obs, z), mode)
     one, same, other = (agent.act(obs, z, jax.random.key(k)) for k in (2, 2, 3))
@@ -284,16 +257,3 @@ def test_wrong_widths(agent, steps):
     for name in ("obs", "action"):
         with pytest.raises(ValueError, match=rf"transition.{name} must have shape"):
             agent.update(agent.prior(), one._replace(**{name: jnp.zeros(3)}))
-
-
-@pytest.mark.parametrize("seed", [-1, SEEDS, 100])
-def test_wrong_seed(run, seed):
-    with pytest.raises(ValueError, match="seed must be from 0 to"):
-        sl.load(run[0], seed=seed)
-
-
-def test_wrong_folder(tmp_path):
-    with pytest.raises(FileNotFoundError, match="not a run folder"):
-        sl.load(tmp_path)
-    with pytest.raises(FileNotFoundError, match="not a run folder"):
-        sl.load(tmp_path / "absent")

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from tiny import TRACES, assert_same, config, go_on, one_seed, programs, setup, train
 
-from structlat_jax import array_files, checkpoint, run_folder, sealed
+from structlat_jax import (
+    agent_file,
+    array_files,
+    checkpoint,
+    legacy_arrays,
+    run_folder,
+    sealed,
+)
 from structlat_jax.checkpoint import CONFIG_FILE, CheckpointError, Checkpoints
 from structlat_jax.config import SCHEMA_VERSION
 from structlat_jax.train import parallel
@@ -60,9 +67,8 @@ def test_a_state_without_a_world_model_comes_back(tmp_path):
         saved.save(2, state, [])
         found, _ = saved.restore(jax.eval_shape(made.init, parallel.seed_numbers(made, 0)))
     assert_same(found, state)
-    config_, params = checkpoint.load_params(tmp_path, 0)
-    assert config_.structure.inference == "amortised"
-    assert_same(params, one_seed(state.params))
+    found = checkpoint.load_learned(tmp_path, 0, setup(inference="amortised"))
+    assert_same(found, one_seed(state.learned))
 
 
 def test_the_last_ones_are_kept(tmp_path):
@@ -118,13 +124,15 @@ def test_the_best_agent_is_kept_apart(tmp_path):
     checkpoint.write_config(tmp_path, config(), seeds=4)
     with Checkpoints(tmp_path) as saved:
         assert saved.best is None
-        saved.save_best(1, state.params, 0.5)
-        saved.save_best(3, better.params, 2.25)
+        saved.save_best(1, state.learned, 0.5)
+        saved.save_best(3, better.learned, 2.25)
         assert saved.best == (3, 2.25)
         saved.save(4, state, [])
     assert [path.name for path in (tmp_path / "best").iterdir()] == ["3"]
-    assert_same(checkpoint.load_params(tmp_path, 1, best=True)[1], one_seed(better.params, 1))
-    assert_same(checkpoint.load_params(tmp_path, 1)[1], one_seed(state.params, 1))
+    assert_same(
+        checkpoint.load_learned(tmp_path, 1, setup(), best=True), one_seed(better.learned, 1)
+    )
+    assert_same(checkpoint.load_learned(tmp_path, 1, setup()), one_seed(state.learned, 1))
 
 
 def test_keys_survive_as_integers():
@@ -147,16 +155,16 @@ def test_no_run_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match="not a run folder"):
         checkpoint.read_config(tmp_path)
     with pytest.raises(FileNotFoundError, match="not a run folder"):
-        checkpoint.load_params(tmp_path / "absent", 0)
+        checkpoint.load_learned(tmp_path / "absent", 0, setup())
 
 
 def test_no_checkpoint_yet(tmp_path):
     checkpoint.write_config(tmp_path, config(), seeds=1)
     with pytest.raises(FileNotFoundError, match="no checkpoint yet"):
-        checkpoint.load_params(tmp_path, 0)
+        checkpoint.load_learned(tmp_path, 0, setup())
     (tmp_path / "checkpoint").mkdir()
     with pytest.raises(FileNotFoundError, match="no checkpoint yet"):
-        checkpoint.load_params(tmp_path, 0)
+        checkpoint.load_learned(tmp_path, 0, setup())
 
 
 def as_json(**changes):
@@ -200,7 +208,7 @@ def test_binary_config(tmp_path):
 
 
 def test_nothing_is_unpickled():
-    for module in (checkpoint, sealed, array_files, run_folder):
+    for module in (checkpoint, sealed, array_files, run_folder, agent_file, legacy_arrays):
         source = Path(module.__file__).read_text()
         assert "import pickle" not in source
         assert "eval(" not in source

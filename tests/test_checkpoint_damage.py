@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from tiny import assert_same, config, one_seed, train
+from tiny import assert_same, config, one_seed, setup, train
 
 from structlat_jax import array_files, checkpoint, sealed
 from structlat_jax.checkpoint import CheckpointError, Checkpoints
@@ -109,17 +109,18 @@ def test_loading_uses_the_checkpoint_before(original, run, damage):
     """Or the parameters of the last one, if it is the rest of it that is damaged."""
     damage(run / "checkpoint" / "2")
     said = []
-    _, params = checkpoint.load_params(run, 0, tell=said.append)
-    assert_same(params, one_seed(original[1][1 if said else 2].params))
+    params = checkpoint.load_learned(run, 0, setup(), tell=said.append)
+    assert_same(params, one_seed(original[1][1 if said else 2].learned))
     assert bool(said) == (damage not in (cut, empty, flip, lose))
     assert (run / "checkpoint" / "2").exists()  # reading changes nothing
 
 
 def test_damaged_parameters_are_noticed(original, run):
-    flip(run / "checkpoint" / "2" / "arrays" / "params")
+    path = run / "checkpoint" / "2" / "arrays" / "params.npz"
+    path.write_bytes(path.read_bytes()[::-1])
     with pytest.warns(UserWarning, match="checkpoint 2 of .* is damaged"):
-        _, params = checkpoint.load_params(run, 0)
-    assert_same(params, one_seed(original[1][1].params))
+        params = checkpoint.load_learned(run, 0, setup())
+    assert_same(params, one_seed(original[1][1].learned))
 
 
 def test_all_damaged(original, run):
@@ -132,21 +133,21 @@ def test_all_damaged(original, run):
     ):
         Checkpoints(run).restore(original[1][1])
     with pytest.raises(CheckpointError, match="no checkpoint that can be used"):
-        checkpoint.load_params(run, 0)
+        checkpoint.load_learned(run, 0, setup())
     assert files_of(run) == before
 
 
 def test_parameters_of_another_version(tmp_path):
-    """As of runs from before there was a world model."""
+    """As of runs from before there was a target network."""
     state = train(1, 0, 0)[0]
     checkpoint.write_config(tmp_path, config(), seeds=1)
     with Checkpoints(tmp_path) as saved:
-        saved.save(1, state._replace(params=state.params._replace(world={})), [])
+        saved.save(1, state._replace(params=state.params._replace(target_v={})), [])
     for read in (
         lambda: Checkpoints(tmp_path).restore(state),
-        lambda: checkpoint.load_params(tmp_path, 0),
+        lambda: checkpoint.load_learned(tmp_path, 0, setup()),
     ):
-        with pytest.raises(CheckpointError, match=r"no array '.*world.*another version") as caught:
+        with pytest.raises(CheckpointError, match=r"no array '.*target_v.*version") as caught:
             read()
         assert str(caught.value).endswith(".")
 
@@ -175,7 +176,7 @@ def test_garbage_is_never_executed(run, tmp_path):
 
         sealed.write(folder, {"step": int(step), "run": {}}, fill)
     with pytest.raises(CheckpointError, match="cannot be read"):
-        checkpoint.load_params(run, 0)
+        checkpoint.load_learned(run, 0, setup())
     assert not mark.exists()
     pickle.loads(poison).close()
     assert mark.exists()  # a pickle would have been seen
@@ -186,12 +187,12 @@ def test_parameters_of_other_seeds_are_refused(run, seeds):
     path = run / "config.json"
     path.write_text(path.read_text().replace('"seeds": 1', f'"seeds": {seeds.size}'))
     with pytest.raises(CheckpointError, match="seeds"):
-        checkpoint.load_params(run, 0)
+        checkpoint.load_learned(run, 0, setup())
 
 
 def half_written(folder, **trees):
     (folder / "arrays").mkdir()
-    (folder / "arrays" / "something").write_text("half")
+    (folder / "arrays" / "something.npz").write_text("half")
     raise OSError(28, "No space left on device")
 
 

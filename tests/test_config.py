@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from structlat_jax import config as configuration
-from structlat_jax.config import DEFAULT_UPDATES, PRESETS, Config, ConfigError, Hyper, Structure
+from structlat_jax.config import PRESETS, Config, ConfigError, Hyper, Structure, preset
+from structlat_jax.envs import EnvSpec
+from structlat_jax.envs.spec import spec
 
 FIELDS = configuration.fields()
 BY_TYPE = {kind: [n for n, f in FIELDS.items() if f.type is kind] for kind in (int, float, bool)}
@@ -28,17 +30,6 @@ def refusal(**changes):
     assert "\n" not in message
     assert message.endswith(".")
     return message
-
-
-@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
-def test_presets_are_valid(preset):
-    assert Config(preset.structure, preset.hyper) == preset
-    assert preset.latent_space().dim > 0
-
-
-def test_presets_have_a_budget():
-    assert set(DEFAULT_UPDATES) == set(PRESETS)
-    assert all(updates > 0 for updates in DEFAULT_UPDATES.values())
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -144,7 +135,7 @@ def test_whole_numbers_are_numbers(name):
 def test_the_step_sizes_cannot_stop_decaying_before_they_begin():
     assert Config().replace(lr_decay_start=5.0, lr_decay_end=5.0).hyper.lr_decay_end == 5.0
     message = refusal(lr_decay_start=5.0, lr_decay_end=4.0)
-    assert message == "lr_decay_end must be at least lr_decay_start (5), not 4."
+    assert message == "lr_decay_end must be at least lr_decay_start (5), not 4.0."
 
 
 @pytest.mark.parametrize("latent", ["", "foo:3", "dir:2", "dir:2x1", "gau:2x3", "gau:0", 3, None])
@@ -176,15 +167,6 @@ def test_hypotheses_are_a_power_of_two(count):
         assert Config().replace(hypotheses=allowed).structure.hypotheses == allowed
 
 
-def test_the_papers_preset_infers_and_steps_as_the_paper_does():
-    paper = PRESETS["paper"]
-    assert paper.structure.inference == "amortised"
-    assert (paper.structure.depth, paper.structure.encoder_depth) == (3, 3)
-    assert (paper.hyper.mean_reg, paper.hyper.std_reg) == (1e-3, 1e-3)
-    assert paper.hyper.lr_end == 1.0  # no decay
-    assert Config().structure.inference == "hypotheses"
-
-
 @given(st.text(max_size=12))
 def test_unknown_field(name):
     if name not in FIELDS:
@@ -200,15 +182,21 @@ def test_replace_leaves_the_original_and_the_rest():
     assert base == Config()
     assert changed.structure.width == base.structure.width + 1
     assert changed.hyper.lr == base.hyper.lr * 2
+    assert changed.env == base.env
     back = changed.replace(width=base.structure.width, lr=base.hyper.lr)
     assert back == base
+    elsewhere = changed.replace(env=spec("other", {"horizon": 3}))
+    assert elsewhere.env == spec("other", {"horizon": 3})
+    assert elsewhere.replace(width=base.structure.width).env == elsewhere.env
+    assert (elsewhere.structure, elsewhere.hyper) == (changed.structure, changed.hyper)
     with pytest.raises(dataclasses.FrozenInstanceError):
         base.structure.width = 3
 
 
 @given(st.sampled_from(list(PRESETS)), st.floats(1e-6, 1.0), st.integers(1, 500), st.booleans())
-def test_survives_json(preset, lr, width, flag):
-    config = PRESETS[preset].replace(lr=lr, width=width, encoder_norm=flag)
+def test_survives_json(name, lr, width, flag):
+    config = preset(name)[0].replace(lr=lr, width=width, encoder_norm=flag)
+    config = config.replace(env=spec("mine", {"width": width, "on": flag, "rates": (lr, "x")}))
     assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
@@ -234,3 +222,41 @@ def test_hyper_is_traced_and_structure_is_hashable():
     assert float(jax.jit(lambda hyper: hyper.lr + hyper.tau)(Hyper(lr=1.0, tau=0.5))) == 1.5
     assert hash(Config()) == hash(Config())
     assert hash(Config()) != hash(Config().replace(width=65))
+    assert hash(Config()) != hash(Config().replace(env=EnvSpec("other")))
+
+
+def test_an_error_has_a_field_a_rule_and_a_value():
+    with pytest.raises(ConfigError) as caught:
+        Config().replace(train_tasks=2, meta_batch=3)
+    error = caught.value
+    assert (error.field, error.rule, error.value) == ("meta_batch", "at most `train_tasks` (2)", 3)
+    assert str(error) == "meta_batch must be at most train_tasks (2), not 3."
+    flag = lambda name: "--" + name.replace("_", "-")  # noqa: E731
+    assert error.sentence(flag) == "--meta-batch must be at most --train-tasks (2), not 3."
+
+
+def test_an_error_about_no_field_is_a_sentence_by_itself():
+    error = ConfigError(None, "there is `lr`, and no more.")
+    assert str(error) == "there is lr, and no more."
+    assert error.sentence(str.upper) == "there is LR, and no more."
+    assert (error.field, error.value) == (None, None)
+    with pytest.raises(ConfigError) as caught:
+        Config().replace(latent="foo:3")
+    assert caught.value.field is None
+    assert caught.value.sentence(str.upper).startswith("LATENT: the latent spec has 'foo:3'")
+
+
+def test_values_are_judged_as_the_program_will_see_them():
+    """In single precision, in which a number just below the bound is the bound."""
+    assert refusal(lr=1e-60) == "lr must be above 0 in single precision, not 1e-60."
+    assert refusal(lr=1e60) == "lr must be above 0 in single precision, not 1e+60."
+
+
+def test_every_option_has_one_owner():
+    names = [f.name for owner in configuration.OWNERS for f in dataclasses.fields(owner)]
+    assert len(names) == len(set(names))
+    assert sorted([*names, "latent"]) == sorted(FIELDS)
+    default = Config().to_dict()
+    for owner in configuration.OWNERS:
+        for field in dataclasses.fields(owner):
+            assert default[configuration.section_of(field.name)][field.name] == field.default

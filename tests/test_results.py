@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from structlat_jax.report import results
-from structlat_jax.report.progress import block_names, describe, results_table
+from structlat_jax.report.results_table import results_table
 
 values = st.lists(st.floats(-100, 100), min_size=2, max_size=8)
 
@@ -51,18 +51,67 @@ def hand_made():
 
 def test_summarise():
     test, oracle = hand_made(), np.full((2, 2), 16.0)
-    found = results.summarise(test, test / 2, test / 4, oracle, prior_episodes=2)
+    found = results.summarise(test, test / 2, test / 4, oracle, 2, success=test > 0)
     assert found["test_return"]["per_seed"] == [6.0, 10.0]
     assert found["test_return"]["mean"] == 8.0
     assert found["train_return"]["per_seed"] == [3.0, 5.0]
     assert found["amortised_return"]["per_seed"] == [1.5, 2.5]
     assert found["amortised_return"]["mean"] == 2.0
+    assert found["encoder_return"] is found["amortised_return"]
     assert found["prior_return"] == 0.5
     assert found["first_posterior_return"] == 4.0
     assert found["tasks_reached_by_prior"] == 1 / 8
     assert found["oracle_return"] == 16.0
+    assert found["floor_return"] == 0.0
     assert found["percent_of_oracle"] == 50.0
     assert found["episodes_to_80_percent"] == 4
+
+
+def negative():
+    """Returns ``[S=2, T=2, R=1, E=5]`` that rise from -80 to -20."""
+    return np.broadcast_to(np.array([-80.0, -80.0, -50.0, -30.0, -20.0]), (2, 2, 1, 5))
+
+
+def test_what_nobody_knows_is_left_out():
+    floor = np.full((2, 2), -80.0)
+    found = results.summarise(negative(), negative(), None, None, 2, floor)
+    assert set(found) == {
+        *("test_return", "train_return", "prior_return", "first_posterior_return"),
+        *("floor_return", "episodes_to_80_percent"),
+    }
+    assert found["episodes_to_80_percent"] == 4  # 48 of 60 above the floor is -32
+    assert found["floor_return"] == -80.0
+
+
+def test_percent_of_oracle_counts_from_the_floor():
+    floor, oracle = np.full((2, 2), -80.0), np.full((2, 2), -5.0)
+    found = results.summarise(negative(), negative(), None, oracle, 2, floor)
+    assert found["percent_of_oracle"] == pytest.approx(100 * 60 / 75)
+    for best in (-80.0, -90.0, np.nan):  # no way to go from the floor
+        found = results.summarise(negative(), negative(), None, 0 * oracle + best, 2, floor)
+        assert found["percent_of_oracle"] is None
+        json.dumps(found, allow_nan=False)
+
+
+def test_success_is_no_matter_of_the_return():
+    success = np.zeros((2, 2, 1, 5), bool)
+    success[0, 0, 0, 1] = success[:, :, :, 2] = True
+    found = results.summarise(negative(), negative(), None, None, 2, -80.0, success)
+    assert found["tasks_reached_by_prior"] == 1 / 4
+
+
+def test_seeds_that_are_not_finite_are_in_no_mean():
+    test = np.array(negative())
+    test[1] = np.nan
+    floor, oracle = np.array([[-80.0] * 2, [-10.0] * 2]), np.array([[-5.0] * 2, [90.0] * 2])
+    found = results.summarise(test, test, None, oracle, 2, floor, np.ones(test.shape))
+    assert (found["floor_return"], found["oracle_return"]) == (-80.0, -5.0)
+    test[0] = np.inf
+    found = results.summarise(test, test, test, oracle, 2, floor, np.ones(test.shape))
+    means = set(found) - {"test_return", "amortised_return", "encoder_return", "train_return"}
+    assert "tasks_reached_by_prior" in means
+    assert all(found[name] is None for name in means)
+    assert found["test_return"]["mean"] is None
 
 
 def test_last_episode_keeps_seeds_apart():
@@ -72,18 +121,23 @@ def test_last_episode_keeps_seeds_apart():
 
 
 @pytest.mark.parametrize(
-    ("curve", "share", "expected"),
+    ("curve", "floor", "expected"),
     [
-        ([0, 1, 2, 4], 0.5, 3),
-        ([0, 1, 2, 4], 0.8, 4),
-        ([4, 0, 0, 4], 0.8, 1),
-        ([0, 5, 0, 4], 1.0, 2),
-        ([0, 0, 0, 0], 0.8, 1),
+        ([0, 1, 2, 4], 0, 4),
+        ([0, 1, 3.3, 4], 0, 3),
+        ([4, 0, 0, 4], 0, 1),
+        ([0, 5, 0, 4], 0, 2),
+        ([0, 0, 0, 0], 0, None),
+        ([-80, -40, -33, -20], -80, 4),
+        ([-80, -40, -31, -20], -80, 3),
+        ([-20, -30, -40, -80], -80, None),
+        ([-20, -30, -40, -81], -80, None),
+        ([2, 2, 2, 2], 0, 1),
     ],
 )
-def test_episodes_until(curve, share, expected):
+def test_episodes_until_80_percent_of_the_gain(curve, floor, expected):
     returns = np.broadcast_to(np.array(curve, dtype=float), (2, 3, 2, 4))
-    assert results.episodes_until(returns, share) == expected
+    assert results.episodes_until(returns, floor) == expected
 
 
 def test_write_results_replaces_in_one_piece(tmp_path):
@@ -113,53 +167,57 @@ def test_write_metrics_leaves_missing_values_empty(tmp_path):
     assert rows[1] == {"updates": "2", "q": "0.25", "test": "3.0"}
 
 
-@pytest.mark.parametrize(
-    ("specs", "names"),
-    [
-        (["dir:2x4", "gau:2"], ["dir:2x4", "gau:2"]),
-        (["gau:2", "gau:2"], ["gau:2#1", "gau:2#2"]),
-        (["gau:1", "cat:1x3", "gau:1"], ["gau:1#1", "cat:1x3", "gau:1#2"]),
-    ],
-)
-def test_block_names_are_distinct(specs, names):
-    assert block_names(specs) == names
+ABOUT = {
+    "latent": "gau:2",
+    "updates": 1000,
+    "kl_nats": {"gau:2": 3.14159},
+    "updates_per_second": 100.0,
+    "wall_seconds": 60.0,
+    "compile_seconds": 12.0,
+}
 
 
-def test_status_line():
-    status = {"updates_per_second": 12.3, "kl": {"gau:2": 1.234}}
-    assert describe(status) == "12 updates/s  KL gau:2 1.23 nats"
-    status.update(test_return=8.0, percent_of_oracle=61.5)
-    assert "test 8.00 (62 %)" in describe(status)
-
-
-def table_text(returns):
-    summary = {
-        **results.summarise(returns, returns, returns / 4, np.full((len(returns), 2), 16.0), 2),
-        "latent": "gau:2",
-        "updates": 1000,
-        "seeds": len(returns),
-        "kl_nats": {"gau:2": 3.14159},
-        "updates_per_second": 100.0,
-        "wall_seconds": 60.0,
-        "compile_seconds": 12.0,
-    }
-    table = results_table(summary)
+def table_text(returns, *arguments, **options):
+    summary = results.summarise(returns, returns, *arguments, **options)
+    table = results_table({**summary, **ABOUT, "seeds": len(returns)})
     cells = [" ".join(column.cells) for column in table.columns]
     return table.title + " " + " ".join(cells)
 
 
+def whole_table(returns):
+    oracle = np.full(returns.shape[:2], 16.0)
+    return table_text(returns, returns / 4, oracle, 2, success=returns > 0)
+
+
 def test_results_table_prints_percent_of_oracle():
-    text = table_text(hand_made())
+    text = whole_table(hand_made())
     assert "2 seeds" in text
     assert "8.00 ± 2.83 (95 %" in text
-    assert "50.0 of 16.00" in text
+    assert "50.0 (untrained 0.00, oracle 16.00)" in text
     assert "with the encoder's posterior" in text
     assert "2.00 ± 0.71 (95 %" in text
+    assert "reached by a prior episode" in text
     assert "3.14 nats" in text
 
 
 def test_results_table_of_one_seed_claims_no_spread():
-    text = table_text(hand_made()[:1])
+    text = whole_table(hand_made()[:1])
     assert "6.00 (one seed)" in text
     assert "1.50 (one seed)" in text
     assert "±" not in text
+
+
+def test_results_table_has_no_row_for_what_nobody_knows():
+    text = table_text(negative(), None, None, 2, floor=-80.0)
+    assert "-20.00 ± 0.00" in text
+    for word in ("oracle", "encoder", "reached", "nan", "None", "not finite"):
+        assert word not in text
+    worse = table_text(negative()[..., ::-1], None, None, 2, floor=-80.0)
+    assert "not finite" not in worse
+    assert "of the last one's gain" in worse
+
+
+def test_results_table_without_a_finite_seed():
+    text = whole_table(np.nan * hand_made())
+    assert "not finite" in text
+    assert "nan" not in text

@@ -16,9 +16,13 @@ from scipy.stats import norm
 from structlat_jax.checkpoint import keys_to_data
 from structlat_jax.config import Config
 from structlat_jax.envs import Env, Step
+from structlat_jax.inference import bayes, world_model
+from structlat_jax.inference.base import Learned
+from structlat_jax.inference.world_model import WorldModel
 from structlat_jax.nets.networks import Networks
 from structlat_jax.train import parallel
-from structlat_jax.train.setup import Setup, make_setup
+from structlat_jax.train.learn import init_params
+from structlat_jax.train.setup import Setup, assemble, make_setup
 
 TRACES = []
 """One entry for each time that a rollout of `setup` was traced."""
@@ -29,6 +33,7 @@ FIRST_TRACES = {}
 ORACLE = 3.5
 HORIZON = 4
 RADIUS = 0.6
+EDGE = 0.9
 
 SIZES = {
     "latent": "cat:1x3,gau:1",
@@ -88,8 +93,41 @@ def line() -> Env:
         observe=lambda state: state,
         step=step,
         oracle_return=lambda task: jnp.float32(ORACLE),
+        success=lambda t, task: t.reward != 0,
+        factors=lambda task: {"side": task},
         label=lambda task: task,
     )
+
+
+def ending() -> Env:
+    """The line, but an episode ends where the point has gone further than `EDGE` from the origin.
+    All numbers behind that are NaN, which "succeeds" too: nothing of it may be looked at."""
+    usual = line()
+
+    def step(state, action, task):
+        out = usual.step(state, action, task)
+        out = out._replace(done=(jnp.abs(out.state[0]) > EDGE).astype(jnp.float32))
+        return jax.tree.map(lambda x: jnp.where(jnp.abs(state[0]) > EDGE, jnp.nan, x), out)
+
+    return dataclasses.replace(usual, name="ending", step=step, oracle_return=None)
+
+
+def dense() -> Env:
+    """The line, but what is paid is minus the distance at every step, and nothing is a success.
+    The goal is at a distance that nobody reaches, so that rewards are below zero everywhere."""
+
+    def step(state, action, task):
+        out = line().step(state, action, 5.0 * task)
+        return out._replace(reward=out.train_reward)
+
+    changes = {"oracle_return": None, "success": None, "factors": None, "label": None}
+    return dataclasses.replace(line(), name="dense", step=step, explore=sweep, **changes)
+
+
+def sweep(key: Any) -> Any:
+    """How `dense` explores: from one full action to the other, from a random place on."""
+    ramp = jnp.linspace(-1.0, 1.0, HORIZON)[:, None]
+    return jnp.sin(jax.random.uniform(key) + jnp.pi * ramp)
 
 
 def counting(env: Env, count: list) -> Env:
@@ -107,10 +145,19 @@ def config(**changes: Any) -> Config:
     return Config().replace(**{**SIZES, **HYPER, **changes})
 
 
+ENVIRONMENTS = {"line": line, "ending": ending, "dense": dense}
+
+
 @cache
-def setup(**changes: Any) -> Setup:
-    """The tiny configuration on the line; `TRACES` counts what is traced."""
-    return make_setup(config(**changes), counting(line(), TRACES))
+def setup(env: str = "line", **changes: Any) -> Setup:
+    """The tiny configuration on an environment; `TRACES` counts what is traced."""
+    return make_setup(config(**changes), counting(ENVIRONMENTS[env](), TRACES))
+
+
+@cache
+def learned(seed: int = 0) -> Learned:
+    """Fresh parameters of `setup`."""
+    return Learned(*jax.jit(lambda key: init_params(setup(), key))(jax.random.key(seed)))
 
 
 @contextlib.contextmanager
@@ -177,22 +224,33 @@ def following_z(params: Any) -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
-class Informed(Networks):
-    """Networks with an exact world model of the line, all but certain of what it says: the goal is
-    on the side of the outcome."""
+class Informed(WorldModel):
+    """An exact world model of the line, all but certain of what it says: the goal is on the side of
+    the outcome. It has parameters and does not read them."""
 
-    def next_obs(self, world: Any, obs: Any, action: Any) -> Any:
+    def next_obs(self, params: Any, obs: Any, action: Any) -> Any:
         return obs + 0.5 * jnp.clip(action, -1.0, 1.0)
 
-    def reward(self, world: Any, obs: Any, action: Any, outcome: Any) -> Any:
-        position = self.next_obs(world, obs, action)
+    def reward(self, params: Any, obs: Any, action: Any, outcome: Any) -> Any:
+        position = self.next_obs(params, obs, action)
         mean = paid(jnp.abs(position - jnp.sign(outcome))[..., 0])
         return jnp.where(mean > 0, 20.0, -20.0), mean, jnp.full_like(mean, -2.0)
 
 
+def mode_of(networks: Networks, policy: Any) -> Any:
+    """The policy's mode, as a function of observation and z."""
+    return lambda obs, z: jnp.tanh(networks.policy(policy, obs, z)[0])
+
+
+def exact_model(own: Setup) -> WorldModel:
+    """What `informed` is informed by."""
+    usual = world_model.make(own.structure.world_width, 1, 1)
+    return Informed(**vars(usual))
+
+
 def informed(own: Setup) -> Setup:
     """The same setup with an exact world model."""
-    return dataclasses.replace(own, networks=Informed(**vars(own.networks)))
+    return assemble(own, inference=bayes.make(own, own.algorithm.act, exact_model(own)))
 
 
 def mixture_log_density(reward: Any, logit: Any, mean: Any, log_std: Any) -> np.ndarray:

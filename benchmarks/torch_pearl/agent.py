@@ -13,7 +13,7 @@ from structlat_jax.train.setup import Setup
 
 
 class Batch(NamedTuple):
-    """What an update consumes: the fields of `structlat_jax.algos.pearl_sac.Batch`, unpacked."""
+    """What an update consumes: the fields of `structlat_jax.data.batches.Batch`, unpacked."""
 
     obs: torch.Tensor
     action: torch.Tensor
@@ -22,8 +22,9 @@ class Batch(NamedTuple):
     next_obs: torch.Tensor
     done: torch.Tensor
     features: torch.Tensor
+    length: torch.Tensor
     owners: torch.Tensor
-    silent: torch.Tensor
+    failed: torch.Tensor
     latent_noise: torch.Tensor
     action_noise: torch.Tensor
 
@@ -48,7 +49,7 @@ class Agent:
     """
 
     def __init__(self, setup: Setup):
-        s, h = setup.config.structure, setup.config.hyper
+        s, h = setup.structure, setup.config.hyper
         if s.bridge != "projected" or s.kl != "bridge":
             raise NotPorted("the PyTorch baseline has the projected bridge and its KL only.")
         o, a = setup.env.obs_dim, setup.env.action_dim
@@ -69,10 +70,13 @@ class Agent:
         self.opt_v = torch.optim.Adam(self.v.parameters(), lr=h.lr)
         self.opt_policy = torch.optim.Adam(self.policy.parameters(), lr=h.lr)
 
-    def infer(self, features: torch.Tensor, *owners: torch.Tensor) -> list[list]:
+    def infer(
+        self, features: torch.Tensor, length: torch.Tensor, *owners: torch.Tensor
+    ) -> list[list]:
         """The posteriors for each choice of which episodes ``[E, H, features]`` count for whom."""
-        evidence = self.space.evidence(self.encoder(features)).sum(1)
-        return [self.space.posterior(each @ evidence) for each in owners]
+        within = torch.arange(features.shape[1]) < length[:, None]
+        evidence = self.space.evidence(self.encoder(features)) * within[..., None]
+        return [self.space.posterior(each @ evidence.sum(1)) for each in owners]
 
     def act(
         self, obs: torch.Tensor, z: torch.Tensor, noise: torch.Tensor
@@ -91,7 +95,8 @@ class Agent:
     ) -> tuple[float, float, float]:
         """Critics with the encoder, value, target, policy; the three losses."""
         h = self.hyper
-        posterior, silent = self.infer(batch.features, batch.owners, batch.owners * batch.silent)
+        owners = (batch.owners, batch.owners * batch.failed)
+        posterior, failed = self.infer(batch.features, batch.length, *owners)
         z_task = self.space.draw(posterior, batch.latent_noise)
         z = z_task[:, None].expand(-1, batch.obs.shape[1], -1)
         with torch.no_grad():
@@ -99,7 +104,7 @@ class Agent:
             target = h.reward_scale * batch.train_reward + (1 - batch.done) * h.discount * v_next
         pair = torch.cat([batch.obs, batch.action, z], -1)
         bellman = sum(((q(pair)[..., 0] - target) ** 2).mean() for q in (self.q1, self.q2))
-        kl = self.space.kl(posterior).sum() + h.silent_kl * self.space.kl(silent).sum()
+        kl = self.space.kl(posterior).sum() + h.silent_kl * self.space.kl(failed).sum()
         self._step(bellman + kl_weight * kl, self.opt_encoder, self.opt_q)
 
         z = z.detach()

@@ -9,7 +9,7 @@ from torch import nn
 
 from benchmarks.torch_pearl.agent import Agent, Batch
 from benchmarks.torch_pearl.replay import Replay
-from structlat_jax.algos import pearl_sac
+from structlat_jax.data import batches
 from structlat_jax.nets.networks import AgentParams
 from structlat_jax.train.setup import Setup
 from structlat_jax.train.state import TrainState
@@ -57,17 +57,19 @@ def parameters(network: nn.Module) -> list[np.ndarray]:
     return [p.detach().cpu().numpy() for p in network.parameters()]
 
 
-def batch(ours: pearl_sac.Batch) -> Batch:
+def batch(ours: batches.Batch) -> Batch:
     """Our batch as the baseline's."""
-    t = ours.transitions
+    t, c = ours.transitions, ours.context
     arrays = (t.obs, t.action, t.reward, t.train_reward, t.next_obs, t.done)
-    arrays += (ours.features, ours.owners, ours.silent, ours.latent_noise, ours.action_noise)
+    arrays += (c.features, c.length, c.owners, c.failed, ours.latent_noise, ours.action_noise)
     return Batch(*map(tensor, arrays))
 
 
 def replay(setup: Setup, state: TrainState) -> Replay:
     """Our replay as the baseline's."""
-    return Replay(setup, tensor(state.replay.rows), int(state.replay.written))
+    rings = state.replay
+    arrays = map(tensor, (rings.rows, rings.length, rings.success))
+    return Replay(setup, *arrays, int(rings.written))
 
 
 def store(agent: Agent, like: AgentParams) -> AgentParams:
@@ -80,7 +82,6 @@ def store(agent: Agent, like: AgentParams) -> AgentParams:
         v=_stored(agent.v, like.v),
         target_v=_stored(agent.target_v, like.target_v),
         policy=_stored(agent.policy, like.policy),
-        world=like.world,
     )
 
 

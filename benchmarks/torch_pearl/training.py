@@ -1,4 +1,4 @@
-"""Training with the baseline: it makes PEARL's updates. Our program collects, fits the world model
+"""Training with the baseline: it makes PEARL's updates. Our program collects, fits the inference
 that its evaluation needs, and evaluates; none of that is timed."""
 
 import time
@@ -13,12 +13,13 @@ from benchmarks.torch_pearl.replay import Replay
 from structlat_jax.algos.schedules import entropy_weight, kl_weight, step_size_share
 from structlat_jax.config import Config
 from structlat_jax.data import replay
-from structlat_jax.data.batches import task_log_weights
+from structlat_jax.data.batches import sampler, view
 from structlat_jax.train import parallel
 from structlat_jax.train.collect import collect
 from structlat_jax.train.evaluate import evaluate, last_return
-from structlat_jax.train.learn import fit_world, init
+from structlat_jax.train.learn import init
 from structlat_jax.train.setup import make_setup
+from structlat_jax.train.state import TrainState
 
 
 class Training:
@@ -46,21 +47,19 @@ class Training:
         until = self.updates + updates
         while self.updates < until:
             rings = self.gather()
-            count = min(self.setup.config.structure.updates_per_step, until - self.updates)
+            count = min(self.setup.structure.updates_per_step, until - self.updates)
             start = time.perf_counter()
             self.update(rings, count)
             self.seconds += time.perf_counter() - start
 
     def gather(self) -> Replay:
         """Collects one block with the present policy; the whole replay as tensors."""
-        params = convert.store(self._agent, self._state.params)
-        now = self._state._replace(params=params, updates=jnp.int32(self.updates))
-        self._state = self._collect(now)
+        self._state = self._collect(self._now())
         return convert.replay(self.setup, self._state)
 
     def update(self, rings: Replay, count: int) -> None:
         """That many draws and updates."""
-        shape = (self.setup.config.structure.meta_batch,)
+        shape = (self.setup.structure.meta_batch,)
         done = jnp.int32(self.updates)
         weights = float(kl_weight(self._hyper, done)), float(entropy_weight(self._hyper, done))
         self._agent.scale_steps(float(step_size_share(self._hyper, done)))
@@ -70,19 +69,24 @@ class Training:
 
     def score(self) -> float:
         """Mean return of the last episode on the test tasks."""
+        learned = self._now().learned
+        return float(self._score(learned, self._state.test_tasks, self._key_evaluate))
+
+    def _now(self) -> TrainState:
+        """Our state with the baseline's networks."""
         params = convert.store(self._agent, self._state.params)
-        return float(self._score(params, self._state.test_tasks, self._key_evaluate))
+        return self._state._replace(params=params, updates=jnp.int32(self.updates))
 
     def _collected(self, state):
-        key, key_collect, key_world = jax.random.split(state.key, 3)
+        key, key_collect, key_fit = jax.random.split(state.key, 3)
         block, _ = collect(self.setup, self._hyper, state, key_collect)
         rings = replay.write(state.replay, self.setup.layout, block)
         state = state._replace(replay=rings, key=key)
-        log_weights = task_log_weights(self.setup, self._hyper, rings)
-        return fit_world(self.setup, self._hyper, state, log_weights, key_world)[0]
+        source = sampler(self.setup, self._hyper, view(self.setup, self._hyper, rings))
+        return self.setup.inference.fit(self._hyper, state, source, key_fit)[0]
 
-    def _scored(self, params, tasks, key):
-        return last_return(evaluate(self.setup, self._hyper, params, tasks, key))
+    def _scored(self, learned, tasks, key):
+        return last_return(evaluate(self.setup, self._hyper, learned, tasks, key))
 
 
 def updates_per_second(config: Config, count: int, repeats: int) -> dict[str, float]:

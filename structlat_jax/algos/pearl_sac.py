@@ -10,34 +10,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from structlat_jax.data.batches import Batch
 from structlat_jax.inference.additive import evidence_of, totals_of
 from structlat_jax.latents import LatentSpace
 from structlat_jax.nets import optim
-from structlat_jax.nets.networks import AgentParams, Networks, squash
-from structlat_jax.types import Array, Params, Transition
-
-
-class Batch(NamedTuple):
-    """All that one update consumes, randomness included.
-
-    Attributes:
-      transitions: For the actor-critic, ``[T, B]``.
-      features: Of the episodes of all contexts, from `inference.context_features`,
-        ``[E, H, features]``.
-      owners: 1 where an episode belongs to a task's context and 0 elsewhere, ``[T, E]``.
-      silent: 1 for episodes without reward and 0 for others, ``[E]``.
-      latent_noise: From `LatentSpace.noise`, ``[T, D]``.
-      action_noise: Standard normal, ``[T, B, action_dim]``.
-      kl_key: For ``kl="exact"`` (otherwise unused).
-    """
-
-    transitions: Transition
-    features: Array
-    owners: Array
-    silent: Array
-    latent_noise: Array
-    action_noise: Array
-    kl_key: Array
+from structlat_jax.nets.heads import squash
+from structlat_jax.nets.networks import AgentParams, Networks
+from structlat_jax.types import Array, Params
 
 
 class Coefficients(NamedTuple):
@@ -110,8 +89,8 @@ def critic_loss(
     ``sum_i mean[(Q_i(s, a, z) - y)^2] + kl_weight * sum_tasks KL(q(z|c) || p(z))``, with
     ``y = reward_scale * r + (1 - d) * discount * V_target(s', z)`` held fixed.
     One term goes beyond PEARL: ``silent_weight * sum_tasks KL(q(z|c0) || p(z))``, c0 being the
-    context's silent episodes, those without reward, keeps silence from being mistaken for
-    evidence. A weight of 0 switches it off.
+    context's episodes without success, keeps failure from being mistaken for evidence of a task. A
+    weight of 0 switches it off, and so does an environment that does not say what success is.
 
     Args:
       trained: The encoder's and the critics' parameters.
@@ -125,10 +104,11 @@ def critic_loss(
     """
     encoder, q = trained
     t = batch.transitions
-    evidence = evidence_of(networks, space, encoder, batch.features)
-    owners = jnp.stack([batch.owners, batch.owners * batch.silent])
-    both = space.posterior(totals_of(space, evidence, owners))
-    kl, kl_silent = space.kl(both, batch.kl_key)
+    context = batch.context
+    evidence = evidence_of(networks, space, encoder, context.features)
+    owners = jnp.stack([context.owners, context.owners * context.failed])
+    both = space.posterior(totals_of(space, evidence, owners, context.length))
+    kl, kl_failed = space.kl(both, batch.kl_key)
     posterior = jax.tree.map(lambda x: x[0], both)
     z = space.transform(posterior, batch.latent_noise)
     v_t = networks.v(target_v, t.next_obs, jax.lax.stop_gradient(z)[:, None])
@@ -137,7 +117,7 @@ def critic_loss(
     error = q_tm1 - jax.lax.stop_gradient(target)
     bellman = jnp.sum(jnp.mean(error**2, axis=(1, 2)))
     loss = bellman + c.kl_weight * jnp.sum(kl)
-    loss += c.silent_weight * jnp.sum(kl_silent)
+    loss += c.silent_weight * jnp.sum(kl_failed)
     return loss, CriticAux(posterior, z, kl, bellman, jnp.mean(q_tm1))
 
 
@@ -222,6 +202,6 @@ def update(
         q_mean=aux.q_mean,
         entropy=-jnp.mean(log_pi),
     )
-    new_params = AgentParams(encoder, q, v, target_v, policy, params.world)
+    new_params = AgentParams(encoder, q, v, target_v, policy)
     new_optimisers = Optimisers(opt_encoder, opt_q, opt_v, opt_policy)
     return new_params, new_optimisers, losses

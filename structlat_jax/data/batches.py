@@ -1,17 +1,32 @@
 """What an update sees: which tasks, which of their transitions, and which context."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
-from structlat_jax.algos import pearl_sac
 from structlat_jax.config import Hyper
 from structlat_jax.data import replay
 from structlat_jax.data.contexts import ContextSampler
 from structlat_jax.inference import additive
-from structlat_jax.train.setup import Setup
-from structlat_jax.types import Array, Key
+from structlat_jax.parts import Parts
+from structlat_jax.types import Transition
+
+
+class View(NamedTuple):
+    """The replay as all updates of a meta-step see it.
+
+    Attributes:
+      replay: What was collected.
+      index: Where its transitions are.
+      log_weights: How often each task is drawn, ``[T]``, as unnormalised log-probabilities.
+    """
+
+    replay: replay.Replay
+    index: replay.Index
+    log_weights: Float[Array, " T"]
 
 
 class Draws(NamedTuple):
@@ -29,30 +44,92 @@ class Draws(NamedTuple):
       kl: A key for ``kl="exact"`` (otherwise unused).
     """
 
-    tasks: Array
-    transitions: Array
-    context: Array
-    latent: Array
-    action: Array
-    kl: Key
+    tasks: Float[Array, " train_tasks"]
+    transitions: Float[Array, "M B"]
+    context: Float[Array, " draws"]
+    latent: Float[Array, "M D"]
+    action: Float[Array, "M B action_dim"]
+    kl: PRNGKeyArray
 
 
-def task_log_weights(setup: Setup, hyper: Hyper, rings: replay.Replay) -> Array:
+class Context(NamedTuple):
+    """Contexts of M tasks as the encoder sees them, E episodes together.
+
+    Attributes:
+      features: From `additive.context_features`, ``[E, H, features]``.
+      length: Steps of each episode, ``[E]``.
+      owners: 1 where an episode belongs to a task's context and 0 elsewhere, ``[M, E]``.
+      failed: 1 for episodes without success and 0 for others, ``[E]``.
+    """
+
+    features: Float[Array, "E H features"]
+    length: Int[Array, " E"]
+    owners: Float[Array, "M E"]
+    failed: Float[Array, " E"]
+
+
+class Batch(NamedTuple):
+    """All that one update consumes, randomness included.
+
+    Attributes:
+      transitions: For the actor-critic, ``[M, B]``.
+      start: The first observation of an episode of each task, ``[M, obs_dim]``.
+      context: Of the M tasks.
+      latent_noise: From `LatentSpace.noise`, ``[M, D]``.
+      action_noise: Standard normal, ``[M, B, action_dim]``.
+      kl_key: For ``kl="exact"`` (otherwise unused).
+    """
+
+    transitions: Transition
+    start: Float[Array, "M obs_dim"]
+    context: Context
+    latent_noise: Float[Array, "M D"]
+    action_noise: Float[Array, "M B action_dim"]
+    kl_key: PRNGKeyArray
+
+
+class Sampler(NamedTuple):
+    """Batches of a replay.
+
+    Attributes:
+      draw: ``key`` to the random numbers of a batch.
+      make: Those to a `Batch`.
+    """
+
+    draw: Callable[[PRNGKeyArray], Draws]
+    make: Callable[[Draws], Batch]
+
+
+def view(parts: Parts, hyper: Hyper, rings: replay.Replay) -> View:
+    """The replay for the updates of a meta-step."""
+    return View(rings, replay.index(rings), task_log_weights(parts, hyper, rings))
+
+
+def sampler(parts: Parts, hyper: Hyper, seen: View) -> Sampler:
+    """Batches of what is seen."""
+    return Sampler(
+        lambda key: draw(parts, key), lambda draws: make_batch(parts, hyper, seen, draws)
+    )
+
+
+def task_log_weights(parts: Parts, hyper: Hyper, rings: replay.Replay) -> Float[Array, " T"]:
     """How often each task is drawn, ``[T]``, as unnormalised log-probabilities.
 
     ``(hits + 0.05) ** -task_focus``, where ``hits`` is the share of the task's recent prior
-    episodes that met any reward: what the prior seldom finds is trained on more often, so that the
-    aggregate posterior, which the KL ties to the prior, leaves it more room.
+    episodes that succeeded: what the prior seldom solves is trained on more often, so that the
+    aggregate posterior, which the KL ties to the prior, leaves it more room. All alike where the
+    environment does not say what success is.
     """
-    s = setup.config.structure
-    found = replay.rewarded(rings, setup.layout, s.context_window)[:, :, : s.prior_episodes]
-    hits = jnp.nanmean(found, axis=(1, 2))
+    s = parts.structure
+    if parts.env.success is None:
+        return jnp.zeros(s.train_tasks)
+    hits = replay.success_shares(rings, s.context_window, s.prior_episodes)
     return -hyper.task_focus * jnp.log(hits + 0.05)
 
 
-def context_sampler(setup: Setup, contexts: int) -> ContextSampler:
+def context_sampler(parts: Parts, contexts: int) -> ContextSampler:
     """How the configuration draws so many contexts at once."""
-    s = setup.config.structure
+    s = parts.structure
     return ContextSampler(
         contexts=contexts,
         fewest=s.context_episodes_min,
@@ -63,36 +140,33 @@ def context_sampler(setup: Setup, contexts: int) -> ContextSampler:
     )
 
 
-def draw(setup: Setup, key: Key) -> Draws:
+def draw(parts: Parts, key: PRNGKeyArray) -> Draws:
     """The random numbers of one update."""
-    s = setup.config.structure
+    s = parts.structure
     keys = dict(zip(Draws._fields, jax.random.split(key, len(Draws._fields)), strict=True))
-    context = context_sampler(setup, s.meta_batch)
+    context = context_sampler(parts, s.meta_batch)
+    action = (s.meta_batch, s.batch_size, parts.env.action_dim)
     return Draws(
         tasks=jax.random.gumbel(keys["tasks"], (s.train_tasks,)),
         transitions=jax.random.uniform(keys["transitions"], (s.meta_batch, s.batch_size)),
         context=jax.random.uniform(keys["context"], (context.draws,)),
-        latent=setup.space.noise(keys["latent"], (s.meta_batch,)),
-        action=jax.random.normal(
-            keys["action"], (s.meta_batch, s.batch_size, setup.env.action_dim)
-        ),
+        latent=parts.space.noise(keys["latent"], (s.meta_batch,)),
+        action=jax.random.normal(keys["action"], action),
         kl=keys["kl"],
     )
 
 
-def make_batch(
-    setup: Setup, hyper: Hyper, rings: replay.Replay, log_weights: Array, draws: Draws
-) -> pearl_sac.Batch:
+def make_batch(parts: Parts, hyper: Hyper, seen: View, draws: Draws) -> Batch:
     """The tasks, transitions and contexts that the random numbers pick from the replay."""
-    s = setup.config.structure
+    rings, layout, horizon = seen.replay, parts.layout, parts.env.horizon
     # Without replacement, by the Gumbel-top-k trick.
-    tasks = jax.lax.top_k(log_weights + draws.tasks, s.meta_batch)[1]
-    features, owners, silent = draw_contexts(setup, hyper, rings, draws.context, tasks)
-    return pearl_sac.Batch(
-        transitions=replay.sample_batch(rings, setup.layout, draws.transitions, tasks),
-        features=features,
-        owners=owners,
-        silent=silent,
+    tasks = jax.lax.top_k(seen.log_weights + draws.tasks, parts.structure.meta_batch)[1]
+    places = replay.choose(seen.index, horizon, draws.transitions, tasks)
+    starts = places[:, :1] // horizon * horizon  # of the episode of each task's first transition
+    return Batch(
+        transitions=replay.gather(rings, layout, places, tasks),
+        start=replay.gather(rings, layout, starts, tasks).obs[:, 0],
+        context=draw_contexts(parts, hyper, rings, draws.context, tasks),
         latent_noise=draws.latent,
         action_noise=draws.action,
         kl_key=draws.kl,
@@ -100,12 +174,17 @@ def make_batch(
 
 
 def draw_contexts(
-    setup: Setup, hyper: Hyper, rings: replay.Replay, draws: Array, tasks: Array
-) -> tuple[Array, Array, Array]:
-    """One context per task index, from `ContextSampler.draws` random numbers: features
-    ``[E, H, features]``, and ``owners [M, E]`` and ``silent [E]`` of `contexts.Contexts`."""
-    sampler = context_sampler(setup, tasks.shape[0])
-    found = sampler.sample(rings, setup.layout, draws, tasks, hyper.explore_context)
-    next_obs = setup.config.structure.next_obs_in_context
-    features = additive.context_features(found.transitions, hyper.context_reward_scale, next_obs)
-    return features, found.owners, found.silent
+    parts: Parts,
+    hyper: Hyper,
+    rings: replay.Replay,
+    draws: Float[ArrayLike, " draws"],
+    tasks: Int[ArrayLike, " M"],
+) -> Context:
+    """One context per task index, from `ContextSampler.draws` random numbers."""
+    found = context_sampler(parts, tasks.shape[0]).sample(
+        rings, parts.layout, draws, tasks, hyper.explore_context
+    )
+    features = additive.context_features(
+        found.transitions, hyper.context_reward_scale, parts.structure.next_obs_in_context
+    )
+    return Context(features, found.length, found.owners, found.failed)

@@ -9,9 +9,10 @@ import dataclasses
 from typing import NamedTuple
 
 import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float, Int, ScalarLike
 
 from structlat_jax.data.replay import Replay, RowLayout, pick
-from structlat_jax.types import Array, Transition
+from structlat_jax.types import Transition
 
 _GRAIN = 1024
 
@@ -21,14 +22,16 @@ class Contexts(NamedTuple):
 
     Attributes:
       transitions: ``[E, H]``.
+      length: Steps of each episode, ``[E]``.
       owners: 1 where an episode belongs to a context, ``[M, E]``. Episodes at the end that belong
         to none fill the shape up.
-      silent: 1 for episodes without reward, ``[E]``.
+      failed: 1 for episodes without success, ``[E]``; 0 where nobody knows.
     """
 
     transitions: Transition
-    owners: Array
-    silent: Array
+    length: Int[Array, " E"]
+    owners: Float[Array, "M E"]
+    failed: Float[Array, " E"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +44,7 @@ class ContextSampler:
       window: Blocks to look back.
       exploring: Episodes at the start of a block that did not use a posterior.
       best_of: The first episode of a context is the one with the highest return of this many draws,
-        so that a context is seldom silent once the task's reward has been found.
+        so that a context seldom says nothing once a task's reward has been found.
     """
 
     contexts: int
@@ -65,7 +68,12 @@ class ContextSampler:
         return 2 * self.episodes + self.contexts * (tried + 2) + 1
 
     def sample(
-        self, replay: Replay, layout: RowLayout, draws: Array, tasks: Array, explore_share: Array
+        self,
+        replay: Replay,
+        layout: RowLayout,
+        draws: Float[ArrayLike, " {self.draws}"],
+        tasks: Int[ArrayLike, " {self.contexts}"],
+        explore_share: ScalarLike,
     ) -> Contexts:
         """Draws one context per task index.
 
@@ -104,12 +112,14 @@ class ContextSampler:
                 jnp.where(first, jnp.take_along_axis(found, best, axis=1)[context, 0], drawn)
                 for found, drawn in zip(tried[1:], (block, episode), strict=True)
             )
-        rows = replay.rows[tasks[context], block, episode]  # [E, H, row]
-        silent = jnp.all(rows[..., layout.reward_column] == 0, axis=-1)
-        as_numbers = (x.astype(rows.dtype) for x in (owners, silent))
-        return Contexts(layout.unpack(rows), *as_numbers)
+        where = (tasks[context], block, episode)
+        rows = replay.rows[where]  # [E, H, row]
+        as_numbers = (x.astype(rows.dtype) for x in (owners, replay.success[where] == 0))
+        return Contexts(layout.unpack(rows), replay.length[where], *as_numbers)
 
-    def _counts(self, for_rank: Array, for_shift: Array) -> Array:
+    def _counts(
+        self, for_rank: Float[Array, " M"], for_shift: Float[Array, "1"]
+    ) -> Int[Array, " M"]:
         """Episodes per context, ``[M]``: each uniform by itself, together a randomly shifted
         systematic sample (Cochran 1977, chapter 8), so that their sum hardly varies."""
         rank = jnp.sum(for_rank < for_rank[:, None], axis=1)

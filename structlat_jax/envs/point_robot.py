@@ -6,12 +6,14 @@ theta = theta_0 + (theta_1 - theta_0) w with w the first weight of a draw from D
 """
 
 import math
+import numbers
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from structlat_jax.envs.base import Env, Step
+from structlat_jax.envs.base import Env, Plane, Step
 from structlat_jax.types import Array
 
 
@@ -53,12 +55,12 @@ def make(
         "horizon": horizon,
     }
     for name, value in positive.items():
-        if not (value > 0 and math.isfinite(value)):
+        if not _is_number(value) or not (value > 0 and math.isfinite(value)):
             raise ValueError(f"{name} must be above 0 and finite, not {value!r}.")
     if int(horizon) != horizon:
         raise ValueError(f"horizon must be a whole number, not {horizon!r}.")
-    if not all(map(math.isfinite, anchors)):
-        raise ValueError(f"anchors must be finite angles in radians, not {anchors!r}.")
+    if not _are_angles(anchors):
+        raise ValueError(f"anchors must be two finite angles in radians, not {anchors!r}.")
 
     def sample_tasks(key, n):
         weight = jax.random.dirichlet(key, jnp.full((2,), concentration), (n,))[:, 0]
@@ -76,27 +78,49 @@ def make(
         return Step(position, position, sparse, -distance, jnp.zeros(()))
 
     def oracle_return(task):
-        """Return of the straight line to the goal, run through the same step function."""
+        """Each axis goes to the goal at its own full speed, which is optimal in a box: after any
+        number of steps both coordinates are as near to the goal's as they can be."""
 
         def act(state, _):
-            to_goal = task.goal - state
-            longest = jnp.max(jnp.abs(to_goal))
-            outcome = step(state, to_goal / jnp.maximum(longest, step_size), task)
+            outcome = step(state, jnp.clip((task.goal - state) / step_size, -1.0, 1.0), task)
             return outcome.state, outcome.reward
 
-        return jnp.sum(jax.lax.scan(act, jnp.zeros(2), length=horizon)[1])
+        return jnp.sum(jax.lax.scan(act, jnp.zeros(2), length=int(horizon))[1])
 
+    def factors(task):
+        return {"mixture": jnp.stack([task.weight, 1.0 - task.weight], axis=-1)}
+
+    angle = np.linspace(*anchors, 181)
     return Env(
         name="point_robot",
         obs_dim=2,
         action_dim=2,
-        horizon=horizon,
+        horizon=int(horizon),
         sample_tasks=sample_tasks,
         reset=reset,
         observe=lambda state: state,
         step=step,
         oracle_return=oracle_return,
+        success=lambda t, task: t.reward != 0,
+        factors=factors,
         label=lambda task: task.weight,
-        goal=lambda task: task.goal,
-        goal_radius=goal_radius,
+        plane=Plane(
+            project=lambda obs: obs[..., :2],
+            goal=lambda task: task.goal,
+            radius=goal_radius,
+            units="m",
+            outline=np.stack([np.cos(angle), np.sin(angle)], axis=-1),
+        ),
     )
+
+
+def _are_angles(anchors: object) -> bool:
+    return (
+        isinstance(anchors, tuple | list)
+        and len(anchors) == 2
+        and all(_is_number(x) and math.isfinite(x) for x in anchors)
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -1,12 +1,14 @@
-"""From transitions to a posterior over z: whole contexts, masked ones, or one step at a time."""
+"""The paper's inference: a product of one factor per transition, which is a sum of evidence."""
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
+from structlat_jax.inference.base import Inference, Plan
 from structlat_jax.latents import LatentSpace
 from structlat_jax.nets.networks import Networks
-from structlat_jax.types import Array, Params, Transition
+from structlat_jax.types import Array, Params, Transition, within
 
 
 def context_features(context: Transition, reward_scale: Array, next_obs: bool) -> Array:
@@ -43,20 +45,27 @@ def infer(
     return space.posterior(space.combine(evidence, mask))
 
 
-def totals_of(space: LatentSpace, evidence: Array, owners: Array) -> Array:
+def totals_of(space: LatentSpace, evidence: Array, owners: Array, length: Array) -> Array:
     """Evidence of whole episodes ``[E, H, stat_dim]`` to that of contexts, ``[..., M, stat_dim]``.
 
     Args:
       space: Static.
       evidence: From `evidence_of`.
       owners: 1 where an episode belongs to a context and 0 elsewhere, ``[..., M, E]``.
+      length: Steps of each episode, ``[E]``.
     """
+    of_episodes = space.combine(evidence, within(length, evidence.shape[-2]))
     # In full precision: accelerators round the factors of a product by default.
-    return jnp.matmul(owners, space.combine(evidence), precision="highest")
+    return jnp.matmul(owners, of_episodes, precision="highest")
 
 
 def infer_contexts(
-    networks: Networks, space: LatentSpace, params: Params, features: Array, owners: Array
+    networks: Networks,
+    space: LatentSpace,
+    params: Params,
+    features: Array,
+    owners: Array,
+    length: Array,
 ) -> tuple[Any, ...]:
     """Posteriors given contexts that lie one after the other, as `contexts.Contexts` has them.
 
@@ -65,9 +74,63 @@ def infer_contexts(
       params: The encoder's parameters.
       features: ``[E, H, features]`` from `context_features`.
       owners: ``[M, E]``.
+      length: Steps of each episode, ``[E]``.
 
     Returns:
       The posteriors, with leading axis ``[M]``.
     """
     evidence = evidence_of(networks, space, params, features)
-    return space.posterior(totals_of(space, evidence, owners))
+    return space.posterior(totals_of(space, evidence, owners, length))
+
+
+def observer(networks: Networks, space: LatentSpace, next_obs: bool) -> Any:
+    """How a sum of evidence learns: ``(learned, hyper, total, transitions [H], length)`` to the sum
+    with theirs; `Inference.update` of this inference, and a part of others'."""
+
+    def observe(learned, hyper, total, seen, length):
+        features = context_features(seen, hyper.context_reward_scale, next_obs)
+        evidence = evidence_of(networks, space, learned.agent.encoder, features)
+        return total + space.combine(evidence, within(length, seen.reward.shape[-1]))
+
+    return observe
+
+
+def make(networks: Networks, space: LatentSpace, next_obs: bool) -> Inference:
+    """The inference whose belief is the sum of the evidence, ``[stat_dim]``.
+
+    Args:
+      networks, space: Static.
+      next_obs: Whether the encoder sees the next observation.
+    """
+
+    def plan(key, episodes, strata, parts):
+        del strata  # independent draws
+        names = ("prior", "noise", "reset", "kl")
+        keys = dict(zip(names, jax.random.split(key, len(names)), strict=True))
+        shape = (episodes, parts)
+        choices = (space.sample_prior(keys["prior"], shape), space.noise(keys["noise"], shape))
+        return Plan(None, None, choices, keys["reset"], keys["kl"])
+
+    def init(learned, key, obs):
+        del learned, key, obs
+        return jnp.zeros(space.stat_dim)
+
+    def choose(learned, total, obs, left, choice):
+        del learned, obs, left
+        return space.transform(space.posterior(total), choice[1], hard=True)
+
+    def summary(totals, key):
+        posterior = space.posterior(totals)
+        return space.mean(posterior), space.kl(posterior, key)
+
+    return Inference(
+        name="amortised",
+        plan=plan,
+        init=init,
+        update=observer(networks, space, next_obs),
+        prior=lambda total, choice: choice[0],
+        choose=choose,
+        sample=lambda total, key: space.sample(space.posterior(total), key, hard=True),
+        note=lambda total: total,
+        summary=summary,
+    )

@@ -20,9 +20,9 @@ import jax
 import jax.numpy as jnp
 
 from structlat_jax.inference import world_model
+from structlat_jax.inference.world_model import WorldModel
 from structlat_jax.latents import LatentSpace
-from structlat_jax.nets.networks import AgentParams, Networks
-from structlat_jax.types import Array, Key, Transition
+from structlat_jax.types import Array, Key, Params, Transition, within
 
 _GOLDEN = 0.6180339887498949
 _GROUPS = 32
@@ -34,7 +34,7 @@ class Hypotheses(NamedTuple):
 
     Attributes:
       z: ``[N, D]``, in an order in which neighbours lead to places close to each other.
-      outcome: Where each leads, ``[N, obs_dim]``; see `world_model.outcome`.
+      outcome: Where each leads, ``[N, obs_dim]``; see `world_model.Imagined`.
       log_weights: Unnormalised, ``[N]``; zero before anything was seen.
     """
 
@@ -44,9 +44,10 @@ class Hypotheses(NamedTuple):
 
 
 def draw(
-    networks: Networks,
+    model: WorldModel,
+    params: Params,
+    act: world_model.Act,
     space: LatentSpace,
-    params: AgentParams,
     obs: Array,
     horizon: int,
     count: int,
@@ -55,15 +56,16 @@ def draw(
     """Hypotheses before anything was seen.
 
     Args:
-      networks, space: Static.
-      params: Of the agent.
+      model, space: Static.
+      params: Of the model.
+      act: The policy.
       obs: The start of an episode, ``[obs_dim]``.
       horizon: Steps in an episode; static.
       count: N, a power of two; static.
       key: For the draws.
     """
     z = space.sample_prior(key, (count,))
-    outcome = world_model.outcome(networks, params, obs, z, horizon)
+    outcome = world_model.imagine(model, params, act, obs, z, horizon).outcome
     order = order_of(outcome)
     return Hypotheses(z[order], outcome[order], jnp.zeros(count))
 
@@ -75,17 +77,20 @@ def prior_where(hypotheses: Hypotheses, condition: Array) -> Hypotheses:
 
 
 def update(
-    networks: Networks,
-    params: AgentParams,
+    model: WorldModel,
+    params: Params,
     hypotheses: Hypotheses,
     seen: Transition,
+    length: Array,
     evidence_weight: Array,
 ) -> Hypotheses:
-    """Weighs the hypotheses by transitions ``[H]``; only the task's own reward counts."""
+    """Weighs the hypotheses by the first ``length`` of transitions ``[H]``; only the task's own
+    reward counts."""
     log_density = world_model.reward_log_density(
-        networks, params.world, seen.obs, seen.action, hypotheses.outcome[:, None], seen.reward
+        model, params, seen.obs, seen.action, hypotheses.outcome[:, None], seen.reward
     )
-    gain = evidence_weight * jnp.sum(log_density, axis=-1)
+    counted = jnp.where(within(length, seen.reward.shape[-1]), log_density, 0.0)
+    gain = evidence_weight * jnp.sum(counted, axis=-1)
     return hypotheses._replace(log_weights=hypotheses.log_weights + gain)
 
 
@@ -96,8 +101,9 @@ def at(hypotheses: Hypotheses, position: Array) -> Array:
 
 
 def greedy(
-    networks: Networks,
-    params: AgentParams,
+    model: WorldModel,
+    params: Params,
+    act: world_model.Act,
     hypotheses: Hypotheses,
     obs: Array,
     horizon: int,
@@ -111,21 +117,20 @@ def greedy(
     an unsure posterior a place at its rim.
 
     Args:
-      networks: Static; with a world model.
-      params: Of the agent.
+      model: Static.
+      params: Its parameters.
+      act: The policy.
       hypotheses: The belief.
-      obs: First observation of the episode, ``[obs_dim]``.
-      horizon: Steps in an episode; static.
+      obs: The observation at hand, ``[obs_dim]``.
+      horizon: Steps that are left; static.
       key: For the draws.
     """
     shifts = jax.random.uniform(key, (2, 1))
     spread = (jnp.arange(_CANDIDATES) + shifts) / _CANDIDATES
     ways, tasks = jax.vmap(jax.vmap(lambda position: _index(hypotheses, position)))(spread)
     z = hypotheses.z[ways]
-    imagined = world_model.imagine(networks, params, obs, z, horizon)
-    returns = world_model.expected_return(
-        networks, params.world, imagined, hypotheses.outcome[tasks]
-    )
+    imagined = world_model.imagine(model, params, act, obs, z, horizon)
+    returns = world_model.expected_return(model, params, imagined, hypotheses.outcome[tasks])
     return z[jnp.argmax(jnp.mean(returns, axis=1))]
 
 

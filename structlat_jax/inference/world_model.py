@@ -13,6 +13,8 @@ the observation to the outcome. Rewards that are mostly exactly zero are a mixtu
 or a normal.
 """
 
+import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -20,10 +22,58 @@ import jax.numpy as jnp
 import optax
 
 from structlat_jax.nets import optim
-from structlat_jax.nets.networks import AgentParams, Networks
+from structlat_jax.nets.mlp import MLP
 from structlat_jax.types import Array, Params, Transition
 
 _LOG_STD_RANGE = (-3.0, 1.0)  # a sharper density than e^-3 would trust the model too far
+
+SMALL_HEADS = ("dynamics",)
+"""Networks whose heads start small; see `init.initialise`."""
+
+Act = Callable[[Array, Array], Array]
+"""The policy's mode: ``(obs [..., obs_dim], z [..., D])`` to an action ``[..., action_dim]``."""
+
+
+@dataclasses.dataclass(frozen=True)
+class WorldModel:
+    """Its networks as pure functions of their parameters.
+
+    Attributes:
+      dynamics: The flax module that predicts the change of an observation.
+      rewards: The flax module that predicts rewards.
+      widths: (observation, action).
+    """
+
+    dynamics: MLP
+    rewards: MLP
+    widths: tuple[int, int]
+
+    def zeros(self) -> Params:
+        """Parameters that are all zero, for `init.initialise`."""
+        key, pair = jax.random.key(0), jnp.zeros((sum(self.widths),))
+        nets = {"dynamics": self.dynamics, "reward": self.rewards}
+        return {name: net.init(key, pair) for name, net in nets.items()}
+
+    def next_obs(self, params: Params, obs: Array, action: Array) -> Array:
+        """The next observation, ``[..., obs_dim]``."""
+        x = jnp.concatenate([obs, action], axis=-1)
+        return obs + self.dynamics.apply(params["dynamics"], x)
+
+    def reward(
+        self, params: Params, obs: Array, action: Array, outcome: Array
+    ) -> tuple[Array, Array, Array]:
+        """The task's own reward: the logit of its being other than zero, and its mean and log
+        standard deviation where it is, each ``[...]``; see `reward_log_density`."""
+        ahead = outcome - obs
+        action = jnp.broadcast_to(action, (*ahead.shape[:-1], action.shape[-1]))
+        out = self.rewards.apply(params["reward"], jnp.concatenate([action, ahead], axis=-1))
+        return out[..., 0], out[..., 1], out[..., 2]
+
+
+def make(width: int, obs_dim: int, action_dim: int) -> WorldModel:
+    """A world model of a hidden width."""
+    dynamics = MLP(width, 1, obs_dim, skip=True)
+    return WorldModel(dynamics, MLP(width, 2, 3), (obs_dim, action_dim))
 
 
 class WorldLosses(NamedTuple):
@@ -53,38 +103,34 @@ class Imagined(NamedTuple):
 
 
 def imagine(
-    networks: Networks, params: AgentParams, obs: Array, z: Array, horizon: int
+    model: WorldModel, params: Params, act: Act, obs: Array, z: Array, horizon: int
 ) -> Imagined:
     """Imagines an episode per latent.
 
     Args:
-      networks: Static; with a world model.
-      params: Of the agent.
-      obs: First observation, ``[obs_dim]``.
+      model: Static.
+      params: Its parameters.
+      act: The policy.
+      obs: First observation, of any shape that broadcasts against ``z`` but for the last axis.
       z: ``[..., D]``.
       horizon: Steps to imagine, H; static.
     """
 
     def advance(obs, _):
-        action = jnp.tanh(networks.policy(params.policy, obs, z)[0])
-        return networks.next_obs(params.world, obs, action), (obs, action)
+        action = act(obs, z)
+        return model.next_obs(params, obs, action), (obs, action)
 
     start = jnp.broadcast_to(obs, (*z.shape[:-1], obs.shape[-1]))
     last, (obs, action) = jax.lax.scan(advance, start, length=horizon)
     return Imagined(jnp.moveaxis(obs, 0, -2), jnp.moveaxis(action, 0, -2), last)
 
 
-def outcome(networks: Networks, params: AgentParams, obs: Array, z: Array, horizon: int) -> Array:
-    """Where the imagined episodes of `imagine` end, ``[..., obs_dim]``."""
-    return imagine(networks, params, obs, z, horizon).outcome
-
-
-def expected_return(networks: Networks, world: Params, imagined: Imagined, outcome: Array) -> Array:
+def expected_return(model: WorldModel, params: Params, imagined: Imagined, outcome: Array) -> Array:
     """What imagined episodes pay in a task that another latent stands for, undiscounted.
 
     Args:
-      networks: Static; with a world model.
-      world: Its parameters.
+      model: Static.
+      params: Its parameters.
       imagined: Episodes, ``[N, H, ...]``.
       outcome: Where the latents lead that stand for the tasks, ``[M, obs_dim]``.
 
@@ -93,14 +139,14 @@ def expected_return(networks: Networks, world: Params, imagined: Imagined, outco
     """
 
     def in_task(one):
-        logit, mean, _ = networks.reward(world, imagined.obs, imagined.action, one)
+        logit, mean, _ = model.reward(params, imagined.obs, imagined.action, one)
         return jnp.sum(jax.nn.sigmoid(logit) * mean, axis=-1)
 
     return jax.vmap(in_task, out_axes=1)(outcome)
 
 
 def reward_log_density(
-    networks: Networks, world: Params, obs: Array, action: Array, outcome: Array, reward: Array
+    model: WorldModel, params: Params, obs: Array, action: Array, outcome: Array, reward: Array
 ) -> Array:
     """Log-density of a task's own reward, in nats.
 
@@ -108,8 +154,8 @@ def reward_log_density(
     deviation are the reward model's.
 
     Args:
-      networks: Static; with a world model.
-      world: Its parameters.
+      model: Static.
+      params: Its parameters.
       obs, action: ``[..., obs_dim]`` and ``[..., action_dim]``.
       outcome: Of the hypothesis, ``[..., obs_dim]``.
       reward: ``[...]``.
@@ -117,7 +163,7 @@ def reward_log_density(
     Returns:
       ``[...]``.
     """
-    logit, mean, log_std = networks.reward(world, obs, action, outcome)
+    logit, mean, log_std = model.reward(params, obs, action, outcome)
     log_std = jnp.clip(log_std, *_LOG_STD_RANGE)
     standard = (reward - mean) * jnp.exp(-log_std)
     normal = -0.5 * standard**2 - log_std - 0.5 * jnp.log(2.0 * jnp.pi)
@@ -125,7 +171,7 @@ def reward_log_density(
 
 
 def loss(
-    world: Params, networks: Networks, transitions: Transition, outcomes: Array
+    params: Params, model: WorldModel, transitions: Transition, outcomes: Array
 ) -> tuple[Array, WorldLosses]:
     """Squared error of the dynamics plus negative log-likelihood of the rewards.
 
@@ -134,14 +180,15 @@ def loss(
     et al. 2016). Explaining each by itself would blur the model by the posterior's width.
 
     Args:
-      world: Parameters.
-      networks: Static.
+      params: Of the model.
+      model: Static.
       transitions: ``[T, B]``.
       outcomes: Of draws from each task's posterior, held fixed, ``[draws, T, obs_dim]``.
     """
     t = transitions
-    error = networks.next_obs(world, t.obs, t.action) - t.next_obs
-    each = reward_log_density(networks, world, t.obs, t.action, outcomes[:, :, None], t.reward)
+    error = model.next_obs(params, t.obs, t.action) - t.next_obs
+    outcomes = outcomes[:, :, None]
+    each = reward_log_density(model, params, t.obs, t.action, outcomes, t.reward)
     together = jax.nn.logsumexp(jnp.sum(each, axis=-1), axis=0) - jnp.log(outcomes.shape[0])
     parts = WorldLosses(
         dynamics=jnp.mean(jnp.sum(error**2, axis=-1)),
@@ -151,28 +198,30 @@ def loss(
 
 
 def update(
-    networks: Networks,
-    params: AgentParams,
+    model: WorldModel,
+    params: Params,
     moments: optax.OptState,
+    act: Act,
     transitions: Transition,
     start: Array,
     z: Array,
     horizon: int,
     lr: Array,
-) -> tuple[AgentParams, optax.OptState, WorldLosses]:
+) -> tuple[Params, optax.OptState, WorldLosses]:
     """One step of Adam on `loss`.
 
     Args:
-      networks: Static.
-      params: Of the agent; only those of the world model change.
+      model: Static.
+      params: Its parameters.
       moments: From `optim.init`.
+      act: The policy.
       transitions: ``[T, B]``.
-      start: First observation of an episode, ``[obs_dim]``.
+      start: First observation of an episode of each task, ``[T, obs_dim]``.
       z: Draws from each task's posterior, ``[draws, T, D]``.
       horizon: Steps in an episode; static.
       lr: Step size.
     """
-    outcomes = outcome(networks, params, start, z, horizon)
-    grads, parts = jax.grad(loss, has_aux=True)(params.world, networks, transitions, outcomes)
-    world, moments = optim.adam(params.world, grads, moments, lr)
-    return params._replace(world=world), moments, parts
+    outcomes = imagine(model, params, act, start, z, horizon).outcome
+    grads, parts = jax.grad(loss, has_aux=True)(params, model, transitions, outcomes)
+    params, moments = optim.adam(params, grads, moments, lr)
+    return params, moments, parts

@@ -8,18 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from structlat_jax.report.figures_axes import episode_ticks, returns_axis
 from structlat_jax.report.figures_learning import shade_prior
 from structlat_jax.report.figures_style import (
     SEEDS_FOR_BAND,
     arrays,
     colours,
-    episode_ticks,
-    from_zero,
-    oracle_line,
-    percent_axis,
     seed_lines,
     styled,
-    top_at,
 )
 
 
@@ -30,13 +26,15 @@ class Curve(NamedTuple):
       label: Stands in the legend, for instance the latent spec.
       x: Updates done, or the number of the episode, ``[P]``.
       returns: Return of an episode, ``[S, P]``.
-      oracle: Mean return of the controller that knows the task.
+      oracle: Mean return of the controller that knows the task, if anybody knows it.
+      floor: Mean return of the untrained policy.
     """
 
     label: str
     x: ArrayLike
     returns: ArrayLike
-    oracle: float
+    oracle: float | None = None
+    floor: float | None = None
 
 
 @styled
@@ -106,19 +104,24 @@ def _lines(ax: Axes, curves: Sequence[Curve]) -> None:
 
 def _finish(figure: Figure, ax: Axes, curves: Sequence[Curve], title: str) -> None:
     """The oracle, both scales, the legend and what its lines mean."""
-    oracles = np.array([curve.oracle for curve in curves], dtype=float)
-    ceiling = float(oracles.mean())
-    alike = np.allclose(oracles, ceiling, rtol=1e-3)
-    oracle_line(ax, ceiling, "oracle" if alike else "oracle (mean over the runs)")
+    oracle, alike = _shared([curve.oracle for curve in curves])
+    floor, _ = _shared([curve.floor for curve in curves])
     means = [np.asarray(curve.returns, dtype=float).mean(axis=0) for curve in curves]
-    from_zero(ax, *means)
-    top_at(ax, ceiling, *means)
-    percent_axis(ax, ceiling)
+    name = "oracle" if alike else "oracle (mean over the runs)"
+    returns_axis(ax, *means, oracle=oracle, floor=floor, named=name)
     seeds = sorted({np.shape(curve.returns)[0] for curve in curves})
     handles, labels = ax.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, title=_note(seeds))
     if title:
         figure.suptitle(title)
+
+
+def _shared(values: Sequence[float | None]) -> tuple[float | None, bool]:
+    """The mean, and whether all are alike; None unless all are known."""
+    if any(value is None for value in values):
+        return None, True
+    mean = float(np.mean(values))
+    return mean, bool(np.allclose(values, mean, rtol=1e-3))
 
 
 def _note(seeds: Sequence[int]) -> str:

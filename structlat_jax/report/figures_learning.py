@@ -7,18 +7,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from structlat_jax.report.figures_axes import episode_ticks, from_zero, returns_axis
 from structlat_jax.report.figures_style import (
     PALETTE,
     arrays,
     colours,
-    episode_ticks,
-    from_zero,
-    oracle_line,
-    percent_axis,
     seed_lines,
     seeds_note,
     styled,
-    top_at,
 )
 
 
@@ -28,10 +24,11 @@ def learning_curve(
     test_return: ArrayLike,
     train_return: ArrayLike,
     prior_return: ArrayLike,
-    oracle: float,
-    title: str,
-    kl: ArrayLike,
-    block_names: Sequence[str],
+    title: str = "",
+    oracle: float | None = None,
+    floor: float | None = None,
+    kl: ArrayLike | None = None,
+    block_names: Sequence[str] = (),
 ) -> Figure:
     """Return and KL while training: mean over seeds, 95 % t-interval, thin lines for seeds.
 
@@ -40,80 +37,95 @@ def learning_curve(
       test_return: Return of the last episode on test tasks, per evaluation, ``[S, P]``.
       train_return: The same on training tasks, ``[S, P]``.
       prior_return: Return of episodes whose z came from the prior, ``[S, P]``.
-      oracle: Mean return of the controller that knows the task.
       title: Stands above the figure, for instance the latent spec.
-      kl: KL of the posterior to the prior in nats, ``[S, P, blocks]``.
+      oracle: Mean return of the controller that knows the task, if anybody knows it.
+      floor: Mean return of the untrained policy.
+      kl: KL of the posterior to the prior in nats, ``[S, P, blocks]``; None leaves it out.
       block_names: One per block of the latent space, for instance ``dir:2x4``.
 
     Raises:
       ValueError: if the shapes do not fit each other.
     """
-    updates, test, train, prior, kl = arrays(
+    updates, test, train, prior = arrays(
         updates=(updates, "P"),
         test_return=(test_return, "S P"),
         train_return=(train_return, "S P"),
         prior_return=(prior_return, "S P"),
-        kl=(kl, f"S P {len(block_names)}"),
     )
     thousands = updates / 1000.0
-    figure = Figure(figsize=(6.8, 6.2), layout="constrained")
-    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2.3, 1.0))
+    figure = Figure(figsize=(6.8, 4.4 if kl is None else 6.2), layout="constrained")
+    axes = figure.subplots(
+        *(1 if kl is None else 2, 1),
+        sharex=True,
+        squeeze=False,
+        height_ratios=None if kl is None else (2.3, 1.0),
+    )[:, 0]
+    top, bottom = axes[0], axes[-1]
 
     seed_lines(top, thousands, test, PALETTE[0], "test tasks")
     seed_lines(top, thousands, train, PALETTE[5], "training tasks", "--")
     seed_lines(top, thousands, prior, PALETTE[7], "test tasks, z from prior", "-.")
-    oracle_line(top, oracle)
-    from_zero(top, test, train, prior)
+    returns_axis(top, test, train, prior, oracle=oracle, floor=floor)
     top.set_ylabel("return of an episode")
-    top_at(top, oracle, test, train, prior)
-    percent_axis(top, oracle)
     _legend_above(top, columns=2, title=seeds_note(test.shape[0]))
-
-    for i, (name, colour) in enumerate(zip(block_names, colours(len(block_names)), strict=True)):
-        seed_lines(bottom, thousands, kl[:, :, i], colour, name)
-    from_zero(bottom, kl)
-    bottom.set(ylabel="KL to prior\n(nats)", xlabel="gradient updates (thousands)")
-    _legend_above(bottom, columns=4)
+    if kl is not None:
+        _kl_lines(bottom, thousands, kl, test.shape[0], block_names)
+    bottom.set_xlabel("gradient updates (thousands)")
     bottom.margins(x=0.01)
-
-    figure.align_ylabels([top, bottom])
+    figure.align_ylabels(axes)
     figure.suptitle(title)
     return figure
 
 
+def _kl_lines(
+    ax: Axes, thousands: np.ndarray, kl: ArrayLike, seeds: int, names: Sequence[str]
+) -> None:
+    """Draws ``[S, P, blocks]``, a line per block."""
+    (kl,) = arrays(kl=(kl, f"{seeds} {thousands.size} {len(names)}"))
+    for i, (name, colour) in enumerate(zip(names, colours(len(names)), strict=True)):
+        seed_lines(ax, thousands, kl[:, :, i], colour, name)
+    from_zero(ax)
+    ax.set_ylabel("KL to prior\n(nats)")
+    _legend_above(ax, columns=4)
+
+
 @styled
 def adaptation_curve(
-    returns: ArrayLike, oracle: ArrayLike, prior_episodes: int, title: str = ""
+    returns: ArrayLike,
+    prior_episodes: int,
+    title: str = "",
+    oracle: ArrayLike | None = None,
+    floor: ArrayLike | None = None,
 ) -> Figure:
     """Return against episode number on tasks that the agent must find out about.
 
     Args:
-      returns: Sparse return of each episode, ``[S, T, R, E]``.
-      oracle: Return of the controller that knows the task, ``[S, T]``.
+      returns: Return of each episode, ``[S, T, R, E]``.
       prior_episodes: Episodes at the start whose z came from the prior, 0 to E.
       title: Stands above the figure.
+      oracle: Return of the controller that knows the task, ``[S, T]``, if anybody knows it.
+      floor: Return of the untrained policy, ``[S, T]``.
 
     Raises:
       ValueError: if the shapes do not fit each other.
     """
-    returns, oracle = arrays(returns=(returns, "S T R E"), oracle=(oracle, "S T"))
+    known = {"oracle": oracle, "floor": floor}
+    known = {name: (values, "S T") for name, values in known.items() if values is not None}
+    returns, *bounds = arrays(returns=(returns, "S T R E"), **known)
     seeds, _, _, episodes = returns.shape
-    ceiling = float(np.mean(oracle))
-    number = np.arange(1, episodes + 1)
+    by_episode = returns.mean(axis=(1, 2))
     figure = Figure(figsize=(6.8, 4.4), layout="constrained")
     ax = figure.subplots()
 
-    seed_lines(ax, number, returns.mean(axis=(1, 2)), PALETTE[0], "agent")
-    oracle_line(ax, ceiling)
+    seed_lines(ax, np.arange(1, episodes + 1), by_episode, PALETTE[0], "agent")
+    means = {name: float(np.mean(b)) for name, b in zip(known, bounds, strict=True)}
+    returns_axis(ax, by_episode, **means)
     ax.set(xlim=(0.5, episodes + 0.5), xticks=episode_ticks(episodes))
-    from_zero(ax, returns)
-    top_at(ax, ceiling, returns.mean(axis=(1, 2)))
     ax.set(xlabel="episode", ylabel="return of an episode")
-    percent_axis(ax, ceiling)
 
     shade_prior(ax, prior_episodes, episodes)
     handles, labels = ax.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, title=seeds_note(seeds))
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, title=seeds_note(seeds))
     if title:
         figure.suptitle(title)
     return figure
@@ -134,11 +146,4 @@ def _above(ax: Axes, x: float, text: str) -> None:
 
 
 def _legend_above(ax: Axes, columns: int, title: str | None = None) -> None:
-    ax.legend(
-        loc="lower left",
-        bbox_to_anchor=(0.0, 1.0),
-        ncols=columns,
-        borderaxespad=0.2,
-        title=title,
-        alignment="left",
-    )
+    ax.legend(loc=(0.0, 1.02), ncols=columns, borderaxespad=0.2, title=title, alignment="left")

@@ -13,18 +13,25 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from structlat_jax.report.figures_map import VIRIDIS, apart, marks, numbered_disc
+from structlat_jax.report.figures_marks import (
+    VIRIDIS,
+    apart,
+    marks,
+    numbered_disc,
+    spread,
+)
 from structlat_jax.report.figures_style import FAINT, INK, arrays, styled
 
-_WEIGHT = matplotlib.colormaps["coolwarm"]
+_LABEL = matplotlib.colormaps["coolwarm"]
 _COLUMNS = 4
+_MOST_TASKS = 20
 _MARGIN = 0.3  # the corners lie at distance 1 from the centre
 _DISC = 0.15  # the diameter of a task's disc, in the same units
 
 
 def corners(classes: int) -> np.ndarray:
-    """Where the classes stand, ``[K, 2]``: a regular polygon of radius 1 on a flat base; two make
-    a line.
+    """Where the classes stand, ``[K, 2]``: a regular polygon on a flat base, each at distance 1
+    from the centre; two make a line.
 
     Raises:
       ValueError: if there are fewer than two.
@@ -48,19 +55,23 @@ def barycentric(weights: np.ndarray) -> np.ndarray:
 def simplex(
     names: Sequence[str],
     beliefs: Sequence[ArrayLike],
-    goal_weight: ArrayLike,
+    label: ArrayLike,
+    label_name: str = "",
     title: str = "",
 ) -> Figure:
     """Posterior mean of each variable moving over its simplex as context comes in.
 
     One path per task, coloured by the episodes of context; its end is numbered by the task and
-    coloured by the weight of the task's goal.
+    coloured by the task's label.
 
     Args:
       names: One per variable, the titles of the panels.
       beliefs: Weights given 0, 1, ... episodes, ``[T, E, K]`` per variable; K may differ.
-      goal_weight: Mixture weight w of each goal in [0, 1], ``[T]``.
+      label: A number of each task, ``[T]``.
+      label_name: What it is; empty if the label only counts the tasks.
       title: Stands above the figure.
+
+    Of many tasks, those are drawn whose labels are spread evenly.
 
     Raises:
       ValueError: if the shapes do not fit each other, if there is no variable, or if one has a
@@ -68,12 +79,14 @@ def simplex(
     """
     if not names or len(names) != len(beliefs):
         raise ValueError(f"beliefs must hold one array per name ({len(names)}), and at least one.")
-    drawn = [arrays(goal_weight=(goal_weight, "T"), belief=(belief, "T E K")) for belief in beliefs]
-    weight, first = drawn[0]
+    drawn = [arrays(label=(label, "T"), belief=(belief, "T E K")) for belief in beliefs]
+    number, first = drawn[0]
+    shown = spread(number, _MOST_TASKS)
     columns = min(len(names), _COLUMNS)
     rows = math.ceil(len(names) / columns)
     context = ScalarMappable(Normalize(0, max(first.shape[1] - 1, 1)), VIRIDIS)
-    goal = ScalarMappable(Normalize(0, 1), _WEIGHT)
+    tint = ScalarMappable(_span(number), _LABEL)
+    fill = tint.to_rgba(number) if label_name else np.ones((number.size, 4))
 
     figure = Figure(figsize=(2.7 + 3.5 * columns, 1.1 + 3.6 * rows), layout="compressed")
     axes = figure.subplots(rows, columns, squeeze=False)
@@ -81,22 +94,33 @@ def simplex(
         ax.set_axis_off()
     for ax, name, (_, belief) in zip(axes.flat, names, drawn, strict=False):
         _polygon(ax, belief.shape[-1])
-        _walks(ax, barycentric(belief), weight, context, goal)
+        _walks(ax, barycentric(belief), shown, context, fill)
         ax.set_title(name)
-    for scale, label in ((goal, "goal weight w of the task"), (context, "episodes of context")):
-        bar = figure.colorbar(scale, ax=axes, label=label, shrink=0.85, aspect=25, pad=0.02)
+    bars = {f"{label_name} of the task": tint} if label_name else {}
+    for text, scale in {**bars, "episodes of context": context}.items():
+        bar = figure.colorbar(scale, ax=axes, label=text, shrink=0.85, aspect=25, pad=0.02)
         bar.outline.set_visible(False)
         if scale is context:
             bar.locator = MaxNLocator(integer=True, nbins=6)
     numbered = {"marker": "o", "markersize": 10.5, "color": "white", "markeredgecolor": INK}
-    shown = marks(("belief at the end, with the number of the task", numbered))
+    entry = marks(("belief at the end, with the number of the task", numbered))
     note = "a place is the mean of the corners, weighted by the belief"
     if any(belief.shape[-1] > 3 for _, belief in drawn):
         note += "; several mixtures may share it"
-    figure.legend(handles=shown, loc="outside lower center", title=note)
+    if len(shown) < number.size:
+        note += f"\n{len(shown)} of {number.size} tasks"
+    figure.legend(handles=entry, loc="outside lower center", title=note)
     if title:
         figure.suptitle(title)
     return figure
+
+
+def _span(number: np.ndarray) -> Normalize:
+    """From 0 to 1 for what may be a weight, else from the least to the greatest."""
+    low, high = float(number.min()), float(number.max())
+    if low >= 0.0 and high <= 1.0:
+        return Normalize(0.0, 1.0)
+    return Normalize(low, high if high > low else low + 1.0)
 
 
 def _polygon(ax: Axes, classes: int) -> None:
@@ -113,16 +137,13 @@ def _polygon(ax: Axes, classes: int) -> None:
 
 
 def _walks(
-    ax: Axes,
-    walks: np.ndarray,
-    weight: np.ndarray,
-    context: ScalarMappable,
-    goal: ScalarMappable,
+    ax: Axes, walks: np.ndarray, shown: np.ndarray, context: ScalarMappable, fill: np.ndarray
 ) -> None:
-    """Draws ``[T, E, 2]``: a step has the colour of the context that it ends with."""
-    tasks, episodes, _ = walks.shape
-    steps = np.stack([walks[:, :-1], walks[:, 1:]], axis=2).reshape(-1, 2, 2)
-    colour = context.to_rgba(np.tile(np.arange(1, episodes), tasks))
+    """Draws those of ``[T, E, 2]`` that are ``shown``; a step has the colour of the context that it
+    ends with, and the disc at its end one of ``fill [T, 4]``."""
+    own = walks[shown]
+    steps = np.stack([own[:, :-1], own[:, 1:]], axis=2).reshape(-1, 2, 2)
+    colour = context.to_rgba(np.tile(np.arange(1, own.shape[1]), len(shown)))
     ax.add_collection(LineCollection(steps, colors=colour, linewidths=1.4, alpha=0.8, zorder=3))
-    for task, place in enumerate(apart(walks[:, -1], _DISC, inward=True)):
-        numbered_disc(ax, walks[task, -1], place, task + 1, goal.to_rgba(weight[task]))
+    for task, place in zip(shown, apart(own[:, -1], _DISC, inward=True), strict=True):
+        numbered_disc(ax, walks[task, -1], place, task + 1, fill[task])

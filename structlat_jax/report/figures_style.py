@@ -5,9 +5,10 @@ state, so that they can be drawn in any process and thread that draws one figure
 Shape letters: S seeds, P points in time, T tasks, R repeats, E episodes, H horizon, D dim z.
 """
 
+import contextlib
 import functools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import matplotlib
 import numpy as np
@@ -41,13 +42,13 @@ STYLE = {
     "lines.solid_capstyle": "round",
     "pdf.fonttype": 42,
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a name with two dollars is a name
 }
-"""Matplotlib settings of every figure, applied in a context and never globally."""
+"""Settings of every figure, on top of matplotlib's own and whatever the user's are."""
 
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#666666")
 """Okabe and Ito's colours, which readers with any colour vision can tell apart."""
 
-GOAL = "#0B2A6F"
 FAINT = "#B8B8B8"
 INK = "#333333"
 CONFIDENCE = 0.95
@@ -57,12 +58,22 @@ DPI = 150
 Figured = Callable[..., Figure]
 
 
+@contextlib.contextmanager
+def own_settings() -> Iterator[None]:
+    """Within it, matplotlib has its defaults and `STYLE`; a user's file of settings, which may ask
+    for LaTeX, has no say."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        yield
+
+
 def styled(draw: Figured) -> Figured:
-    """Runs a plotting function under `STYLE`, whatever the caller's settings are."""
+    """Runs a plotting function under `own_settings`."""
 
     @functools.wraps(draw)
     def wrapper(*args, **kwargs):
-        with matplotlib.rc_context(STYLE):
+        with own_settings():
             return draw(*args, **kwargs)
 
     return wrapper
@@ -82,7 +93,7 @@ def save(figure: Figure, path: str | pathlib.Path) -> pathlib.Path:
     path = path if path.suffix else path.with_suffix(".png")
     path.parent.mkdir(parents=True, exist_ok=True)
     options = {"dpi": DPI, "facecolor": "white", "format": path.suffix[1:]}
-    with matplotlib.rc_context(STYLE):
+    with own_settings():
         write_in_one_piece(path, lambda file: figure.savefig(file, **options))
     return path
 
@@ -166,37 +177,3 @@ def seeds_note(seeds: int) -> str:
     if seeds < SEEDS_FOR_BAND:
         return f"thick: mean of {seeds} seeds; thin: each seed"
     return f"thick: mean of {seeds} seeds; band: its 95% t-interval; thin: each seed"
-
-
-def oracle_line(ax: Axes, oracle: float, label: str = "oracle") -> None:
-    """Marks the return of the controller that knows the task."""
-    ax.axhline(oracle, color=INK, linestyle=(0, (5, 3)), linewidth=1.3, label=label, zorder=2)
-
-
-def from_zero(ax: Axes, *values: np.ndarray) -> None:
-    """Starts the y axis at zero, unless a value is negative."""
-    if not any(np.any(v < 0) for v in values):
-        ax.set_ylim(bottom=0.0)
-
-
-def top_at(ax: Axes, oracle: float, *values: np.ndarray) -> None:
-    """Ends the y axis above the oracle and all lines, but not above a wide band."""
-    finite = [np.max(v, where=np.isfinite(v), initial=oracle) for v in values]
-    if oracle > 0:
-        ax.set_ylim(top=max(1.06 * oracle, 1.02 * max(finite)))
-
-
-def episode_ticks(episodes: int) -> list[int]:
-    """Round episode numbers, counted from 1, the first one included."""
-    step = max(1, 5 * round(episodes / 20)) if episodes >= 10 else 1
-    return sorted({1, *range(step, episodes + 1, step)})
-
-
-def percent_axis(ax: Axes, oracle: float) -> None:
-    """Adds the axis on the right that reads returns as a percentage of the oracle's."""
-    if not oracle > 0:
-        return
-    percent = ax.secondary_yaxis(
-        "right", functions=(lambda r: 100.0 * r / oracle, lambda p: p * oracle / 100.0)
-    )
-    percent.set_ylabel("% of oracle")

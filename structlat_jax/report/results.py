@@ -12,14 +12,8 @@ from structlat_jax.run_folder import write_in_one_piece, write_json, write_whole
 
 RESULTS_SCHEMA = 1
 ADAPTATION_AXES = ("seed", "task", "repeat", "episode")
-_MEANS = (
-    "prior_return",
-    "first_posterior_return",
-    "tasks_reached_by_prior",
-    "oracle_return",
-    "percent_of_oracle",
-    "episodes_to_80_percent",
-)
+SHARE = 0.8
+"""Of the way to the last episode's return, or to the oracle's: when adapting counts as done."""
 
 
 def over_seeds(per_seed: np.ndarray) -> dict[str, Any]:
@@ -43,63 +37,107 @@ def last_episode(returns: np.ndarray) -> np.ndarray:
     return returns[..., -1].mean(axis=(1, 2))
 
 
-def episodes_until(returns: np.ndarray, share: float) -> int:
-    """The first episode (from 1) whose mean return is ``share`` of the last one's."""
-    curve = returns.mean(axis=(0, 1, 2))
-    reached = curve >= share * curve[-1]
-    return int(np.argmax(reached)) + 1
-
-
 def episodes_until_level(returns: np.ndarray, level: float) -> int | None:
-    """The first episode (from 1) whose mean return is at least ``level``, or None."""
+    """The first episode (from 1) whose mean return is at least ``level``, or None.
+
+    Args:
+      returns: ``[S, T, R, E]``.
+      level: A return.
+    """
     reached = returns.mean(axis=(0, 1, 2)) >= level
     return int(np.argmax(reached)) + 1 if reached.any() else None
+
+
+def episodes_until(returns: np.ndarray, floor: float, share: float = SHARE) -> int | None:
+    """The first episode (from 1) whose mean return has made ``share`` of the way from the floor to
+    the last one's; None if the last is not above the floor."""
+    last = float(returns[..., -1].mean())
+    if not last > floor:
+        return None
+    return episodes_until_level(returns, way(floor, last, share))
+
+
+def way(start: float, end: float, share: float) -> float:
+    """The return at a ``share`` of the way from one return to another."""
+    return start + share * (end - start)
+
+
+def percent_of_way(value: float, floor: float, oracle: float) -> float | None:
+    """How far a return is on the way from the floor to the oracle, in percent.
+
+    None where that is no way: if the oracle is not above the floor, or one is not finite.
+    """
+    if not (np.isfinite(oracle - floor) and oracle > floor):
+        return None
+    return 100.0 * (value - floor) / (oracle - floor)
 
 
 def summarise(
     test: np.ndarray,
     train: np.ndarray,
-    amortised: np.ndarray,
-    oracle_test: np.ndarray,
+    encoder: np.ndarray | None,
+    oracle: np.ndarray | None,
     prior_episodes: int,
+    floor: np.ndarray | float = 0.0,
+    success: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """The numbers of an evaluation.
 
     Args:
       test, train: Returns ``[S, T, R, E]`` on test and on training tasks.
-      amortised: Returns on test tasks with the encoder's posterior, ``[S, T, R, E]``.
-      oracle_test: Return of the oracle on the test tasks, ``[S, T]``.
-      prior_episodes: How many episodes used the prior.
+      encoder: Returns on test tasks with the encoder's posterior, ``[S, T, R, E]``.
+      oracle: Return of the oracle on the test tasks, ``[S, T]``.
+      prior_episodes: How many episodes used the prior, at least 1 and below E.
+      floor: Return of the untrained policy on the test tasks, ``[S, T]`` or one for all.
+      success: Whether each episode on test tasks succeeded, ``[S, T, R, E]``.
 
     Returns:
-      The fields of ``results.json`` that come from the evaluation. Seeds with a return that is not
-      finite are left out of all means; without any other seed these are None.
+      The fields of ``results.json`` that come from the evaluation, without those whose argument is
+      None. Seeds with a return that is not finite are left out of all means; without any other
+      seed these are None.
     """
-    headline = over_seeds(last_episode(test))
-    amortised_headline, train_headline = (over_seeds(last_episode(x)) for x in (amortised, train))
+    found = {"test_return": over_seeds(last_episode(test))}
+    if encoder is not None:
+        found["amortised_return"] = found["encoder_return"] = over_seeds(last_episode(encoder))
+    found["train_return"] = over_seeds(last_episode(train))
     finite = np.isfinite(test).all(axis=(1, 2, 3))
-    if not finite.any():
-        return {
-            "test_return": headline,
-            "amortised_return": amortised_headline,
-            "train_return": train_headline,
-            **dict.fromkeys(_MEANS),
-        }
-    test, oracle_test = test[finite], oracle_test[finite]
-    oracle = float(oracle_test.mean())
-    first_posterior = float(test[..., prior_episodes].mean())
-    reached = (test[..., :prior_episodes] > 0).any(axis=-1)
-    return {
-        "test_return": headline,
-        "amortised_return": amortised_headline,
-        "train_return": train_headline,
+    means = _means(
+        *(test[finite], None if oracle is None else oracle[finite], prior_episodes),
+        np.broadcast_to(floor, test.shape[:2])[finite],
+        None if success is None else success[finite],
+    )
+    return {**found, **means}
+
+
+def _means(
+    test: np.ndarray,
+    oracle: np.ndarray | None,
+    prior_episodes: int,
+    floor: np.ndarray,
+    success: np.ndarray | None,
+) -> dict[str, Any]:
+    """Means over all seeds that are left, of which there may be none."""
+    names = ["prior_return", "first_posterior_return", "floor_return"]
+    names += [] if success is None else ["tasks_reached_by_prior"]
+    names += [] if oracle is None else ["oracle_return", "percent_of_oracle"]
+    found: dict[str, Any] = dict.fromkeys([*names, "episodes_to_80_percent"])
+    if not len(test):
+        return found
+    least = float(floor.mean())
+    found |= {
         "prior_return": float(test[..., :prior_episodes].mean()),
-        "first_posterior_return": first_posterior,
-        "tasks_reached_by_prior": float(reached.mean()),
-        "oracle_return": oracle,
-        "percent_of_oracle": 100.0 * headline["mean"] / oracle,
-        "episodes_to_80_percent": episodes_until(test, 0.8),
+        "first_posterior_return": float(test[..., prior_episodes].mean()),
+        "floor_return": least if np.isfinite(least) else None,
+        "episodes_to_80_percent": episodes_until(test, least),
     }
+    if success is not None:
+        reached = success[..., :prior_episodes].astype(bool).any(axis=-1)
+        found["tasks_reached_by_prior"] = float(reached.mean())
+    if oracle is not None:
+        best = float(oracle.mean())
+        found["oracle_return"] = best if np.isfinite(best) else None
+        found["percent_of_oracle"] = percent_of_way(float(test[..., -1].mean()), least, best)
+    return found
 
 
 def write_results(path: Path, results: dict[str, Any]) -> None:

@@ -7,55 +7,23 @@ import csv
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from structlat_jax.array_files import read_npz
-from structlat_jax.checkpoint import CONFIG_FILE, CheckpointError, read_config
 from structlat_jax.config import Config
+from structlat_jax.report.finished_run import RunFiles
 from structlat_jax.report.results import RESULTS_SCHEMA
+from structlat_jax.run_folder import CONFIG_FILE, CheckpointError, read_config
 
 RESULTS_FILE = "results.json"
 ADAPTATION_FILE = "adaptation.npz"
 METRICS_FILE = "metrics.csv"
 
 _TEXT = {"axes"}
-_DEPTHS = {
-    **dict.fromkeys(("returns", "amortised", "path", "z", "belief", "kl"), 4),
-    "oracle": 2,
-    "label": 2,
-}
-
-
-class RunFiles(NamedTuple):
-    """What a finished run wrote about itself.
-
-    Attributes:
-      path: The run folder.
-      config: Its configuration.
-      results: ``results.json`` as it is.
-      arrays: ``adaptation.npz`` by name, for instance ``returns_test [S, T, R, E]``; the names and
-        axes are those of `evaluate.Adaptation`, with ``_train`` or ``_test`` behind.
-      metrics: ``metrics.csv`` by column, float ``[rows]``, NaN where a field is empty; one row per
-        meta-step and seed.
-    """
-
-    path: Path
-    config: Config
-    results: dict[str, Any]
-    arrays: dict[str, np.ndarray]
-    metrics: dict[str, np.ndarray]
-
-    @property
-    def latent(self) -> str:
-        """The latent spec, for instance ``dir:2x4,gau:2``."""
-        return str(self.config.latent_space())
-
-    @property
-    def seeds(self) -> int:
-        """How many seeds the run has."""
-        return self.arrays["returns_test"].shape[0]
+_ALWAYS = {**dict.fromkeys(("returns", "path", "z", "belief", "kl"), 4), "label": 2}
+_SOMETIMES = {**dict.fromkeys(("amortised", "success", "length"), 4), "oracle": 2, "floor": 2}
 
 
 def find_runs(paths: Iterable[str | Path]) -> list[Path]:
@@ -152,7 +120,10 @@ def evaluated(metrics: dict[str, np.ndarray]) -> list[dict[str, Any]]:
 
     Seeds and updates are whole numbers, all else is as in `RunFiles`.
     """
-    chosen = np.flatnonzero(~np.isnan(metrics["oracle_return"]))
+    # A seed that is not finite has no return, and yet a row; the others tell when that was.
+    columns = [metrics[name] for name in ("test_return", "oracle_return") if name in metrics]
+    measured = np.any([~np.isnan(column) for column in columns], axis=0)
+    chosen = np.flatnonzero(np.isin(metrics["updates"], metrics["updates"][measured]))
     whole = ("seed", "updates")
     return [
         {name: int(metrics[name][i]) for name in whole}
@@ -188,23 +159,31 @@ def _read_results(path: Path) -> dict[str, Any]:
 def _check_arrays(path: Path, config: Config, arrays: dict[str, np.ndarray]) -> None:
     """Every array is numeric and has the axes that the configuration says."""
     s = config.structure
-    for kind in ("train", "test"):
-        for name in _DEPTHS:
-            if f"{name}_{kind}" not in arrays:
-                raise CheckpointError(f"{path} has no array {name}_{kind}.")
+    for name in (f"{name}_{kind}" for kind in ("train", "test") for name in _ALWAYS):
+        if name not in arrays:
+            raise CheckpointError(f"{path} has no array {name}.")
     seeds = arrays["returns_test"].shape[:1]
     for kind, tasks in (("train", s.train_tasks), ("test", s.test_tasks)):
         axes = (*seeds, tasks, s.eval_repeats, s.eval_episodes)
-        for name, depth in _DEPTHS.items():
-            array = arrays[f"{name}_{kind}"]
+        for name, depth in _depths(arrays, kind).items():
+            array = arrays[name]
             if seeds in ((), (0,)) or array.shape[:depth] != axes[:depth]:
                 raise CheckpointError(
-                    f"{path}: {name}_{kind} must begin with the axes {list(axes[:depth])}, "
+                    f"{path}: {name} must begin with the axes {list(axes[:depth])}, "
                     f"not {list(array.shape)}."
                 )
     for name in arrays.keys() - _TEXT:
-        if not np.issubdtype(arrays[name].dtype, np.number):
-            raise CheckpointError(f"{path}: {name} must hold numbers, not {arrays[name].dtype}.")
+        dtype = arrays[name].dtype
+        if not (np.issubdtype(dtype, np.number) or np.issubdtype(dtype, np.bool_)):
+            raise CheckpointError(f"{path}: {name} must hold numbers, not {dtype}.")
+
+
+def _depths(arrays: dict[str, np.ndarray], kind: str) -> dict[str, int]:
+    """How many leading axes each array has that is there, by its whole name."""
+    found = {f"{name}_{kind}": depth for name, depth in {**_ALWAYS, **_SOMETIMES}.items()}
+    factors = (name for name in arrays if name.startswith("factor_") and name.endswith(f"_{kind}"))
+    found |= dict.fromkeys(factors, 2)
+    return {name: depth for name, depth in found.items() if name in arrays}
 
 
 def _read_metrics(path: Path) -> dict[str, np.ndarray]:

@@ -1,88 +1,94 @@
-"""The numbers of a table of latent spaces: one row per run, each compared with the row before it.
+"""The numbers of a table of runs side by side: one row per run, each compared with another.
 
-Rows stand in the order of the paper's returns, so that comparing neighbours asks whether the
-paper's ordering holds. A seed fixes the tasks: rows with the same seeds are paired by seed.
+A seed fixes the tasks: rows with the same seeds are paired by seed. What an environment does not
+have, an oracle or success, is in no row.
 """
 
 import math
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from structlat_jax.checkpoint import CheckpointError
+from structlat_jax.envs.base import Plane
 from structlat_jax.report import results, statistics
+from structlat_jax.report.finished_run import RunFiles
 from structlat_jax.report.links import links
-from structlat_jax.report.run_files import RESULTS_FILE, RunFiles
+from structlat_jax.report.plane.far import near_and_far
+from structlat_jax.report.run_files import RESULTS_FILE
+from structlat_jax.run_folder import CheckpointError
 
 TABLE_SCHEMA = 1
-SHARE_OF_ORACLE = 0.8
-
-PAPER_RETURNS = {
-    "gau:5": 10.2,
-    "cat:2x4": 4.6,
-    "cat:2x4,gau:2": 9.5,
-    "dir:2x4": 11.3,
-    "dir:2x4,gau:2": 12.2,
-}
-"""Table 1 of the paper, in its order; it gives neither seeds nor spread."""
+SHARE_OF_ORACLE = results.SHARE
 
 _SETTINGS = ("preset", "env", "seeds", "first_seed", "updates", "jax_version", "device")
-_KINDS = ("train", "test")
-_MEASURES = (
-    "test_return",
-    "percent_of_oracle",
-    "amortised_return",
-    "train_return",
-    "prior_return",
-    "first_posterior_return",
-    "first_posterior_share",
-    "tasks_reached_by_prior",
-    "episodes_to_80_percent_of_oracle",
-    "links",
-)
+_FIRST = "Each row against the first"
+_NEIGHBOURS = "Each row against the one before it"
 
 
-def paper_order(latents: Iterable[str]) -> list[str]:
-    """From the paper's lowest return to its highest; others behind, in the order given."""
-    return sorted(latents, key=lambda latent: PAPER_RETURNS.get(latent, np.inf))
+class Published(NamedTuple):
+    """What a paper says about the same runs.
+
+    Attributes:
+      returns: Its returns by latent spec.
+      question: What it asks to compare each row with the row before it: a title.
+      note: What must be known about its numbers, a sentence.
+    """
+
+    returns: Mapping[str, float]
+    question: str
+    note: str
+
+    def order(self, latents: Iterable[str]) -> list[str]:
+        """From its lowest return to its highest; others behind, in the order given."""
+        return sorted(latents, key=lambda latent: self.returns.get(latent, math.inf))
 
 
-def build(runs: Sequence[RunFiles]) -> dict[str, Any]:
+def build(
+    runs: Sequence[RunFiles], published: Published | None = None, plane: Plane | None = None
+) -> dict[str, Any]:
     """The table of latent spaces, ready for JSON.
 
     Args:
-      runs: Finished runs of different latent spaces with the same seeds, in any order.
+      runs: Finished runs of different latent spaces with the same seeds.
+      published: Adds ``paper_return`` to each row and decides their order, which is otherwise the
+        one given.
+      plane: The environment's, for what distance costs.
 
     Returns:
-      ``settings``, ``rows`` (see `row`) in `paper_order`, and ``comparisons`` (see `compare`) of
-      each row but the first with the row before it.
+      ``settings``, ``rows`` (see `row`), and ``comparisons`` (see `compare`) of each row but the
+      first with the row before it.
 
     Raises:
-      CheckpointError: if a run lacks a number, or if they do not share seeds and test tasks.
+      CheckpointError: if a run lacks a number, or if they do not share environment, seeds and
+        test tasks.
     """
     by_latent = {run.latent: run for run in runs}
-    ordered = paper_order(by_latent)
-    rows = _rows({latent: by_latent[latent] for latent in ordered})
+    order = published.order(by_latent) if published else list(by_latent)
+    rows = _rows({latent: by_latent[latent] for latent in order}, plane)
     pairs = zip(rows[1:], rows[:-1], strict=True)
-    title = "Does the paper's ordering hold? Each row against the one before it"
-    return _table(by_latent[ordered[0]], rows, pairs, title)
+    made = _table(by_latent[order[0]], rows, pairs, _NEIGHBOURS)
+    if published:
+        for one in rows:
+            one["paper_return"] = published.returns.get(one["latent"])
+        made |= {"comparisons_title": published.question, "paper_note": published.note}
+    return made
 
 
-def build_arms(runs: dict[str, RunFiles]) -> dict[str, Any]:
+def build_arms(runs: dict[str, RunFiles], plane: Plane | None = None) -> dict[str, Any]:
     """A table of variants of one latent space, by label; as `build`, but every row is compared
     with the first."""
-    rows = _rows(runs)
+    rows = _rows(runs, plane)
     pairs = ((one, rows[0]) for one in rows[1:])
-    return _table(next(iter(runs.values())), rows, pairs, "Each row against the first")
+    return _table(next(iter(runs.values())), rows, pairs, _FIRST)
 
 
-def _rows(runs: dict[str, RunFiles]) -> list[dict[str, Any]]:
+def _rows(runs: dict[str, RunFiles], plane: Plane | None) -> list[dict[str, Any]]:
     first, *others = runs.values()
     for run in others:
         _require_pairs(first, run)
-    return [{**row(run), "latent": label} for label, run in runs.items()]
+    return [{**row(run, plane), "latent": label} for label, run in runs.items()]
 
 
 def _table(
@@ -90,32 +96,30 @@ def _table(
 ) -> dict[str, Any]:
     return {
         "schema_version": TABLE_SCHEMA,
-        "settings": {name: _field(run, name) for name in _SETTINGS},
+        "settings": {name: _field(run, name) for name in _SETTINGS} | {"env_options": run.env[1]},
         "rows": rows,
         "comparisons": [compare(*pair) for pair in pairs],
         "comparisons_title": title,
     }
 
 
-def row(run: RunFiles) -> dict[str, Any]:
+def row(run: RunFiles, plane: Plane | None = None) -> dict[str, Any]:
     """One run.
 
     Returns:
-      ``latent``, ``paper_return`` (None if it has none), ``seeds``, ``not_finite_seeds`` (seed
-      numbers; the measures are None unless it is empty), ``oracle_return``,
-      ``seconds_per_seed_and_core``, and the measures. ``test_return`` holds mean, std,
-      ``mean_ci95``, ``iqm``, ``iqm_ci95``, per_seed; ``amortised_return`` the same for the
-      encoder's posterior, as in the paper; ``links`` are those of `links.links`.
+      ``latent``, ``seeds``, ``not_finite_seeds`` (seed numbers; the measures are None unless it is
+      empty), ``seconds_per_seed_and_core``, and the measures that its environment allows.
+      ``test_return`` holds mean, std, ``mean_ci95``, ``iqm``, ``iqm_ci95``, per_seed;
+      ``amortised_return`` the same for the encoder's posterior; ``links`` are those of
+      `links.links` and `far.near_and_far`.
     """
-    finite, first = _finite(run), _number(run, "first_seed")
+    finite, first = run.finite, _number(run, "first_seed")
     return {
         "latent": run.latent,
-        "paper_return": PAPER_RETURNS.get(run.latent),
         "seeds": run.seeds,
         "not_finite_seeds": [first + int(seed) for seed in np.flatnonzero(~finite)],
-        "oracle_return": float(run.arrays["oracle_test"].mean()),
         "seconds_per_seed_and_core": _seconds(run),
-        **(_measures(run) if finite.all() else dict.fromkeys(_MEASURES)),
+        **(_measures(run, plane) if finite.all() else dict.fromkeys(_measurable(run))),
     }
 
 
@@ -148,32 +152,38 @@ def compare(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _finite(run: RunFiles) -> np.ndarray:
-    """Whether all is well with each seed, ``[S]``.
+def _measurable(run: RunFiles) -> list[str]:
+    """The measures that the run's environment allows."""
+    names = ["test_return", "train_return", "prior_return", "first_posterior_return"]
+    names += ["first_posterior_share", "floor_return", "links"]
+    names += [] if run.encoder() is None else ["amortised_return"]
+    names += [] if run.success() is None else ["tasks_reached_by_prior"]
+    oracle = ("oracle_return", "percent_of_oracle", "episodes_to_80_percent_of_oracle")
+    return names if run.oracle() is None else [*names, *oracle]
 
-    Returns alone do not tell: a robot at NaN is not within reach of its goal, and is paid 0.
-    """
-    arrays = [
-        run.arrays[f"{a}_{kind}"] for a in ("returns", "amortised", "path", "z") for kind in _KINDS
-    ]
-    return np.all([np.isfinite(x).reshape(run.seeds, -1).all(axis=1) for x in arrays], axis=0)
 
-
-def _measures(run: RunFiles) -> dict[str, Any]:
-    test, oracle = run.arrays["returns_test"], run.arrays["oracle_test"]
-    prior = run.config.structure.eval_prior_episodes
-    train, amortised = run.arrays["returns_train"], run.arrays["amortised_test"]
-    summary = results.summarise(test, train, amortised, oracle, prior)
-    last, level = summary["test_return"]["mean"], SHARE_OF_ORACLE * summary["oracle_return"]
+def _measures(run: RunFiles, plane: Plane | None) -> dict[str, Any]:
+    """Those measures, of a run whose seeds are all finite."""
+    summary = results.summarise(
+        *(run.returns(), run.returns("train"), run.encoder(), run.oracle()),
+        run.config.structure.eval_prior_episodes,
+        *(run.floor(), run.success()),
+    )
+    last, first = summary["test_return"]["mean"], summary["first_posterior_return"]
+    floor, oracle = summary["floor_return"], summary.get("oracle_return")
+    share = None if floor is None else results.percent_of_way(first, floor, last)
     own = {
         "test_return": _over_seeds(summary["test_return"]),
-        "amortised_return": _over_seeds(summary["amortised_return"]),
         "train_return": summary["train_return"]["mean"],
-        "first_posterior_share": summary["first_posterior_return"] / last if last else None,
-        "episodes_to_80_percent_of_oracle": results.episodes_until_level(test, level),
-        "links": links(run),
+        "first_posterior_share": None if share is None else share / 100.0,
+        "links": {**links(run), **near_and_far(run, plane)},
     }
-    return {name: own.get(name, summary.get(name)) for name in _MEASURES}
+    if run.encoder() is not None:
+        own["amortised_return"] = _over_seeds(summary["amortised_return"])
+    if summary.get("percent_of_oracle") is not None:
+        level = results.way(floor, oracle, SHARE_OF_ORACLE)
+        own["episodes_to_80_percent_of_oracle"] = results.episodes_until_level(run.returns(), level)
+    return {name: own.get(name, summary.get(name)) for name in _measurable(run)}
 
 
 def _over_seeds(headline: dict[str, Any]) -> dict[str, Any]:
@@ -215,9 +225,17 @@ def _number(run: RunFiles, name: str) -> float:
 
 
 def _require_pairs(one: RunFiles, other: RunFiles) -> None:
+    if one.env != other.env:
+        raise CheckpointError(f"{one.path} and {other.path} have other environments.")
     for name in ("seeds", "first_seed"):
         if _field(one, name) != _field(other, name):
             raise CheckpointError(f"{one.path} and {other.path} differ in {name}.")
-    oracles = one.arrays["oracle_test"], other.arrays["oracle_test"]
-    if oracles[0].shape != oracles[1].shape or not np.allclose(*oracles, rtol=1e-4):
-        raise CheckpointError(f"{one.path} and {other.path} have other test tasks.")
+    for ours, theirs in zip(_tasks(one), _tasks(other), strict=False):
+        if ours.shape != theirs.shape or not np.allclose(ours, theirs, rtol=1e-4, equal_nan=True):
+            raise CheckpointError(f"{one.path} and {other.path} have other test tasks.")
+
+
+def _tasks(run: RunFiles) -> list[np.ndarray]:
+    """What is known of the test tasks, each ``[S, T, ...]``."""
+    oracle = run.oracle()
+    return [run.label(), *([] if oracle is None else [oracle]), *run.factors().values()]

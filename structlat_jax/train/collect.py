@@ -6,59 +6,57 @@ import jax.numpy as jnp
 from structlat_jax.config import Hyper
 from structlat_jax.data.batches import context_sampler, draw_contexts
 from structlat_jax.inference import additive
-from structlat_jax.nets.networks import squash
 from structlat_jax.train import rollout
+from structlat_jax.train.explore import EXPLORERS
 from structlat_jax.train.setup import Setup
-from structlat_jax.train.state import TrainState
-from structlat_jax.types import Array, Key, Transition
+from structlat_jax.train.state import Metrics, TrainState
+from structlat_jax.types import Array, Episodes, Key
 
 
-def collect(
-    setup: Setup, hyper: Hyper, state: TrainState, key: Key
-) -> tuple[Transition, tuple[Array, Array, Array]]:
+def collect(setup: Setup, hyper: Hyper, state: TrainState, key: Key) -> tuple[Episodes, Metrics]:
     """Collects one block per training task: prior, exploring and posterior episodes.
 
     Each posterior episode has its own z, from a context drawn as in training; before the first
     block is written there is none, and z comes from the prior.
 
     Returns:
-      Transitions ``[T, E, H]`` and the mean return of each kind of episode.
+      Episodes ``[T, E]`` and the mean return of each kind of them (NaN if there is none).
     """
-    s = setup.config.structure
-    tasks = s.train_tasks
-    key_prior, key_headings, key_posterior, key_act, key_reset = jax.random.split(key, 5)
-    shape = (tasks, setup.episodes_per_step)
+    s = setup.structure
+    key_prior, key_explore, key_posterior, key_act, key_reset = jax.random.split(key, 5)
+    shape = (s.train_tasks, setup.episodes_per_step)
     z = setup.space.sample_prior(key_prior, shape)  # exploring episodes have one but ignore it
+    first, last = s.prior_episodes, s.prior_episodes + s.explore_episodes
     if s.posterior_episodes:
         inferred = _posterior_latents(setup, hyper, state, key_posterior)
-        first = s.prior_episodes + s.explore_episodes
-        z = z.at[:, first:].set(jnp.where(state.replay.written > 0, inferred, z[:, first:]))
-    headings = rollout.random_headings(setup.env, key_headings, shape)
-    explores = (jnp.arange(shape[1]) >= s.prior_episodes) & (
-        jnp.arange(shape[1]) < s.prior_episodes + s.explore_episodes
-    )
+        z = z.at[:, last:].set(jnp.where(state.replay.written > 0, inferred, z[:, last:]))
+    actions = EXPLORERS[s.explorer](setup.env, key_explore, shape)
+    explores = (jnp.arange(shape[1]) >= first) & (jnp.arange(shape[1]) < last)
     noise = jax.random.normal(key_act, (*shape, setup.env.horizon, setup.env.action_dim))
 
-    def one(task, latent, heading, explore, reset_key, eps):
-        def act(obs, step_eps):
-            action, _ = squash(*setup.networks.policy(state.params.policy, obs, latent), step_eps)
-            return jnp.where(explore, heading, action)
+    def one(task, latent, explore, reset_key, given):
+        def act(obs, step_given):
+            exploring, eps = step_given
+            action = setup.algorithm.act(state.params, obs, latent, eps)
+            return jnp.where(explore, exploring, action)
 
-        return rollout.episode(setup.env, act, task, reset_key, eps)
+        return rollout.episode(setup.env, act, task, reset_key, given)
 
-    per_task = jax.vmap(one, in_axes=(None, 0, 0, 0, 0, 0))
-    over_tasks = jax.vmap(per_task, in_axes=(0, 0, 0, None, 0, 0))
+    per_task = jax.vmap(one, in_axes=(None, 0, 0, 0, 0))
+    over_tasks = jax.vmap(per_task, in_axes=(0, 0, None, 0, 0))
     reset_keys = jax.random.split(key_reset, shape)
-    block = over_tasks(state.train_tasks, z, headings, explores, reset_keys, noise)
-    returns = jnp.sum(block.reward, axis=-1)
-    ends = (s.prior_episodes, s.prior_episodes + s.explore_episodes)
-    kinds = jnp.split(returns, ends, axis=1)
-    return block, tuple(jnp.mean(r) if r.size else jnp.full((), jnp.nan) for r in kinds)
+    block = over_tasks(state.train_tasks, z, explores, reset_keys, (actions, noise))
+    returns = jnp.split(jnp.sum(block.transitions.reward, axis=-1), (first, last), axis=1)
+    kinds = zip(("prior", "explore", "posterior"), returns, strict=True)
+    return block, {
+        f"collected_{kind}_return": jnp.mean(r) if r.size else jnp.full((), jnp.nan)
+        for kind, r in kinds
+    }
 
 
 def _posterior_latents(setup: Setup, hyper: Hyper, state: TrainState, key: Key) -> Array:
     """z for the posterior episodes, ``[T, episodes, D]``; only if the replay holds something."""
-    s = setup.config.structure
+    s = setup.structure
     key_context, key_sample = jax.random.split(key)
     shape = (s.train_tasks, s.posterior_episodes)
     sampler = context_sampler(setup, s.posterior_episodes)
@@ -68,9 +66,10 @@ def _posterior_latents(setup: Setup, hyper: Hyper, state: TrainState, key: Key) 
     def of_task(inputs):
         task, task_draws, task_noise = inputs
         same = jnp.full((s.posterior_episodes,), task)
-        features, owners, _ = draw_contexts(setup, hyper, state.replay, task_draws, same)
+        found = draw_contexts(setup, hyper, state.replay, task_draws, same)
         posterior = additive.infer_contexts(
-            setup.networks, setup.space, state.params.encoder, features, owners
+            *(setup.networks, setup.space, state.params.encoder),
+            *(found.features, found.owners, found.length),
         )
         return setup.space.transform(posterior, task_noise, hard=True)
 

@@ -15,13 +15,15 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from structlat_jax.config import Hyper
-from structlat_jax.train.evaluate import Adaptation, evaluate
+from structlat_jax.nets.networks import AgentParams
+from structlat_jax.train.evaluate import Adaptation, References, evaluate, references
 from structlat_jax.train.learn import init, meta_step
 from structlat_jax.train.setup import Setup
 from structlat_jax.train.state import Metrics, TrainState
-from structlat_jax.types import Array, Key
+from structlat_jax.types import Array, Key, Task
 
 _AXIS = "seeds"
+_REFERENCES = 2**32 - 1  # a round of evaluation that no number of updates is
 
 
 class Programs(NamedTuple):
@@ -36,6 +38,8 @@ class Programs(NamedTuple):
       step: ``(hyper, state)`` to ``(state, metrics)``; the state is donated.
       evaluate: ``(hyper, state, seed numbers, round)`` to an `Adaptation` of the training tasks
         followed by the test tasks. Its keys never meet those of training.
+      references: ``(untrained parameters, training tasks, test tasks, seed numbers)`` to the
+        `References` of the same tasks.
     """
 
     setup: Setup
@@ -45,6 +49,7 @@ class Programs(NamedTuple):
     init: Callable[[Array], TrainState]
     step: Callable[[Hyper, TrainState], tuple[TrainState, Metrics]]
     evaluate: Callable[[Hyper, TrainState, Array, Array], Adaptation]
+    references: Callable[[AgentParams, Task, Task, Array], References]
 
 
 def root_keys(seed: Array) -> tuple[Key, Key]:
@@ -83,9 +88,12 @@ def make_programs(
 
     def evaluate_seed(hyper, state, seed, eval_round):
         key = jax.random.fold_in(root_keys(seed)[1], eval_round)
-        both = (state.train_tasks, state.test_tasks)
-        tasks = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), *both)
-        return evaluate(setup, hyper, state.params, tasks, key)
+        tasks = _join(state.train_tasks, state.test_tasks)
+        return evaluate(setup, hyper, state.learned, tasks, key)
+
+    def references_seed(untrained, train_tasks, test_tasks, seed):
+        key = jax.random.fold_in(root_keys(seed)[1], _REFERENCES)
+        return references(setup, untrained, _join(train_tasks, test_tasks), key)
 
     return Programs(
         setup=setup,
@@ -95,7 +103,12 @@ def make_programs(
         init=over_seeds(init_seed, mesh, share, mapping),
         step=over_seeds(step_seed, mesh, share, mapping, carried=1),
         evaluate=over_seeds(evaluate_seed, mesh, share, mapping),
+        references=over_seeds(references_seed, mesh, share, mapping),
     )
+
+
+def _join(one: Task, other: Task) -> Task:
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), one, other)
 
 
 def over_seeds(
@@ -185,11 +198,17 @@ def compile_programs(programs: Programs, hyper: Hyper) -> tuple[Programs, float]
     pool = concurrent.futures.ThreadPoolExecutor(max_workers=2)
     step = pool.submit(programs.step.lower(hyper, state).compile)
     init_state = pool.submit(programs.init.lower(numbers).compile)
-    ready = programs._replace(init=init_state.result(), step=step.result())
+    tasks = (state.train_tasks, state.test_tasks)
+    known = pool.submit(programs.references.lower(state.params, *tasks, numbers).compile)
+    ready = programs._replace(
+        init=init_state.result(), step=step.result(), references=known.result()
+    )
     # Lowered here, since tracing is quick and better not shared with the training thread.
     evaluation = pool.submit(programs.evaluate.lower(hyper, state, numbers, numbers).compile)
     pool.shutdown(wait=False)
-    ready = ready._replace(evaluate=lambda *arguments: evaluation.result()(*arguments))
+    ready = ready._replace(
+        evaluate=lambda *arguments: evaluation.result()(*arguments),
+    )
     return ready, time.perf_counter() - start
 
 

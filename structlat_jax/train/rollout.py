@@ -1,56 +1,88 @@
-"""One episode as a scan; the caller vmaps over tasks and episodes."""
+"""One episode as a scan; the caller vmaps over tasks and episodes. All that acts, acts here."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from structlat_jax.envs import Env
-from structlat_jax.types import Array, Key, Task, Transition
+from structlat_jax.types import Array, Episodes, Key, Task, Transition
+
+Act = Callable[[Array, Any], Array]
+"""``(obs [obs_dim], what this step is given)`` to an action ``[action_dim]``."""
 
 
-def episode(
-    env: Env, act: Callable[[Array, Array], Array], task: Task, key: Key, noise: Array
-) -> Transition:
-    """Runs one episode to its horizon.
+class Part(NamedTuple):
+    """Some steps of an episode.
+
+    Attributes:
+      state: The environment's state behind them.
+      ended: Whether the episode has ended, a bool scalar.
+      episode: What happened.
+    """
+
+    state: Any
+    ended: Array
+    episode: Episodes
+
+
+def episode(env: Env, act: Act, task: Task, key: Key, given: Any) -> Episodes:
+    """Runs one episode.
 
     Args:
       env: The environment.
-      act: ``(obs [obs_dim], noise [action_dim])`` to an action ``[action_dim]``.
+      act: What acts.
       task: One task.
       key: For the reset.
-      noise: One row per step for ``act``, ``[H, action_dim]``; drawn at once, outside the scan.
+      given: What `act` is given at each step, a pytree ``[H, ...]`` (for instance its noise, drawn
+        at once outside the scan).
 
     Returns:
-      Transitions ``[H]``.
+      One episode, its transitions ``[H]``.
     """
-    return steps(env, act, task, env.reset(key, task), noise)[1]
+    return steps(env, act, task, env.reset(key, task), jnp.bool_(False), given).episode
 
 
-def steps(
-    env: Env, act: Callable[[Array, Array], Array], task: Task, state: Any, noise: Array
-) -> tuple[Any, Transition]:
+def steps(env: Env, act: Act, task: Task, state: Any, ended: Array, given: Any) -> Part:
     """Some steps of an episode from one of its states; see `episode`.
 
-    Returns:
-      The state after them, and one transition per row of ``noise``.
+    Behind the end of an episode the environment goes on being stepped, and what it says is taken
+    for nothing: zeros, whatever its numbers have become.
     """
 
-    def advance(state, step_noise):
+    def advance(carry, step_given):
+        state, ended = carry
         obs = env.observe(state)
-        action = act(obs, step_noise)
+        action = act(obs, step_given)
         out = env.step(state, action, task)
-        t = Transition(obs, action, out.reward, out.train_reward, out.obs, out.done)
-        return out.state, t
+        reward, train_reward, done = map(_number, (out.reward, out.train_reward, out.done))
+        t = Transition(obs, action, reward, train_reward, out.obs, done)
+        succeeded = jnp.nan if env.success is None else _number(env.success(t, task))
+        succeeded = jnp.where(ended, 0.0, succeeded)
+        t = jax.tree.map(lambda x: jnp.where(ended, 0.0, x), t)
+        return (out.state, ended | (done > 0)), (t, ~ended, succeeded)
 
-    return jax.lax.scan(advance, state, noise)
+    (state, ended), (seen, lived, succeeded) = jax.lax.scan(advance, (state, ended), given)
+    length = jnp.sum(lived, dtype=jnp.int32)
+    return Part(state, ended, Episodes(seen, length, jnp.max(succeeded)))
 
 
-def random_headings(env: Env, key: Key, shape: tuple[int, ...]) -> Array:
-    """Directions that explore: uniform on the sphere, at full speed, ``[*shape, action_dim]``.
+def join(parts: list[Episodes]) -> Episodes:
+    """Consecutive parts of one episode as one."""
+    transitions = jax.tree.map(lambda *x: jnp.concatenate(x), *(p.transitions for p in parts))
+    length = sum(p.length for p in parts)
+    return Episodes(transitions, length, jnp.max(jnp.stack([p.success for p in parts])))
 
-    Held for a whole episode they cross the space; independent action noise only walks randomly.
-    """
-    direction = jax.random.normal(key, (*shape, env.action_dim))
-    return direction / jnp.max(jnp.abs(direction), axis=-1, keepdims=True)
+
+def path(seen: Episodes) -> Array:
+    """Observations of episodes from their reset to their end, ``[..., H + 1, obs_dim]``; behind the
+    end the last one stays."""
+    t = seen.transitions
+    every = jnp.concatenate([t.obs[..., :1, :], t.next_obs], axis=-2)
+    at = jnp.minimum(jnp.arange(every.shape[-2]), seen.length[..., None])
+    return jnp.take_along_axis(every, at[..., None], axis=-2)
+
+
+def _number(x: Any) -> Array:
+    return jnp.asarray(x, jnp.float32)

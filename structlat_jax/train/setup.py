@@ -1,56 +1,73 @@
 """The static half of a run: what a compiled program closes over."""
 
 import dataclasses
+import functools
 
+from structlat_jax.algos import pearl
+from structlat_jax.algos.base import Algorithm
 from structlat_jax.config import Config
-from structlat_jax.data.replay import RowLayout
-from structlat_jax.envs import Env, point_robot
-from structlat_jax.latents import LatentSpace
-from structlat_jax.nets.networks import Networks, make_networks
+from structlat_jax.envs import Env, registry
+from structlat_jax.envs.checks import require_env
+from structlat_jax.inference import additive, bayes
+from structlat_jax.inference.base import Inference
+from structlat_jax.options import ConfigError
+from structlat_jax.parts import Parts, make_parts
 
 
 @dataclasses.dataclass(frozen=True)
-class Setup:
-    """A configuration with everything static that follows from it.
+class Setup(Parts):
+    """The parts of a run, and the records that are made from them.
 
     Attributes:
-      config: The configuration.
-      env: The environment.
-      space: The latent space.
-      networks: The networks.
-      layout: Of a packed transition.
+      algorithm: How the agent learns and acts.
+      inference: How it infers z where it is evaluated and used.
+      encoder: The encoder's posterior, by which it infers z while it collects, and the paper's
+        inference.
     """
 
-    config: Config
-    env: Env
-    space: LatentSpace
-    networks: Networks
-    layout: RowLayout
-
-    @property
-    def blocks(self) -> int:
-        """Blocks that the replay keeps per task."""
-        s = self.config.structure
-        steps_per_block = self.episodes_per_step * self.env.horizon
-        return max(1, s.context_window, s.replay_steps // steps_per_block)
-
-    @property
-    def episodes_per_step(self) -> int:
-        """Episodes that a meta-step collects from each training task."""
-        s = self.config.structure
-        return s.prior_episodes + s.explore_episodes + s.posterior_episodes
-
-    @property
-    def env_steps_per_step(self) -> int:
-        """Environment steps that a meta-step takes, over all training tasks."""
-        return self.config.structure.train_tasks * self.episodes_per_step * self.env.horizon
+    algorithm: Algorithm
+    inference: Inference
+    encoder: Inference
 
 
-def make_setup(config: Config, env: Env | None = None) -> Setup:
-    """The static half of a run; the point robot of the configuration unless ``env`` is given."""
-    s = config.structure
-    if env is None:
-        env = point_robot.make(anchors=(s.anchor_start, s.anchor_end))
-    space = config.latent_space()
-    networks = make_networks(s, env.obs_dim, env.action_dim, space.dim, space.stat_dim)
-    return Setup(config, env, space, networks, RowLayout(env.obs_dim, env.action_dim))
+def make_setup(config: Config, env: Env | str | None = None) -> Setup:
+    """The static half of a run.
+
+    Args:
+      config: The configuration.
+      env: An environment, or what names one for `envs.make`; by default that of the configuration,
+        if making it imports no file or module of the configuration's own.
+
+    Raises:
+      EnvError: if the environment cannot be made.
+      ConfigError: if the configuration asks for what the environment does not have.
+    """
+    return _setup(config, registry.named(config.env, env))
+
+
+@functools.lru_cache(maxsize=16)
+def _setup(config: Config, env: Env) -> Setup:
+    """One object for equal arguments, so that what is compiled for it serves again."""
+    if env.spec is None:  # `envs.make` has looked at the others
+        require_env(env.name, env)
+    if config.structure.explorer == "own" and env.explore is None:
+        rule = f"another than the environment's own, since {env.name} has none"
+        raise ConfigError("explorer", rule, "own")
+    return assemble(make_parts(config, env))
+
+
+def assemble(parts: Parts, inference: Inference | None = None) -> Setup:
+    """The records of some parts.
+
+    Args:
+      parts: Of the run.
+      inference: In place of the configured one.
+    """
+    s = parts.structure
+    algorithm = pearl.make(parts.networks, parts.space)
+    encoder = additive.make(parts.networks, parts.space, s.next_obs_in_context)
+    if inference is None:
+        amortised = s.inference == "amortised"
+        inference = encoder if amortised else bayes.make(parts, algorithm.act)
+    own = {field.name: getattr(parts, field.name) for field in dataclasses.fields(Parts)}
+    return Setup(**own, algorithm=algorithm, inference=inference, encoder=encoder)

@@ -5,10 +5,8 @@ import jax.numpy as jnp
 import pytest
 
 from benchmarks import flops
-from structlat_jax.algos import pearl_sac
-from structlat_jax.algos.schedules import coefficients_at
-from structlat_jax.config import PRESETS
-from structlat_jax.data.batches import draw, make_batch, task_log_weights
+from structlat_jax.config import preset
+from structlat_jax.data.batches import draw, make_batch, view
 from structlat_jax.train.learn import init
 from structlat_jax.train.setup import make_setup
 
@@ -18,14 +16,13 @@ def xla_count(setup):
     state = jax.eval_shape(lambda: init(setup, jax.random.key(0)))
 
     def batch_of(s):
-        weights = task_log_weights(setup, hyper, s.replay)
-        return make_batch(setup, hyper, s.replay, weights, draw(setup, s.key))
+        return make_batch(setup, hyper, view(setup, hyper, s.replay), draw(setup, s.key))
 
     batch = jax.eval_shape(batch_of, state)
 
     def update(s, b):
-        c = coefficients_at(hyper, s.updates)
-        return pearl_sac.update(setup.networks, setup.space, s.params, s.optimisers, b, c)
+        c = setup.algorithm.coefficients(hyper, s.updates)
+        return setup.algorithm.update(s.params, s.moments, b, c)
 
     return jax.jit(update).lower(state, batch).cost_analysis()["flops"]
 
@@ -34,12 +31,12 @@ def xla_count(setup):
 def test_wide_networks_are_all_but_products(latent):
     """At the paper's sizes what is no product hardly counts."""
     small = {"posterior_episodes": 1, "replay_steps": 2000}
-    setup = make_setup(PRESETS["paper"].replace(latent=latent, **small))
+    setup = make_setup(preset("paper")[0].replace(latent=latent, **small))
     assert flops.per_update(setup) == pytest.approx(xla_count(setup), rel=0.04)
 
 
 def test_the_default_preset_is_mostly_products():
-    setup = make_setup(PRESETS["cpu"])
+    setup = make_setup(preset("cpu")[0])
     counted, by_xla = flops.per_update(setup), xla_count(setup)
     assert 0.85 * by_xla < counted < by_xla
 

@@ -5,11 +5,13 @@ import json
 
 import made_up
 import pytest
-from test_bad_input import assert_refused, listing
+from program import assert_refused, listing
 from tiny import SIZES
 
-from experiments import ablations, changes, job
+from experiments import ablations
+from structlat_jax.cli import changes
 from structlat_jax.config import Config
+from structlat_jax.run import lanes
 
 MADE = [f"--{k.replace('_', '-')}={v}" for k, v in SIZES.items()]
 MADE += ["--seeds=3", "--arms", "prior_factor=false;kl=exact+alpha=0.5", "--arms", "lr_end=1"]
@@ -23,15 +25,17 @@ def run_here(in_process):
 
 @pytest.fixture
 def trained(monkeypatch):
-    """Each arm returns 2 more than the one before it; the plans that were asked for."""
+    """Each arm returns 2 more than the one before it; the groups that were asked for."""
     asked = []
 
-    def train(plan, out, resume, meter):
-        base = 4.0 + 2.0 * len(asked)
-        asked.append((out.name, plan))
-        made_up.write(made_up.run_of(plan.config, [base, base + 1, base], out), **plan.records())
+    def train(group, out, logger):
+        asked.append([(row.folder.name, row.plan) for row in group.rows])
+        for row in group.rows:
+            base = 4.0 + 2.0 * ARMS.index(row.label)
+            made = made_up.run_of(row.plan.config, [base, base + 1, base], row.folder)
+            made_up.write(made, **row.plan.records())
 
-    monkeypatch.setattr(job, "train", train)
+    monkeypatch.setattr(lanes, "train", train)
     return asked
 
 
@@ -43,11 +47,21 @@ def folder(tmp_path, run_here, trained):
 
 
 def test_every_arm_changes_what_it_says(folder, trained):
-    names, plans = zip(*trained, strict=True)
-    assert names == ("unchanged", "prior_factor-false", "kl-exact-alpha-0.5", "lr_end-1")
-    base = plans[0].config
-    changes = ({"prior_factor": False}, {"kl": "exact", "alpha": 0.5}, {"lr_end": 1.0})
-    assert [p.config for p in plans[1:]] == [base.replace(**change) for change in changes]
+    plans = dict(arm for group in trained for arm in group)
+    base = plans.pop("unchanged").config
+    changes = {
+        "prior_factor-false": {"prior_factor": False},
+        "kl-exact-alpha-0.5": {"kl": "exact", "alpha": 0.5},
+        "lr_end-1": {"lr_end": 1.0},
+    }
+    assert {name: plan.config for name, plan in plans.items()} == {
+        name: base.replace(**change) for name, change in changes.items()
+    }
+
+
+def test_arms_of_one_shape_train_together(folder, trained):
+    names = [[name for name, _ in group] for group in trained]
+    assert names == [["unchanged", "lr_end-1"], ["prior_factor-false"], ["kl-exact-alpha-0.5"]]
 
 
 def test_each_arm_is_compared_with_the_unchanged_one(folder):

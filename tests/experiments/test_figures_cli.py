@@ -7,10 +7,12 @@ import shutil
 import numpy as np
 import pytest
 from drawable import write_run
-from test_bad_input import assert_refused, listing
+from program import assert_refused, listing
 
 import structlat_jax.report.figures_style as style
-from experiments import album, effect, figures, pictures, platform
+from experiments import figures
+from structlat_jax.report import album, effect
+from structlat_jax.report.plane import pictures
 from structlat_jax.report.run_files import read_run
 
 PNG, PDF = b"\x89PNG\r\n\x1a\n", b"%PDF"
@@ -110,13 +112,14 @@ def test_runs_of_one_latent_are_told_apart(draw, tmp_path):
 
 
 def test_what_does_not_apply_is_said(runs, draw, tmp_path):
-    write_run(tmp_path / "line", "gau:1", env="line", checkpoint=False)
+    write_run(tmp_path / "line", "gau:1", env="elsewhere.py:make", checkpoint=False)
     write_run(tmp_path / "goals", "gau:2,dir:1x2", goal_seed=1, checkpoint=False)
     done = draw(runs / "dg", tmp_path / "line", tmp_path / "goals", "--out", tmp_path / "out")
     assert done.code == 0, done.err
     said = "\n".join(left_out(done))
-    assert "maps of gau:1: its environment" in said
-    assert "figure1 of gau:2,dir:1x2: their goals" in said
+    assert "maps of gau:1: its environment is not at hand" in said
+    assert "sweep of gau:1: its environment is not at hand" in said
+    assert "figure1-point_robot of gau:2,dir:1x2: their goals" in said
     assert "sweep of gau:2,dir:1x2" in said
     assert "checkpoint" in said
     assert "sweep-dir1x3-gau1" in names_in(tmp_path / "out")
@@ -125,9 +128,9 @@ def test_what_does_not_apply_is_said(runs, draw, tmp_path):
 def test_the_seed_chooses_whose_goals_are_drawn(runs, draw, tmp_path, monkeypatch):
     shown = []
 
-    def recording(train, test, radius):
-        shown.append((train, test, radius))
-        return task_map(train, test, radius)
+    def recording(train, test, plane, starts):
+        shown.append((train, test, plane.radius))
+        return task_map(train, test, plane, starts)
 
     task_map = pictures.task_map
     monkeypatch.setattr(pictures, "task_map", recording)
@@ -167,7 +170,6 @@ def place(runs, tmp_path, monkeypatch):
     (tmp_path / "locked").mkdir()
     (tmp_path / "locked").chmod(0o555)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(platform, "configure", lambda seeds: None)
     yield tmp_path
     (tmp_path / "locked").chmod(0o755)
 

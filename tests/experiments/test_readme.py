@@ -20,12 +20,12 @@ def block(kind, name):
 def test_online_example_adapts(finished):
     run, _ = finished
     code = block("example", "online")
-    assert len(code.strip().splitlines()) <= 15
+    assert len(code.strip().splitlines()) <= 16
     assert '"runs/first"' in code
     scope = {}
     exec(code.replace('"runs/first"', repr(str(run))), scope)
     assert int(scope["belief"].steps) == 20 * scope["env"].horizon
-    assert np.all(np.isfinite(scope["belief"].total))
+    assert np.all(np.isfinite(scope["belief"].state.total))
     assert float(scope["total"]) >= 0
 
 

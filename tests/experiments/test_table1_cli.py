@@ -1,21 +1,19 @@
 """The table of latent spaces end to end: resuming, interruptions, refusals, and one real run."""
 
-import csv
+import functools
 import json
 import signal
 
 import made_up
 import pytest
-from program import OPTIONS
-from test_bad_input import assert_refused, listing
+from program import OPTIONS, assert_refused, interrupt_at, listing, rows_of
 from tiny import SIZES
 
-from experiments import job, table1
+from experiments import paper, table1
 from structlat_jax import config as configuration
 from structlat_jax.checkpoint import write_config
-from structlat_jax.config import DEFAULT_UPDATES
-from structlat_jax.report import table
-from structlat_jax.report.progress import Bar
+from structlat_jax.config import PRESETS
+from structlat_jax.run import lanes
 
 SPECS = ["cat:1x2", "gau:1"]
 TINY = [f"--{k}={v}" for k, v in OPTIONS.items() if k not in ("latent", "seed")]
@@ -25,15 +23,24 @@ MADE += ["--seeds=3", "--latents", "gau:2;cat:1x3", "--latents", "gau:5"]
 
 
 @pytest.fixture
+def table_here(in_process):
+    """Runs the program in this process."""
+    return functools.partial(in_process, table1.command)
+
+
+@pytest.fixture
 def trained(monkeypatch):
-    """Rows are made up instead of trained; the list of those that were asked for."""
-    asked = []
+    """Rows are made up instead of trained; the plans of those that were asked for, by folder."""
+    asked = {}
 
-    def train(plan, out, resume, meter):
-        asked.append(out.name)
-        made_up.write(made_up.run_of(plan.config, [4.0, 8.0, 6.0], out), **plan.records())
+    def train(group, out, logger):
+        for row in group.rows:
+            plan, returns = row.plan, [4.0, 8.0, 6.0][: row.plan.seeds]
+            asked[row.folder.name] = plan
+            returns += [6.0] * (plan.seeds - len(returns))
+            made_up.write(made_up.run_of(plan.config, returns, row.folder), **plan.records())
 
-    monkeypatch.setattr(job, "train", train)
+    monkeypatch.setattr(lanes, "train", train)
     return asked
 
 
@@ -76,27 +83,20 @@ def test_writes_a_plan_a_folder_per_row_and_the_table(folder):
     assert "| gau:5 | 10.2 | 3 | 6.00 (" in (folder / "table.md").read_text()
 
 
-def test_defaults_are_the_papers_table(tmp_path, table_here, monkeypatch):
-    plans = []
-
-    def train(plan, out, resume, meter):
-        plans.append((out.name, plan.seeds, plan.seed, plan.config.structure.latent))
-        seeds = [1.0] * plan.seeds
-        made_up.write(made_up.run_of(plan.config, seeds, out), **plan.records())
-
-    monkeypatch.setattr(job, "train", train)
+def test_defaults_are_the_papers_table(tmp_path, table_here, trained):
     episodes = ("--eval-episodes", 4, "--eval-prior-episodes", 2)  # as made up
     done = table_here(*episodes, "--out", tmp_path / "table")
     assert done.code == 0, done.err
     names = ["gau5", "cat2x4", "cat2x4-gau2", "dir2x4", "dir2x4-gau2"]
-    assert plans == [(n, 10, 0, s) for n, s in zip(names, table.PAPER_RETURNS, strict=True)]
+    plans = [(n, p.seeds, p.seed, p.config.structure.latent) for n, p in trained.items()]
+    assert plans == [(n, 10, 0, s) for n, s in zip(names, paper.RETURNS, strict=True)]
 
 
 def test_resume_of_a_finished_table_only_rebuilds_it(folder, table_here, trained):
     before, text = times_of(folder), (folder / "table.json").read_text()
     (folder / "table.md").unlink()
     done = table_here("--resume", "--out", folder)
-    assert (done.code, trained) == (0, [])
+    assert (done.code, trained) == (0, {})
     assert "ordering" in done.out
     after = times_of(folder)
     assert {path.name for path in after if after[path] != before[path]} == {
@@ -114,7 +114,7 @@ def test_resume_runs_what_is_not_finished(folder, table_here, trained, lost):
     before = times_of(folder)
     done = table_here("--resume", "--out", folder, *MADE)  # the same options may be given again
     assert done.code == 0, done.err
-    assert trained == ["cat1x3"]
+    assert list(trained) == ["cat1x3"]
     assert "gau:2: finished before" in done.out
     after = times_of(folder)
     for name in ("gau2", "gau5"):
@@ -126,7 +126,7 @@ def test_resume_runs_what_is_not_finished(folder, table_here, trained, lost):
     [
         ("--width 5", "--width is 4 there and 5 here"),
         ("--seeds 4", "--seeds is 3 there and 4 here"),
-        ("--updates 99", f"--updates is {DEFAULT_UPDATES['cpu']} there and 99 here"),
+        ("--updates 99", f"--updates is {PRESETS['cpu'].updates} there and 99 here"),
         ("--latents gau:5", "--latents is 'gau:2;cat:1x3;gau:5' there and 'gau:5' here"),
     ],
 )
@@ -149,7 +149,7 @@ def test_a_row_of_another_table_is_refused(folder, table_here):
     made["structure"]["width"] = 77
     (folder / "gau5" / "config.json").write_text(json.dumps(made))
     line = assert_refused(table_here("--resume", "--out", folder))
-    assert "gau5 belongs to another table: --width is 77 there and 4 here" in line
+    assert "gau5 belongs to another table: width is 77 there and 4 here" in line
 
 
 DAMAGE = [{"latents": None}, {"latents": []}, {"latents": "gau:5"}, {"latents": [3]}, {"seeds": 0}]
@@ -192,20 +192,20 @@ def test_bad_input_is_refused(tmp_path, monkeypatch, table_here, trained, argume
     out = [] if "--out" in arguments or "--resume" in arguments else ["--out", "new"]
     assert named in assert_refused(table_here(*arguments.split(" "), *out))
     assert listing(tmp_path) == before
-    assert trained == []
+    assert trained == {}
 
 
 def test_overwrite_replaces_a_table(folder, table_here, trained):
     done = table_here(*MADE, "--seed", 7, "--out", folder, "--overwrite")
     assert done.code == 0, done.err
-    assert trained == ["gau2", "cat1x3", "gau5"]
+    assert list(trained) == ["gau2", "cat1x3", "gau5"]
     assert read(folder, "table_config.json")["seed"] == 7
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_outside_of_the_training_loop(tmp_path, table_here, monkeypatch, number):
     """While a program compiles or a picture is drawn."""
-    monkeypatch.setattr(job, "run", lambda *_: signal.raise_signal(number))
+    monkeypatch.setattr(lanes, "run", lambda *_: signal.raise_signal(number))
     before = signal.getsignal(number)
     done = table_here(*MADE, "--out", tmp_path / "table")
     assert done.code == 130
@@ -214,22 +214,16 @@ def test_a_signal_outside_of_the_training_loop(tmp_path, table_here, monkeypatch
     assert signal.getsignal(number) == before
 
 
-def test_interrupted_in_the_second_row_and_resumed(
-    tmp_path, table_here, monkeypatch, compiled_once
-):
-    out, advance = tmp_path / "table", Bar.advance
-
-    def interrupt(self, done, status):
-        advance(self, done, status)
-        if done == 30:  # of 20 per row
-            signal.raise_signal(signal.SIGTERM)
-
+def test_interrupted_in_the_second_row_and_resumed(tmp_path, table_here, monkeypatch):
+    """Of another shape than the first, so that they do not train together."""
+    out = tmp_path / "table"
     with monkeypatch.context() as patch:
-        patch.setattr(Bar, "advance", interrupt)
+        interrupt_at(patch, 30, signal.SIGTERM)  # of 20 per row
         done = table_here(*TINY, "--out", out)
     assert done.code == 130, done.err
     assert "--resume" in done.out
-    assert {path.name for path in out.iterdir()} == {"table_config.json", "cat1x2", "gau1", ".lock"}
+    names = {"table_config.json", "cat1x2", "gau1", "shares", ".lock"}
+    assert {path.name for path in out.iterdir()} == names
     assert (out / "cat1x2" / "results.json").is_file()
     assert not (out / "gau1" / "results.json").exists()
     before = times_of(out / "cat1x2")
@@ -238,18 +232,12 @@ def test_interrupted_in_the_second_row_and_resumed(
     assert done.code == 0, done.err
     assert times_of(out / "cat1x2") == before
     assert "25/40 updates" not in done.out  # what was trained is not trained again
-    assert "40/40 updates  gau:1" in done.out
-    with (out / "gau1" / "metrics.csv").open(newline="") as file:
-        assert [int(row["updates"]) for row in csv.DictReader(file)] == [
-            5,
-            5,
-            10,
-            10,
-            15,
-            15,
-            20,
-            20,
-        ]
+    assert "40/40 updates  shape1 (1 x 2 seeds)" in done.out
+    assert {path.name for path in out.iterdir()} == (names | {"table.md", "table.json"}) - {
+        "shares"
+    }
+    updates = [int(row["updates"]) for row in rows_of(out / "gau1")]
+    assert updates == [5, 5, 10, 10, 15, 15, 20, 20]
     found = read(out)
     assert latents_of(found) == SPECS
     assert all(row["seeds"] == 2 and row["not_finite_seeds"] == [] for row in found["rows"])
@@ -262,19 +250,14 @@ def test_interrupted_in_the_second_row_and_resumed(
 
 
 def test_an_interruption_in_the_last_step_of_a_row_ends_the_table(
-    tmp_path, table_here, monkeypatch, compiled_once
+    tmp_path, table_here, monkeypatch
 ):
-    advance = Bar.advance
-
-    def interrupt(self, done, status):
-        advance(self, done, status)
-        if done == 20:
-            signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(Bar, "advance", interrupt)
+    interrupt_at(monkeypatch, 20)
     done = table_here(*TINY, "--out", tmp_path / "table")
     assert done.code == 130
-    assert not (tmp_path / "table" / "gau1").exists()
+    for name in ("cat1x2", "gau1"):
+        assert {path.name for path in (tmp_path / "table" / name).iterdir()} == {"config.json"}
+    assert [path.name for path in (tmp_path / "table" / "shares").iterdir()] == ["shape0-0-of-1"]
 
 
 def test_help_mentions_everything(table_here):
@@ -292,4 +275,4 @@ def test_options_are_those_of_the_main_program():
 
     ours, its = ({p.name for p in c.params} for c in (table1.command, point_robot.command))
     assert ours - its == {"latents"}
-    assert its - ours == {"latent"}
+    assert its - ours == {"latent", "sinks", "anchor_start", "anchor_end"}

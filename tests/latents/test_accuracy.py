@@ -12,7 +12,7 @@ import pytest
 import references
 
 from structlat_jax.latents import divergence, laplace_bridge, latent_space
-from structlat_jax.nets.networks import squash
+from structlat_jax.nets.heads import squash
 
 CASES = {"short": 4_000, "million": 1_000_000}
 SIZES = [pytest.param("short"), pytest.param("million", marks=pytest.mark.slow)]

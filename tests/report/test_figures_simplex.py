@@ -1,13 +1,12 @@
-"""Points on the simplex, and what a sweep of z looks like."""
+"""Points on the simplex, and discs that are set apart."""
 
 import numpy as np
 import pytest
-from looks import assert_clear, assert_good
+from looks import assert_clear
 
-from structlat_jax.report import figures_map, figures_simplex, figures_sweep
-from structlat_jax.report.figures_sweep import Sweep
+from structlat_jax.report import figures_marks, figures_simplex
 
-E, H = 6, 5
+E = 6
 
 
 @pytest.fixture
@@ -41,8 +40,10 @@ def test_barycentric_maps_classes_to_corners_and_even_weights_to_the_centre():
 def test_simplex(rng, tmp_path, classes, tasks):
     beliefs = [rng.dirichlet(np.ones(k), (tasks, E)) for k in classes]
     names = [f"variable {i}" for i in range(len(classes))]
-    figure = figures_simplex.simplex(names, beliefs, rng.uniform(size=tasks), title="title")
+    figure = figures_simplex.simplex(names, beliefs, rng.uniform(size=tasks), "mass", "title")
     assert_clear(figure, tmp_path / "figure.png")
+    bars = [ax.get_ylabel() for ax in figure.axes if ax.get_ylabel()]
+    assert bars == ["mass of the task", "episodes of context"]
     titled = [ax for ax in figure.axes if ax.get_title()]
     assert [ax.get_title() for ax in titled] == names
     for ax, belief in zip(titled, beliefs, strict=True):
@@ -55,55 +56,31 @@ def test_simplex(rng, tmp_path, classes, tasks):
         ]
 
 
+def test_of_many_tasks_some_are_shown_with_their_numbers(rng, tmp_path):
+    belief = rng.dirichlet(np.ones(3), (90, E))
+    figure = figures_simplex.simplex(["a"], [belief], np.arange(90))
+    assert_clear(figure, tmp_path / "figure.png")
+    numbers = [text.get_text() for text in figure.axes[0].texts][3:]
+    assert (len(numbers), numbers[0], numbers[-1]) == (20, "1", "90")
+    assert "20 of 90 tasks" in figure.legends[0].get_title().get_text()
+    bars = [ax.get_ylabel() for ax in figure.axes if ax.get_ylabel()]
+    assert bars == ["episodes of context"]  # the labels only count the tasks
+
+
 @pytest.mark.parametrize("inward", [True, False])
 def test_discs_of_one_place_are_set_apart(inward):
-    placed = figures_map.apart(np.full((12, 2), 0.7), 0.1, inward)
+    placed = figures_marks.apart(np.full((12, 2), 0.7), 0.1, inward)
     gaps = np.linalg.norm(placed[:, None] - placed, axis=-1) + np.eye(12)
     assert gaps.min() >= 0.0999
     np.testing.assert_allclose(placed[0], 0.7)
     second = np.linalg.norm(placed[1]) < np.linalg.norm(placed[0])
     assert second == inward
     alone = np.array([[0.0, 0.0], [1.0, 0.0]])
-    np.testing.assert_array_equal(figures_map.apart(alone, 0.1, inward), alone)
+    np.testing.assert_array_equal(figures_marks.apart(alone, 0.1, inward), alone)
 
 
-@pytest.mark.parametrize("classes", [(), (4, 4), (3,)])
-@pytest.mark.parametrize("numbers", [0, 1, 5])
-def test_sweep(rng, tmp_path, classes, numbers):
-    sweeps = [
-        Sweep(f"weights {i}", np.eye(k).repeat(2, axis=0), paths(rng, 2 * k))
-        for i, k in enumerate(classes)
-    ]
-    sweeps += [Sweep(f"number {i}", np.linspace(-2, 2, 9), paths(rng, 9)) for i in range(numbers)]
-    if not sweeps:
-        with pytest.raises(ValueError, match="at least one sweep"):
-            figures_sweep.sweep(sweeps)
-        return
-    figure = figures_sweep.sweep(sweeps, title="title")
-    assert_good(figure, tmp_path / "figure.png")
-    assert [ax.get_title() for ax in figure.axes if ax.get_title()] == [s.title for s in sweeps]
-    bars = [ax for ax in figure.axes if ax.get_ylabel() == "value of the number"]
-    assert len(bars) == (numbers > 0)
-    words = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
-    most = max(classes, default=0)
-    assert words == [f"class {k + 1} alone" for k in range(most)] + ["start"]
-
-
-def paths(rng, count):
-    return np.cumsum(rng.normal(0, 0.2, (count, H + 1, 2)), axis=1)
-
-
-def test_a_mixture_has_the_mixed_colour():
-    red_and_blue = figures_sweep.blend(np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]]))
-    np.testing.assert_allclose(red_and_blue[2], red_and_blue[:2].mean(axis=0))
-
-
-def test_a_wrong_shape_raises(rng):
+def test_a_wrong_shape_raises():
     with pytest.raises(ValueError, match=r"belief must be \[T=3, E, K\], not \[2, 6, 4\]"):
         figures_simplex.simplex(["a"], [np.ones((2, E, 4))], np.ones(3))
     with pytest.raises(ValueError, match="one array per name"):
         figures_simplex.simplex(["a", "b"], [np.ones((2, E, 4))], np.ones(2))
-    with pytest.raises(ValueError, match=r"values must be \[N=4\], not \[3\]"):
-        figures_sweep.sweep([Sweep("a", np.ones(3), paths(rng, 4))])
-    with pytest.raises(ValueError, match=r"paths must be \[N, P, 2\]"):
-        figures_sweep.sweep([Sweep("a", np.ones(3), np.ones((3, H, 3)))])

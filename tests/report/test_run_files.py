@@ -6,10 +6,11 @@ import shutil
 
 import numpy as np
 import pytest
-from drawable import EVALUATED, UPDATES, write_run
+from drawable import EARLIER, EVALUATED, UPDATES, write_run
 
 from structlat_jax.checkpoint import CheckpointError
-from structlat_jax.report.run_files import evaluations, find_runs, read_run
+from structlat_jax.report.finished_run import name_of_labels
+from structlat_jax.report.run_files import evaluated, evaluations, find_runs, read_run
 
 SEEDS = 2
 
@@ -34,6 +35,68 @@ def test_what_was_written_comes_back(written):
     np.testing.assert_array_equal(run.metrics["updates"], np.repeat(UPDATES, SEEDS))
     empty = ~np.isin(run.metrics["updates"], EVALUATED)
     np.testing.assert_array_equal(np.isnan(run.metrics["test_return"]), empty)
+
+
+def test_what_not_every_run_has_is_asked_for(written, tmp_path):
+    run, dense = read_run(written), read_run(write_run(tmp_path / "dense", dense=True))
+    for kind in ("train", "test"):
+        arrays, axes = run.arrays, run.returns(kind).shape
+        np.testing.assert_array_equal(run.returns(kind), arrays[f"returns_{kind}"])
+        np.testing.assert_array_equal(run.encoder(kind), arrays[f"amortised_{kind}"])
+        np.testing.assert_array_equal(run.success(kind), arrays[f"success_{kind}"] == 1)
+        np.testing.assert_array_equal(run.oracle(kind), np.full(axes[:2], 13.0))
+        np.testing.assert_array_equal(run.floor(kind), np.zeros(axes[:2]))
+        np.testing.assert_array_equal(dense.floor(kind), np.full(axes[:2], -80.0))
+        np.testing.assert_array_equal(run.length(kind), np.full(axes, 20))
+        assert dense.encoder(kind) is dense.success(kind) is dense.oracle(kind) is None
+    assert run.success().dtype == bool
+
+
+def test_files_of_earlier_versions_say_what_they_did_not_write(tmp_path):
+    run = read_run(write_run(tmp_path / "run", without=EARLIER))
+    for kind in ("train", "test"):
+        np.testing.assert_array_equal(run.success(kind), run.returns(kind) > 0)
+        np.testing.assert_array_equal(run.floor(kind), np.zeros(run.returns(kind).shape[:2]))
+        np.testing.assert_array_equal(run.length(kind), np.full(run.returns(kind).shape, 20))
+    assert run.factors() == {}
+    assert run.env == ("point_robot", {})
+
+
+def test_factors_and_the_name_of_labels(copy):
+    def add(arrays):
+        for kind in ("train", "test"):
+            axes = arrays[f"label_{kind}"].shape
+            arrays[f"factor_mass_{kind}"] = np.ones(axes)
+            arrays[f"factor_mixture_{kind}"] = np.stack([arrays[f"label_{kind}"]] * 3, axis=-1)
+
+    assert read_run(copy).label_name == "label"
+    change_arrays(copy, add)
+    run = read_run(copy)
+    assert list(run.factors()) == ["mass", "mixture"]
+    assert run.factors("train")["mixture"].shape == (SEEDS, 4, 3)
+    assert run.label_name == "mixture"
+    assert name_of_labels(np.array([[0, 1, 2]] * 2), {}) == ""
+    np.testing.assert_array_equal(run.label(), run.arrays["label_test"])
+
+
+def test_a_seed_is_finite_if_all_of_it_is(written):
+    run = read_run(written)
+    np.testing.assert_array_equal(run.finite, [True, True])
+    run.arrays["z_train"][1, 0, 0, 0] = np.nan
+    np.testing.assert_array_equal(run.finite, [True, False])
+
+
+@pytest.mark.parametrize("oracle", [True, False])
+def test_rows_of_evaluations_are_found_without_an_oracle(oracle):
+    metrics = {
+        "updates": np.array([5.0, 5.0, 10.0, 10.0]),
+        "seed": np.array([0.0, 1.0, 0.0, 1.0]),
+        "test_return": np.array([np.nan, np.nan, -20.0, np.nan]),  # seed 1 is not finite
+        **({"oracle_return": np.array([np.nan, np.nan, -5.0, -5.0])} if oracle else {}),
+    }
+    found = evaluated(metrics)
+    assert [(row["updates"], row["seed"]) for row in found] == [(10, 0), (10, 1)]
+    assert ("test_return" in found[0], "test_return" in found[1]) == (True, False)
 
 
 def test_evaluations(written):
@@ -143,6 +206,9 @@ def change_arrays(folder, change):
         (lambda a: a.update(kl_test=a["kl_test"][:, :1]), "kl_test must begin with the axes"),
         (lambda a: a.update(oracle_train=np.ones(3)), "oracle_train must begin"),
         (lambda a: a.update(returns_test=np.float32(1)), "must begin with the axes"),
+        (lambda a: a.update(floor_test=np.ones(3)), "floor_test must begin"),
+        (lambda a: a.update(success_test=np.ones((2, 2))), "success_test must begin"),
+        (lambda a: a.update(factor_a_test=np.ones(2)), "factor_a_test must begin"),
         (lambda a: a.update(goal_test=np.array("x")), "goal_test must hold numbers"),
         (lambda a: a.update(goal_test=np.array([None])), "cannot be read"),
     ],

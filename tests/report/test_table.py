@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from experiments import paper
 from structlat_jax.checkpoint import CheckpointError
 from structlat_jax.report import table, table_text
 
@@ -23,14 +24,39 @@ def made(**changes):
 
 
 def built(**changes):
-    return table.build(list(made(**changes).values()))
+    return table.build(list(made(**changes).values()), paper.TABLE)
 
 
 def test_rows_stand_in_the_papers_order():
     given = ["gau:3", "dir:2x4,gau:2", "cat:1x2", "gau:5", "cat:2x4", "dir:2x4", "cat:2x4,gau:2"]
     expected = ["cat:2x4", "cat:2x4,gau:2", "gau:5", "dir:2x4", "dir:2x4,gau:2"]
-    assert table.paper_order(given) == [*expected, "gau:3", "cat:1x2"]
+    assert paper.TABLE.order(given) == [*expected, "gau:3", "cat:1x2"]
     assert [row["latent"] for row in built()["rows"]] == ["cat:2x4", "gau:5", "dir:2x4"]
+
+
+def test_without_a_paper_rows_stand_in_the_given_order():
+    found = table.build(list(made().values()))
+    assert [row["latent"] for row in found["rows"]] == list(SEEDS)
+    assert [one["against"] for one in found["comparisons"]] == list(SEEDS)[:-1]
+    text = table_text.markdown(found)
+    assert "| latent | seeds | mean |" in text
+    assert "paper gives" not in text
+    assert "paper_return" not in found["rows"][0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "its"),
+    [
+        ({"env": "point_robot"}, True),
+        ({"env": "point_robot", "env_options": {}}, True),
+        ({"env": "point_robot", "env_options": {"horizon": 30}}, False),
+        ({"env": "line"}, False),
+    ],
+)
+def test_the_paper_is_about_its_own_tasks(changes, its):
+    runs = [made_up.run(latent, [1.0], **changes) for latent in SEEDS]
+    assert paper.published(runs) is (paper.TABLE if its else None)
+    assert paper.published([*runs, made_up.run("gau:2", [1.0], env="line")]) is None
 
 
 def test_a_row_by_hand():
@@ -47,6 +73,7 @@ def test_a_row_by_hand():
         assert 2.0 <= low < 5.0 < high <= 8.0
     assert row["percent_of_oracle"] == pytest.approx(100 * 5 / 16)
     assert row["train_return"] == pytest.approx(7.5)
+    assert (row["oracle_return"], row["floor_return"]) == (made_up.ORACLE, 0.0)
     amortised = row["amortised_return"]
     assert amortised["per_seed"] == [made_up.AMORTISED * value for value in SEEDS["gau:5"]]
     assert amortised["mean"] == amortised["iqm"] == pytest.approx(2.5)
@@ -97,7 +124,7 @@ def test_comparisons_by_hand():
 
 
 def test_one_seed_has_no_intervals():
-    found = table.build([made_up.run("gau:5", [6.0]), made_up.run("cat:2x4", [5.0])])
+    found = table.build([made_up.run("cat:2x4", [5.0]), made_up.run("gau:5", [6.0])])
     (row, _), (comparison,) = found["rows"], found["comparisons"]
     assert [row["test_return"][name] for name in ("std", "mean_ci95", "iqm_ci95")] == [None] * 3
     assert comparison["probability"] == {"value": 1.0, "ci95": None}
@@ -126,7 +153,7 @@ def test_a_return_of_zero_has_no_share():
 def test_what_is_not_finite_is_flagged(name):
     runs = made()
     runs["gau:5"].arrays[name][2, 0, 0, 1] = np.nan
-    found = table.build(list(runs.values()))
+    found = table.build(list(runs.values()), paper.TABLE)
     good, flagged, _ = found["rows"]
     assert flagged["not_finite_seeds"] == [2]
     assert flagged["test_return"] is None
@@ -146,15 +173,20 @@ def test_seed_numbers_are_those_of_the_run():
 def test_runs_that_are_no_pairs_are_refused():
     gau = made_up.run("gau:5", [1.0, 2.0])
     for other, named in (
+        (made_up.run("cat:2x4", [1.0, 2.0], env="other"), "other environments"),
+        (made_up.run("cat:2x4", [1.0, 2.0], env_options={"a": 1}), "other environments"),
         (made_up.run("cat:2x4", [1.0, 2.0], first_seed=1), "first_seed"),
         (made_up.run("cat:2x4", [1.0, 2.0, 3.0]), "seeds"),
     ):
         with pytest.raises(CheckpointError, match=named):
             table.build([gau, other])
-    other = made_up.run("cat:2x4", [1.0, 2.0])
-    other.arrays["oracle_test"][0] += 0.1
-    with pytest.raises(CheckpointError, match="other test tasks"):
-        table.build([gau, other])
+    for name in ("oracle_test", "label_test", "factor_mass_test"):
+        other = made_up.run("cat:2x4", [1.0, 2.0])
+        gau.arrays["factor_mass_test"] = np.ones((2, 3))
+        other.arrays["factor_mass_test"] = np.ones((2, 3))
+        other.arrays[name][0] += 0.1
+        with pytest.raises(CheckpointError, match="other test tasks"):
+            table.build([gau, other])
 
 
 @pytest.mark.parametrize("name", ["wall_seconds", "first_seed", "device", "preset"])
@@ -188,13 +220,14 @@ def test_markdown():
     assert "| 1.00 (1.00 to 1.00) | +10.00 (+10.00 to +10.00) | told apart |" in text
     assert "seeds 0 to 3" in text
     widths = [line.count("|") for line in text.splitlines() if line.startswith("|")]
-    assert widths == [9] * 5 + [8] * 5 + [7] * 5 + [6] * 4
+    assert widths == [9] * 5 + [8] * 5 + [4] * 5 + [6] * 4
 
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_terminal_has_all_cells_of_the_markdown(width):
     out = io.StringIO()
-    found = table.build([made_up.run(name, [10.123, 12.456]) for name in table.PAPER_RETURNS])
+    runs = [made_up.run(name, [10.123, 12.456]) for name in paper.RETURNS]
+    found = table.build(runs, paper.TABLE)
     Console(file=out, width=width).print(table_text.terminal(found))
     lines = out.getvalue().splitlines()
     assert max(map(len, lines)) <= width

@@ -1,0 +1,51 @@
+"""What the paper says of the half-circle point robot, for tables and figures of the same runs."""
+
+from collections.abc import Iterable
+
+from structlat_jax.report.finished_run import RunFiles
+from structlat_jax.report.plane.pictures import Choice
+from structlat_jax.report.table import Published
+
+ENV = "point_robot"
+
+RETURNS = {
+    "gau:5": 10.2,
+    "cat:2x4": 4.6,
+    "cat:2x4,gau:2": 9.5,
+    "dir:2x4": 11.3,
+    "dir:2x4,gau:2": 12.2,
+}
+"""Its Table 1, in its order."""
+
+BEST = "dir:2x4,gau:2"
+"""The latent space whose paths its Figure 3 shows."""
+
+TABLE = Published(
+    RETURNS,
+    "Does the paper's ordering hold? Each row against the one before it",
+    "The paper gives neither seeds nor spread, and not its protocol.",
+)
+
+FIGURES = Choice(
+    panels=lambda case: any(block.family == "dir" for block in case.space.blocks),
+    panels_why="it compares latents with a Dirichlet block",
+    paths=lambda case: case.files.latent == BEST,
+    paths_why=f"it shows {BEST}",
+)
+"""What its Figures 2 and 3 show."""
+
+
+def choose(run: RunFiles) -> Choice | None:
+    """Which runs its figures show, for runs of the environment of one of them."""
+    return FIGURES if is_its(run) else None
+
+
+def published(runs: Iterable[RunFiles]) -> Published | None:
+    """What to give to `table.build`: nothing unless all runs are of the paper's own tasks."""
+    return TABLE if all(is_its(run) for run in runs) else None
+
+
+def is_its(run: RunFiles) -> bool:
+    """Whether a run is of the paper's tasks: its environment, without an option changed."""
+    name, options = run.env
+    return name == ENV and not options

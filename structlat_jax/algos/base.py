@@ -1,0 +1,36 @@
+"""What an algorithm is: how it acts on z, and how it learns from batches."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from structlat_jax.config import Hyper
+from structlat_jax.data.batches import Batch
+from structlat_jax.types import Array, Params
+
+
+@dataclasses.dataclass(frozen=True)
+class Algorithm:
+    """A record of pure functions.
+
+    Attributes:
+      name: For tables.
+      zeros: Parameters that are all zero, for `init.initialise`.
+      small_heads: As there.
+      start: Drawn parameters to those that training starts with.
+      moments: Parameters to the optimisers' state.
+      act: ``(params, obs [obs_dim], z [D], noise)`` to an action ``[action_dim]``; the noise is
+        standard normal ``[action_dim]``, or None for the policy's mode.
+      coefficients: ``(hyper, updates)`` to the scalars of one update.
+      update: ``(params, moments, batch, coefficients)`` to the next params and moments, and metrics
+        by name, each a scalar.
+    """
+
+    name: str
+    zeros: Callable[[], Params]
+    small_heads: tuple[str, ...]
+    start: Callable[[Params], Params]
+    moments: Callable[[Params], Any]
+    act: Callable[[Params, Array, Array, Array | None], Array]
+    coefficients: Callable[[Hyper, Array], Any]
+    update: Callable[[Params, Any, Batch, Any], tuple[Params, Any, dict[str, Array]]]

@@ -1,0 +1,33 @@
+"""Options of the update and of its schedules."""
+
+import dataclasses
+
+from structlat_jax.options import option
+
+
+@dataclasses.dataclass(frozen=True)
+class AlgorithmHyper:
+    """The coefficients of PEARL's losses, and how they change along a run."""
+
+    lr: float = option(1e-3, "Adam step size of critics, value and policy", above=0.0)
+    encoder_lr: float = option(1e-3, "Adam step size of the encoder", above=0.0)
+    lr_end: float = option(
+        0.05, "step sizes after their decay, as a share of those before", low=0.0, high=1.0
+    )
+    lr_decay_start: float = option(8_000.0, "updates after which the step sizes decay", low=0.0)
+    lr_decay_end: float = option(30_000.0, "updates after which they stay at their end", low=0.0)
+    discount: float = option(0.9, "discount factor", low=0.0, high=1.0)
+    tau: float = option(0.005, "Polyak step of the target value network", above=0.0, high=1.0)
+    reward_scale: float = option(1.0, "multiplies the reward in the Bellman target", above=0.0)
+    entropy_weight: float = option(0.01, "weight of the policy's entropy", low=0.0)
+    entropy_end: float = option(
+        0.1, "entropy weight after the decay, as a share of that before", low=0.0, high=1.0
+    )
+    kl_weight: float = option(0.003, "weight of the KL, summed over the meta-batch", low=0.0)
+    kl_weight_start: float = option(2e-4, "the KL weight before the ramp", low=0.0)
+    silent_kl: float = option(
+        1.0, "KL to the prior given a context's failed episodes only, per KL weight", low=0.0
+    )
+    kl_ramp_updates: float = option(9_000.0, "updates over which the KL weight ramps", low=0.0)
+    mean_reg: float = option(1e-5, "penalty on the squared policy mean", low=0.0)
+    std_reg: float = option(1e-5, "penalty on the squared policy log-std", low=0.0)

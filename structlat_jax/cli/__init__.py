@@ -1,0 +1,1 @@
+"""The command line: options made from the configuration, errors in one sentence."""

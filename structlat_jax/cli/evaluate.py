@@ -1,0 +1,208 @@
+"""Trained agents under other protocols: the evaluation again, and nothing trained.
+
+structlat evaluate runs/first --arms 'eval_draws=2;eval_prior_episodes=1'
+
+An arm changes what the evaluation alone reads. All arms have the run's agents, test tasks and keys,
+so that they are compared seed by seed, and the first, the unchanged one, gives the run's own
+numbers.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from structlat_jax import checkpoint
+from structlat_jax.cli import changes, request
+from structlat_jax.cli.options import (
+    SectionedCommand,
+    arms_option,
+    env_options,
+    program_help,
+)
+from structlat_jax.config import Config
+from structlat_jax.errors import InputError
+from structlat_jax.inference.base import Learned
+from structlat_jax.options import ConfigError
+from structlat_jax.report import results
+from structlat_jax.report.finished_run import RunFiles
+from structlat_jax.report.run_files import read_run
+from structlat_jax.run import machine
+from structlat_jax.run.folders import make_folder, require_writable_file
+from structlat_jax.run_folder import CheckpointError, read_config, write_json
+from structlat_jax.train import parallel
+from structlat_jax.train.evaluate import Adaptation
+from structlat_jax.train.setup import Setup, make_setup
+
+FIELDS = (
+    "inference",
+    "choice",
+    "hypotheses",
+    "evidence_weight",
+    "eval_episodes",
+    "eval_prior_episodes",
+    "eval_draws",
+    "eval_repeats",
+    "eval_encoder",
+)
+"""What an arm may change: no loss of training reads any of it."""
+
+DEFAULT_ARMS = ("choice=thompson", "inference=amortised", "eval_prior_episodes=1", "eval_draws=2")
+FEW = 5
+"""Episodes of `found_early` and, one later, of `few_shot_return`."""
+
+
+@click.command("evaluate", cls=SectionedCommand, help=program_help(__doc__))
+@click.argument("run", type=click.Path(path_type=Path))
+@arms_option(DEFAULT_ARMS, f"of {', '.join(FIELDS)}")
+@env_options
+@click.option("--out", type=click.Path(path_type=Path), help="JSON file to write.")
+def command(run: Path, arms: Sequence[str], out: Path | None, **options: Any) -> int:
+    """See the module's docstring."""
+    if out is not None:
+        require_writable_file(out)
+    configs = _configs(run, arms)
+    files = read_run(run)
+    machine.configure(files.seeds)
+    env = request.saved_env(files.config, options)
+    setups = {arm: make_setup(config, env) for arm, config in configs.items()}
+    learned = _learned(run, files.seeds, next(iter(setups.values())))
+    console = Console()
+    rows: list[dict[str, Any]] = []
+    for arm, setup in setups.items():
+        with console.status(arm):
+            found = evaluate(setup, learned, files)
+        rows.append({"arm": arm, **measures(files, found, rows[0] if rows else None)})
+    _show(rows, f"{files.latent}, {files.seeds} seed(s), test tasks", console)
+    if out is not None:
+        said = {"latent": files.latent, "env": str(files.config.env), "seeds": files.seeds}
+        said |= {name: files.results[name] for name in ("first_seed", "updates")}
+        said |= {"jax_version": jax.__version__, "rows": rows}
+        make_folder(out.parent)
+        write_json(out, said)
+    return 0
+
+
+def evaluate(setup: Setup, learned: Learned, files: RunFiles) -> Adaptation:
+    """The run's last evaluation under another configuration.
+
+    Args:
+      setup: Its configuration differs from the run's in `FIELDS` only.
+      learned: What its agents have learned, ``[seeds]``.
+      files: The run.
+
+    Returns:
+      The evaluation on test tasks, ``[S, T, R, E, ...]``; seeds that are not finite are left out.
+
+    Raises:
+      CheckpointError: if none is left.
+    """
+    finite = _finite(files)
+    programs = parallel.make_programs(setup, files.seeds)
+    numbers = parallel.seed_numbers(programs, files.results["first_seed"])
+    # A seed fixes its tasks and keys; only what was learned is the run's.
+    own = parallel.pad(programs, learned)
+    state = programs.init(numbers)._replace(params=own.agent, inference_params=own.inference)
+    last = parallel.place(programs, jnp.full_like(numbers, files.results["updates"]))
+    hyper = parallel.spread(programs, setup.config.hyper)
+    found = parallel.trim(programs, programs.evaluate(hyper, state, numbers, last))
+    return jax.tree.map(lambda x: x[finite, setup.structure.train_tasks :], found)
+
+
+def _finite(files: RunFiles) -> np.ndarray:
+    finite = np.isfinite(files.returns()).all(axis=(1, 2, 3))
+    if not finite.any():
+        raise CheckpointError(f"{files.path} has no seed that is finite.")
+    return finite
+
+
+def measures(files: RunFiles, found: Adaptation, first: dict[str, Any] | None) -> dict[str, Any]:
+    """The numbers of an arm.
+
+    Args:
+      files: The run.
+      found: From `evaluate`.
+      first: The numbers of the arm to compare with.
+
+    Returns:
+      ``last_return`` and ``few_shot_return`` (that of episode 6; None if there are fewer) as
+      `results.over_seeds`; ``difference``: of the last return, paired by seed;
+      ``episodes_to_80_percent``, of the way from the floor to the last return; where the
+      environment says what they are, ``found_early``: the share of tasks in which one of the first
+      five episodes succeeds, and ``episodes_to_80_percent_of_oracle``.
+    """
+    finite, returns = _finite(files), found.returns
+    floor, oracle = float(files.floor()[finite].mean()), files.oracle()
+    few = results.over_seeds(results.last_episode(returns[..., : FEW + 1]))
+    numbers = {
+        "last_return": results.over_seeds(results.last_episode(returns)),
+        "few_shot_return": few if returns.shape[-1] > FEW else None,
+        "episodes_to_80_percent": results.episodes_until(returns, floor),
+    }
+    if found.success is not None:
+        early = found.success[..., :FEW].astype(bool).any(axis=-1)
+        numbers["found_early"] = float(early.mean())
+    if oracle is not None:
+        level = results.way(floor, float(oracle[finite].mean()), results.SHARE)
+        name = "episodes_to_80_percent_of_oracle"
+        numbers[name] = results.episodes_until_level(returns, level)
+    if first is not None:
+        pair = (np.array(one["last_return"]["per_seed"]) for one in (numbers, first))
+        numbers["difference"] = results.over_seeds(np.subtract(*pair))
+    return numbers
+
+
+def _configs(run: Path, arms: Sequence[str]) -> dict[str, Config]:
+    config, _ = read_config(run)
+    try:
+        found = changes.arms(config, changes.split(arms))
+        for field in (field for one in found.values() for field in changes.between(config, one)):
+            if field not in FIELDS:
+                text = f"an evaluation reads {', '.join(FIELDS)}; {field} needs another training."
+                raise ConfigError(None, text)
+    except ConfigError as error:
+        raise InputError(f"--arms: {error}") from None
+    made_without = config.structure.inference == "amortised"
+    if made_without and any(one.structure.inference != "amortised" for one in found.values()):
+        raise InputError(f"--arms: the agents in {run} have no world model for hypotheses.")
+    return found
+
+
+def _learned(run: Path, seeds: int, setup: Setup) -> Learned:
+    each = [checkpoint.load_learned(run, seed, setup) for seed in range(seeds)]
+    return jax.tree.map(lambda *x: np.stack(x), *each)
+
+
+def _show(rows: list[dict[str, Any]], title: str, console: Console) -> None:
+    columns = {
+        "last episode": lambda row: _spread(row["last_return"]),
+        "difference": lambda row: _spread(row.get("difference"), "+.2f"),
+        f"episode {FEW + 1}": lambda row: _spread(row["few_shot_return"]),
+        f"found in {FEW}": lambda row: f"{100 * row['found_early']:.0f} %",
+        "80 %": lambda row: str(row["episodes_to_80_percent"] or "-"),
+        "80 % of oracle": lambda row: str(row["episodes_to_80_percent_of_oracle"] or "-"),
+    }
+    needed = {f"found in {FEW}": "found_early"}
+    needed["80 % of oracle"] = "episodes_to_80_percent_of_oracle"
+    known = {name: cell for name, cell in columns.items() if needed.get(name, "arm") in rows[0]}
+    table = Table(title=title)
+    table.add_column("", overflow="fold")  # an arm's name may be long, and is not to be cut
+    for name in known:
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(row["arm"], *(cell(row) for cell in known.values()))
+    console.print(table)
+
+
+def _spread(value: dict[str, Any] | None, form: str = ".2f") -> str:
+    if value is None or value["mean"] is None:
+        return "-"
+    interval = value["ci95"]
+    ends = "" if interval is None else f" ({interval[0]:{form}} to {interval[1]:{form}})"
+    return f"{value['mean']:{form}}{ends}"

@@ -1,0 +1,238 @@
+"""Options that commands share, made from the records that declare them."""
+
+import contextlib
+import dataclasses
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from structlat_jax import config as configuration
+from structlat_jax.cli.errors import flag
+from structlat_jax.config import OWNERS, PRESETS, Config
+from structlat_jax.envs.spec import DEFAULT
+from structlat_jax.options import allowed
+from structlat_jax.run.plan import PLAN_LIMITS
+
+Decorator = Callable[[Callable], Callable]
+
+_SECTIONS = {
+    "LatentOptions": "Latent space",
+    "TrainOptions": "Tasks and meta-steps",
+    "NetworkOptions": "Networks",
+    "DataOptions": "Batches, contexts, replay",
+    "InferenceOptions": "Inference",
+    "ProtocolOptions": "Evaluation",
+    "AlgorithmHyper": "Update (traced: no recompilation)",
+    "DataHyper": "Experience (traced)",
+    "InferenceHyper": "Evidence (traced)",
+}
+
+
+class SectionedCommand(click.Command):
+    """A command whose ``--help`` groups the options by what they are about."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {"Run": []}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                sections.setdefault(_section(param.name), []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def program_help(doc: str) -> str:
+    """A module's docstring as a command's help: the example in it, which begins with the program's
+    name on a line of its own, is not wrapped."""
+    return re.sub(r"\n\n(?=(python -m|structlat) )", "\n\n\b\n", doc)
+
+
+class Whole(click.IntRange):
+    """A whole number in a range, also one that is written as 1e4."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value)
+        with contextlib.suppress(ValueError, OverflowError):
+            if not text.isdecimal() and (number := float(text)) == int(number):
+                value = int(number)
+        return super().convert(value, param, ctx)
+
+
+def env_options(command: Callable) -> Callable:
+    """Adds ``--env`` and ``--env-option``."""
+    for option in (
+        click.option(
+            "--env-option",
+            "env_options",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="An option of the environment; may be given several times.",
+        ),
+        click.option(
+            "--env",
+            metavar="NAME",
+            help="The environment: a built-in or registered one, package.module:factory, or "
+            f"path/to/file.py:factory (which runs that code).  [{DEFAULT}]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def config_options(command: Callable, without: Sequence[str] = ()) -> Callable:
+    """Adds ``--preset``, ``--config`` and one option per field of the configuration, ``without``
+    some."""
+    for name, field in reversed(configuration.fields().items()):
+        if name not in without:
+            command = _option(name, field)(command)
+    for option in (
+        click.option(
+            "--config",
+            "config_file",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Start from the config.json of a run, or a TOML file of the same fields; options "
+            "on the command line come on top.",
+        ),
+        click.option(
+            "--preset",
+            metavar="NAME",
+            help="Where the values of all options below come from unless given: "
+            f"{', '.join(PRESETS)}, or one of the environment's own.  [its first, else "
+            f"{next(iter(PRESETS))}]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def run_options(seeds: int, default_folder: str) -> Decorator:
+    """Adds the options of a `Plan` but for the configuration, and those of the run folder.
+
+    Args:
+      seeds: The default number of seeds.
+      default_folder: What the help says about ``--out``.
+    """
+    updates = "; ".join(f"{name}: {preset.updates:,}" for name, preset in PRESETS.items())
+    options = (
+        _number("seeds", "How many seeds to train, as one program.", default=seeds),
+        _number("seed", "The first seed.", default=0),
+        _number("updates", f"Updates per seed, rounded up to whole meta-steps.  [{updates}]"),
+        _number("evals", "Evaluations along the learning curve.", default=10),
+        click.option(
+            "--checkpoint-seconds",
+            type=click.FloatRange(0),
+            default=60.0,
+            show_default=True,
+            help="Least time between two checkpoints.",
+        ),
+        click.option(
+            "--out",
+            type=click.Path(path_type=Path),
+            help=f"Folder of the results.  [{default_folder}]",
+        ),
+        click.option("--overwrite", is_flag=True, help="Replace what --out holds."),
+        click.option("--resume", is_flag=True, help="Continue what --out holds."),
+    )
+    return _all(options)
+
+
+def logger_options(command: Callable) -> Callable:
+    """Adds the options that choose loggers."""
+    return click.option(
+        "--log",
+        "sinks",
+        multiple=True,
+        type=click.Choice(["tensorboard", "wandb"]),
+        help="Send the metrics there too; may be given several times.",
+    )(command)
+
+
+def host_options(command: Callable) -> Callable:
+    """Adds the options by which a program finds its other processes."""
+    return _all(
+        (
+            click.option("--coordinator", metavar="HOST:PORT", help="Where process 0 listens."),
+            click.option("--processes", type=click.IntRange(1), help="How many there are."),
+            click.option("--process-id", type=click.IntRange(0), help="Which of them this one is."),
+            click.option(
+                "--cluster",
+                is_flag=True,
+                help="Learn all three from the cluster: Slurm, Open MPI, Kubernetes, a TPU pod.",
+            ),
+        )
+    )(command)
+
+
+HOST_FIELDS = ("coordinator", "processes", "process_id", "cluster")
+"""What `host_options` adds, and `hosts.join` takes."""
+
+
+def arms_option(default: Sequence[str], note: str) -> Decorator:
+    """Adds ``--arms``, which `changes.split` and `changes.arms` read; ``note`` ends its help."""
+    shown = ";".join(default)
+    text = "Arms with semicolons between them, each FIELD=VALUE or several joined by + (quote them)"
+    return click.option(
+        "--arms",
+        multiple=True,
+        default=[shown],
+        metavar="CHANGES",
+        help=f"{text}; {note}.  [{shown}]",
+    )
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Those configuration options that the user gave."""
+    names = configuration.fields()
+    return {name: value for name, value in options.items() if name in names and value is not None}
+
+
+def typed(options: dict[str, Any]) -> dict[str, Any]:
+    """Those options that stand on the command line."""
+    context = click.get_current_context()
+    source = click.core.ParameterSource.COMMANDLINE
+    return {n: v for n, v in options.items() if context.get_parameter_source(n) is source}
+
+
+def _all(options: Sequence[Decorator]) -> Decorator:
+    def decorate(command: Callable) -> Callable:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def _number(name: str, text: str, default: int | None = None) -> Decorator:
+    limits = Whole(*PLAN_LIMITS[name][1:])
+    shown = default is not None
+    return click.option(f"--{name}", type=limits, default=default, show_default=shown, help=text)
+
+
+def _option(name: str, field: dataclasses.Field) -> Decorator:
+    section = configuration.section_of(name)
+    default = getattr(getattr(Config(), section), name)
+    values = {"": default} | {p: x.changes[name] for p, x in PRESETS.items() if name in x.changes}
+    shown = "; ".join(f"{p}: {v}" if p else str(v) for p, v in values.items())
+    limits = "" if field.metadata["choices"] else allowed(field)
+    text = field.metadata["help"][0].upper() + field.metadata["help"][1:]
+    text += f"; {limits}. [{shown}]" if limits else f". [{shown}]"
+    if field.type is bool:
+        return click.option(f"{flag(name)}/--no-{flag(name)[2:]}", name, default=None, help=text)
+    if field.metadata["choices"]:
+        kind = click.Choice(list(field.metadata["choices"]))
+        return click.option(flag(name), name, type=kind, default=None, help=text)
+    metavar = {int: "N", float: "X", str: "TEXT"}[field.type]
+    kind = Whole() if field.type is int else field.type
+    return click.option(flag(name), name, type=kind, default=None, metavar=metavar, help=text)
+
+
+def _section(name: str) -> str:
+    for owner in OWNERS:
+        if name in {field.name for field in dataclasses.fields(owner)}:
+            return _SECTIONS[owner.__name__]
+    return "Latent space" if name == "latent" else "Run"

@@ -1,0 +1,137 @@
+"""From options to what is to be done: an environment, a configuration, a plan."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from structlat_jax import config as configuration
+from structlat_jax.cli.errors import flag
+from structlat_jax.cli.options import given, typed
+from structlat_jax.config import Config
+from structlat_jax.envs import Env, registry
+from structlat_jax.envs.spec import DEFAULT, EnvSpec, canonical, parse_options, spec
+from structlat_jax.errors import InputError
+from structlat_jax.options import ConfigError
+from structlat_jax.run.plan import PLAN_FIELDS, Plan, saved_plan, settings
+from structlat_jax.run_folder import CONFIG_FILE, CheckpointError, read_config, reason
+
+
+def new_plan(options: dict[str, Any]) -> tuple[Plan, Env]:
+    """The plan and the environment that the options describe.
+
+    Raises:
+      ConfigError, EnvError, InputError: if they are not allowed.
+    """
+    if options["config_file"] is not None:
+        return _from_file(options["config_file"], options)
+    wanted = spec(canonical(options["env"] or DEFAULT), parse_options(options["env_options"]))
+    env = registry.make(wanted.name, **dict(wanted.options))
+    wanted = registry.described(wanted, env)
+    name = options["preset"] or configuration.preset_names(env)[0]
+    config, updates = configuration.preset(name, env, wanted)
+    config = config.replace(**given(options))
+    numbers = {field: options[field] for field in PLAN_FIELDS if field != "preset"}
+    numbers["updates"] = numbers["updates"] or updates
+    return Plan(config=config, preset=name, **numbers), env
+
+
+def saved_env(config: Config, options: dict[str, Any]) -> Env:
+    """The environment of a configuration that was read; ``--env`` and its options name it again.
+
+    Raises:
+      EnvError: if it cannot be made, or is another one.
+    """
+    return registry.named(config.env, options["env"], **parse_options(options["env_options"]))
+
+
+def refuse_differences(out: Path, saved: dict[str, Any], options: dict[str, Any]) -> None:
+    """Compares the options that the user typed with those of the folder to be resumed.
+
+    Args:
+      out: The folder.
+      saved: Its settings by name.
+      options: Of the command.
+
+    Raises:
+      InputError: if they contradict each other, with the difference.
+    """
+    own = {name: value for name, value in typed(options).items() if name in saved}
+    if own.pop("env_options", None):
+        wanted = parse_options(options["env_options"])
+        own |= {"env_options": {**saved["env_options"], **wanted}}
+    own.pop("env", None)  # code that was named again may have moved; `registry.named` looks at it
+    different = "; ".join(
+        f"{flag(name)} is {saved[name]!r} there and {value!r} here"
+        for name, value in own.items()
+        if value != saved[name]
+    )
+    if different:
+        raise InputError(f"--resume {out} has another configuration: {different}.")
+
+
+def read_plan(out: Path, marker: str = CONFIG_FILE) -> tuple[Plan, dict[str, Any]]:
+    """What the folder to be resumed is to do, and its file as a dictionary.
+
+    Raises:
+      FileNotFoundError, CheckpointError: naming the file, if it cannot be used.
+    """
+    config, data = read_config(out, marker)
+    try:
+        return saved_plan(config, data), data
+    except ConfigError as error:
+        raise CheckpointError(f"{out / marker}: {error}") from None
+
+
+def require_same(out: Path, plan: Plan, options: dict[str, Any], **more: Any) -> None:
+    """Checks the options against the plan of the folder to be resumed; raises `InputError`."""
+    if options["config_file"] is not None:
+        raise InputError("--resume goes by the folder's own configuration; it takes no --config.")
+    refuse_differences(out, {**settings(plan), **more}, options)
+
+
+def require_folder(out: Path | None, overwrite: bool) -> Path:
+    """The folder to resume; raises `InputError` if there is none or if it is to be replaced."""
+    if out is None or overwrite:
+        raise InputError("--resume needs --out with the run folder, and no --overwrite.")
+    return out
+
+
+def _from_file(path: Path, options: dict[str, Any]) -> tuple[Plan, Env]:
+    """A run from its configuration, flags on top of it."""
+    if options["preset"] is not None:
+        raise InputError("--config and --preset both say where values come from; give one of them.")
+    data = read_config_file(path)
+    try:
+        config = Config.from_dict(data)
+    except ConfigError as error:
+        raise InputError(f"--config {path}: {error}") from None
+    env = saved_env(config, options)
+    wanted = _env_on_top(config.env, options)
+    config = config.replace(env=registry.described(wanted, env), **given(options))
+    flags = typed(options)
+    numbers = {
+        name: flags[name] if name in flags or name not in data else data[name]
+        for name in PLAN_FIELDS
+        if name in flags or name in data
+    }
+    defaults = {name: options.get(name) for name in PLAN_FIELDS} | {"preset": str(path.name)}
+    updates = defaults["updates"] or configuration.preset(None, env)[1]
+    return saved_plan(config, {**defaults, "updates": updates, **numbers}), env
+
+
+def _env_on_top(wanted: EnvSpec, options: dict[str, Any]) -> EnvSpec:
+    name = canonical(options["env"]) if options["env"] else wanted.name
+    return spec(name, {**dict(wanted.options), **parse_options(options["env_options"])})
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """What a JSON or TOML file holds; raises `InputError`."""
+    try:
+        text = path.read_bytes()
+        data = tomllib.loads(text.decode()) if path.suffix == ".toml" else json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"--config {path} cannot be read: {reason(error)}.") from None
+    if not isinstance(data, dict):
+        raise InputError(f"--config {path} must hold an object of fields.")
+    return data

@@ -1,0 +1,210 @@
+"""Seeds, latent spaces and any hyper-parameter, every combination of them, on all devices.
+
+structlat sweep --seeds 8 --grid lr=3e-4,1e-3 --grid kl_weight=0.001,0.003
+
+Every combination is a run folder of its own, DIR/RUN. Runs that differ in traced hyper-parameters
+only are one program and train together; each value of a size, and each latent space, is a program
+of its own. At the end: DIR/sweep.csv, one row per run, seed and evaluation.
+
+With --coordinator, --processes and --process-id, or with --cluster, several processes share the
+work; start the same command in each of them. Process 0 writes DIR.
+"""
+
+import dataclasses
+import functools
+import itertools
+import math
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import jax
+from rich.console import Console
+from rich.table import Table
+
+from structlat_jax.cli import changes, request
+from structlat_jax.cli.errors import EXIT_FAILED, complain
+from structlat_jax.cli.folders import claim, interruptible, new_folder
+from structlat_jax.cli.options import (
+    HOST_FIELDS,
+    SectionedCommand,
+    config_options,
+    env_options,
+    host_options,
+    program_help,
+    run_options,
+)
+from structlat_jax.cli.train import latent_slug
+from structlat_jax.config import Config
+from structlat_jax.envs import Env
+from structlat_jax.errors import InputError
+from structlat_jax.options import ConfigError
+from structlat_jax.report.results import write_metrics
+from structlat_jax.report.run_files import evaluated, read_run
+from structlat_jax.run import hosts, lanes, machine, rows
+from structlat_jax.run.loggers.console import Meter
+from structlat_jax.run.plan import Plan, saved_plan, settings
+from structlat_jax.run_folder import CheckpointError, write_config
+
+SWEEP_CONFIG_FILE = "sweep_config.json"
+SWEEP_FILE = "sweep.csv"
+
+
+class Grid(NamedTuple):
+    """What a sweep spans: latent specs, and the values of every other axis by its field."""
+
+    latents: list[str]
+    axes: dict[str, list[Any]]
+
+    def runs(self, out: Path, plan: Plan) -> list[tuple[str, Path, Plan]]:
+        """Label, folder and plan of each run, for `rows.make`; raises `ConfigError`."""
+        made = []
+        for latent, point in itertools.product(self.latents, changes.points(self.axes)):
+            config = plan.config.replace(latent=latent, **point)
+            values = [f"{name}={value}" for name, value in point.items()]
+            folder = changes.slug("_".join([latent_slug(config), *values]))
+            label = " ".join([latent, *values])
+            made.append((label, out / folder, dataclasses.replace(plan, config=config)))
+        return made
+
+
+@click.command("sweep", cls=SectionedCommand, help=program_help(__doc__))
+@click.option(
+    "--latents",
+    multiple=True,
+    metavar="SPECS",
+    help="Latent specs with semicolons between them (quote them); may be given several times."
+    "  [the preset's]",
+)
+@click.option(
+    "--grid",
+    multiple=True,
+    metavar="FIELD=VALUES",
+    help="An axis: a field of the configuration and its values with commas between them; may be "
+    "given several times.",
+)
+@env_options
+@host_options
+@run_options(seeds=4, default_folder="runs/sweep-DATE-TIME")
+@functools.partial(config_options, without=("latent",))
+def command(out: Path | None, overwrite: bool, resume: bool, **options: Any) -> int:
+    """See the module's docstring."""
+    options["latents"] = changes.split(options["latents"])
+    options["grid"] = changes.split(options["grid"])
+    if resume:
+        request.require_folder(out, overwrite)
+    machine.configure(_lanes(options))
+    hosts.join(**{name: options[name] for name in HOST_FIELDS})
+    said = hosts.agreed(functools.partial(_settle, out, overwrite, resume, options))
+    out, config = Path(said["out"]), Config.from_dict(said["sweep"])
+    plan = saved_plan(config, said["sweep"])
+    env = request.saved_env(config, options)
+    grid = _grid(plan, said["sweep"])
+    made = rows.make(grid.runs(out, plan), env)
+    console = Console(quiet=not hosts.is_first())
+    with interruptible(out, console), hosts.leaving_together():
+        _train(made, said["finished"], out, console)
+        return _report(made, list(grid.axes), out, console) if hosts.is_first() else 0
+
+
+def _lanes(options: dict[str, Any]) -> int:
+    """How many devices may be of use: one per seed of each run, as far as the options tell."""
+    axes = [len(one.split(",")) for one in options["grid"]]
+    return options["seeds"] * max(1, len(options["latents"])) * math.prod(axes)
+
+
+def _grid(plan: Plan, given: dict[str, Any]) -> Grid:
+    """The grid of the options or of a file; raises `ConfigError` unless every run is allowed."""
+    latents = changes.latent_specs(plan.config, given.get("latents"))
+    try:
+        grid = Grid(latents, changes.axes(given.get("grid")))
+        grid.runs(Path(), plan)
+    except ConfigError as error:
+        raise ConfigError(None, f"`grid`: {error}") from None
+    return grid
+
+
+def _settle(
+    out: Path | None, overwrite: bool, resume: bool, options: dict[str, Any]
+) -> dict[str, Any]:
+    """The folder, what its ``sweep_config.json`` says, and which runs are finished; for process 0.
+
+    Raises:
+      ConfigError, EnvError, InputError, CheckpointError, FileNotFoundError: on bad input, before
+        anything changes.
+      WriteError: if something cannot be written.
+    """
+    if resume:
+        plan, env, data = _saved(out, options)
+    else:
+        plan, env = request.new_plan(options)
+        latents = options["latents"] or [str(plan.config.latent_space())]
+        own = {"latents": latents, "grid": options["grid"], "processes": jax.process_count()}
+        _grid(plan, own)
+        default = Path("runs") / f"sweep-{time.strftime('%Y%m%d-%H%M%S')}"
+        out = new_folder(out, default, overwrite, SWEEP_CONFIG_FILE)
+        write_config(out, plan.config, SWEEP_CONFIG_FILE, **own, **plan.records())
+        data = {**own, **plan.identity()}
+    made = rows.make(_grid(plan, data).runs(out, plan), env)
+    rows.prepare(made)
+    return {"out": str(out), "sweep": data, "finished": [row.finished for row in made]}
+
+
+def _saved(out: Path, options: dict[str, Any]) -> tuple[Plan, Env, dict[str, Any]]:
+    """What the folder to be resumed says; options that contradict it are refused."""
+    plan, data = request.read_plan(out, SWEEP_CONFIG_FILE)
+    try:
+        _grid(plan, data)
+    except ConfigError as error:
+        raise CheckpointError(f"{out / SWEEP_CONFIG_FILE}: {error}") from None
+    texts = {name: ";".join(data[name]) for name in ("latents", "grid")}
+    typed = {**options, **{name: ";".join(options[name]) for name in texts}}
+    request.require_same(out, plan, typed, **texts)
+    env = request.saved_env(plan.config, options)
+    if data.get("processes") != jax.process_count():
+        raise InputError(
+            f"--resume {out} needs as many processes as it was started with "
+            f"({data.get('processes')}), not {jax.process_count()}."
+        )
+    claim(out)
+    return plan, env, data
+
+
+def _train(made: list[rows.Row], finished: list[bool], out: Path, console: Console) -> None:
+    done = {row.folder for row, there in zip(made, finished, strict=True) if there}
+    count = len(lanes.groups(made))
+    with Meter(made[0].plan.whole_updates, console, count) as meter:
+        lanes.train_all(made, out, done, meter.logger)
+
+
+def _report(made: list[rows.Row], axes: list[str], out: Path, console: Console) -> int:
+    """Writes ``sweep.csv`` and prints the last return of each run.
+
+    Returns:
+      The exit code: `cli.EXIT_FAILED` if a seed is not finite, which is said too.
+    """
+    table = Table("run", "test return, last episode", "std over seeds")
+    tidy, failed = [], []
+    for row in made:
+        run = read_run(row.folder)
+        found = run.results["test_return"]
+        table.add_row(
+            row.label, *("" if found[x] is None else f"{found[x]:.2f}" for x in ("mean", "std"))
+        )
+        failed += [f"{row.label}: seed {one['seed']}" for one in run.results["failed_seeds"]]
+        own = settings(row.plan)
+        about = {"run": row.folder.name, "latent": run.latent}
+        about |= {name: own[name] for name in axes}
+        for one in evaluated(run.metrics):
+            one["current_kl_weight"] = one.pop("kl_weight")  # the axis is the end of its ramp
+            tidy.append({**about, **one})
+    write_metrics(out / SWEEP_FILE, tidy)
+    console.print(table)
+    console.print(f"everything is in {out}", highlight=False, markup=False, soft_wrap=True)
+    if not failed:
+        return 0
+    complain(
+        f"not all seeds stayed finite ({'; '.join(failed)}); results.json of each run says when."
+    )
+    return EXIT_FAILED

@@ -1,0 +1,117 @@
+"""What commands that train several runs have in common."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+
+from structlat_jax.cli import request
+from structlat_jax.cli.errors import EXIT_FAILED, complain, flag
+from structlat_jax.cli.folders import claim, interruptible, new_folder
+from structlat_jax.envs import Env
+from structlat_jax.errors import InputError
+from structlat_jax.options import ConfigError
+from structlat_jax.report import table_text
+from structlat_jax.run import lanes, machine, rows
+from structlat_jax.run.loggers.console import Meter
+from structlat_jax.run.plan import Plan
+from structlat_jax.run_folder import (
+    CheckpointError,
+    write_config,
+    write_json,
+    write_whole,
+)
+
+
+class Several(NamedTuple):
+    """What a command trains.
+
+    Attributes:
+      name: Of the command, for folders.
+      marker: The file of its folder that says what it trains.
+      axis: The option that says which runs there are.
+      runs: ``(plan, the axis' values, folder)`` to label, folder and plan of each run; raises
+        `ConfigError` about the axis.
+    """
+
+    name: str
+    marker: str
+    axis: str
+    runs: Callable[[Plan, Any, Path], list[tuple[str, Path, Plan]]]
+
+
+def settle(
+    what: Several,
+    values: Sequence[str],
+    out: Path | None,
+    overwrite: bool,
+    resume: bool,
+    options: dict[str, Any],
+) -> tuple[Path, list[rows.Row]]:
+    """The folder and the runs, from the options or from the folder that is to be resumed.
+
+    Raises:
+      InputError, ConfigError, EnvError, CheckpointError: on bad input, before anything changes.
+      WriteError: if something cannot be written.
+    """
+    machine.configure(options["seeds"])
+    if resume:
+        out = request.require_folder(out, overwrite)
+        plan, values, env = _saved(what, out, {**options, what.axis: ";".join(values)})
+        claim(out)
+    else:
+        plan, env = request.new_plan(options)
+        try:
+            what.runs(plan, values, Path())
+        except ConfigError as error:
+            own, text = flag(what.axis), error.sentence(flag)
+            raise InputError(text if text.startswith(own) else f"{own}: {text}") from None
+        default = Path("runs") / f"{what.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        out = new_folder(out, default, overwrite, what.marker)
+        axis = {what.axis: list(values)}
+        write_config(out, plan.config, what.marker, **axis, **plan.records())
+    made = rows.make(what.runs(plan, values, out), env)
+    rows.prepare(made)
+    return out, made
+
+
+def _saved(what: Several, out: Path, options: dict[str, Any]) -> tuple[Plan, list[str], Env]:
+    plan, data = request.read_plan(out, what.marker)
+    values = data.get(what.axis)
+    try:
+        what.runs(plan, values, out)
+    except ConfigError as error:
+        raise CheckpointError(f"{out / what.marker}: {error}") from None
+    request.require_same(out, plan, options, **{what.axis: ";".join(values)})
+    return plan, values, request.saved_env(plan.config, options)
+
+
+def train(out: Path, made: list[rows.Row], console: Console) -> None:
+    """Trains what is not finished; a signal ends it with a sentence."""
+    finished = {row.folder for row in made if row.finished}
+    count = len(lanes.groups(made))
+    with interruptible(out, console), Meter(made[0].plan.whole_updates, console, count) as meter:
+        for row in made:
+            if row.folder in finished:
+                meter.message(f"{row.label}: finished before")
+        lanes.train_all(made, out, finished, meter.logger)
+
+
+def report(built: dict[str, Any], out: Path, console: Console) -> int:
+    """Writes ``table.md`` and ``table.json``, and prints the table that `table.build` gave.
+
+    Returns:
+      The exit code: `EXIT_FAILED` if a seed is not finite, which is said too.
+    """
+    write_whole(out / "table.md", table_text.markdown(built))
+    write_json(out / "table.json", built)
+    console.print(table_text.terminal(built))
+    console.print(f"everything is in {out}", highlight=False, markup=False, soft_wrap=True)
+    failed = {row["latent"]: row["not_finite_seeds"] for row in built["rows"]}
+    if not any(failed.values()):
+        return 0
+    each = "; ".join(f"{label}: {', '.join(map(str, s))}" for label, s in failed.items() if s)
+    complain(f"not all seeds stayed finite ({each}); results.json of each row says when.")
+    return EXIT_FAILED

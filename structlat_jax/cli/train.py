@@ -1,0 +1,129 @@
+"""Trains agents on an environment and shows how they adapt to tasks that they have never seen.
+
+structlat train --env my_env.py --latent dir:2x4,gau:2 --seeds 2
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from structlat_jax.cli import request
+from structlat_jax.cli.errors import EXIT_FAILED, complain
+from structlat_jax.cli.folders import claim, interruptible, new_folder
+from structlat_jax.cli.options import (
+    SectionedCommand,
+    config_options,
+    env_options,
+    logger_options,
+    program_help,
+    run_options,
+)
+from structlat_jax.config import Config
+from structlat_jax.envs import Env
+from structlat_jax.report import results_table
+from structlat_jax.run import failures, finish, machine
+from structlat_jax.run.loggers import Logger, combine, tensorboard, wandb
+from structlat_jax.run.loggers.console import Meter
+from structlat_jax.run.loop import Job, run
+from structlat_jax.run.plan import Plan
+from structlat_jax.run.rows import RESULTS_FILE
+from structlat_jax.run_folder import locked, write_config
+from structlat_jax.train.setup import make_setup
+
+
+@click.command("train", cls=SectionedCommand, help=program_help(__doc__))
+@env_options
+@run_options(seeds=1, default_folder="runs/ENV-LATENT-DATE-TIME")
+@logger_options
+@config_options
+def command(**options: Any) -> int:
+    """See the module's docstring."""
+    return train(**options)
+
+
+def train(
+    out: Path | None, overwrite: bool, resume: bool, sinks: Sequence[str] = (), **options: Any
+) -> int:
+    """One run from its options to its files; returns the exit code.
+
+    Raises:
+      InputError, ConfigError, EnvError, CheckpointError: on bad input, before anything changes.
+      WriteError: if something cannot be written.
+    """
+    if resume:
+        out = request.require_folder(out, overwrite)
+        plan, _ = request.read_plan(out)
+        request.require_same(out, plan, options)
+        machine.configure(plan.seeds)
+        if (out / RESULTS_FILE).is_file():
+            click.echo(f"{out} is finished; there is nothing to resume")
+            return 0
+        env = request.saved_env(plan.config, options)
+        claim(out)
+    else:
+        machine.configure(_seeds(options))
+        plan, env = request.new_plan(options)
+        make_setup(plan.config, env)  # whatever is wrong with them is said before anything is made
+        name = f"{slug(env.name)}-{latent_slug(plan.config)}-{time.strftime('%Y%m%d-%H%M%S')}"
+        out = new_folder(out, Path("runs") / name, overwrite)
+        write_config(out, plan.config, **plan.records())
+    return _go(out, plan, env, resume, sinks)
+
+
+def _go(out: Path, plan: Plan, env: Env, resume: bool, sinks: Sequence[str]) -> int:
+    console, setup = Console(), make_setup(plan.config, env)
+    others = loggers(sinks, out, plan)
+    with interruptible(out, console), Meter(plan.whole_updates, console) as meter:
+        logger = combine([meter.logger(), *others])
+        try:
+            with locked(out):
+                outcome = run(Job(plan, setup, out), resume, logger)
+                if outcome.interrupted:
+                    raise KeyboardInterrupt
+                finish.write(out, setup, outcome, logger.message)
+        finally:
+            logger.close()
+    console.print(results_table.results_table(outcome.results))
+    console.print(f"everything is in {out}", highlight=False, markup=False, soft_wrap=True)
+    if outcome.results["failed_seeds"]:
+        complain(failures.sentence(outcome.results["failed_seeds"]))
+        return EXIT_FAILED
+    return 0
+
+
+def loggers(sinks: Sequence[str], out: Path, plan: Plan) -> list[Logger]:
+    """The loggers that ``--log`` names.
+
+    Raises:
+      InputError: if a library is missing.
+    """
+    seeds = range(plan.seed, plan.seed + plan.seeds)
+    made = []
+    for sink in dict.fromkeys(sinks):
+        if sink == "tensorboard":
+            made.append(tensorboard(out / "tensorboard", seeds))
+        else:
+            made.append(wandb(out / "wandb", seeds, plan.config.to_dict()))
+    return made
+
+
+def latent_slug(config: Config) -> str:
+    """The latent spec as part of a file name: ``dir:2x4,gau:2`` is ``dir2x4-gau2``."""
+    return str(config.latent_space()).replace(":", "").replace(",", "-")
+
+
+def slug(text: str) -> str:
+    """A name as part of a file name: letters, numbers and ``._-`` of it."""
+    return "".join(c if c.isalnum() or c in "._-" else "-" for c in text) or "env"
+
+
+def _seeds(options: dict[str, Any]) -> int:
+    """How many devices may be of use; before an environment's code can touch any."""
+    file = options["config_file"]
+    from_file = request.read_config_file(file).get("seeds") if file is not None else None
+    known = isinstance(from_file, int) and not isinstance(from_file, bool) and from_file > 0
+    return max(options["seeds"], from_file if known else 1)

@@ -1,0 +1,97 @@
+"""What an environment must be, looked at before anything is compiled: one abstract evaluation."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from structlat_jax.envs.base import Env, Step, labels
+from structlat_jax.envs.spec import EnvError
+from structlat_jax.types import Transition
+
+_SIZES = ("obs_dim", "action_dim", "horizon")
+
+
+def require_env(name: str, env: Any) -> None:
+    """Checks an environment without running it.
+
+    Args:
+      name: What it is called in the sentence.
+      env: What is to be one.
+
+    Raises:
+      EnvError: naming the field that is not as `Env` says.
+    """
+    if not isinstance(env, Env):
+        raise EnvError(f"{name} must make an Env, not {type(env).__name__}.")
+    for field in _SIZES:
+        value = getattr(env, field)
+        if type(value) is not int or value < 1:
+            raise EnvError(
+                f"{field} of {name} must be a whole number of at least 1, not {value!r}."
+            )
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    tasks = _shape(name, "sample_tasks", lambda k: env.sample_tasks(k, 3), key)
+    leaves = jax.tree.leaves(tasks)
+    if not leaves or any(not x.shape or x.shape[0] != 3 for x in leaves):
+        shapes = [list(x.shape) for x in leaves]
+        raise EnvError(
+            f"sample_tasks of {name} must return arrays that lead with [n]; for 3 tasks it returns "
+            f"{shapes or 'none'}."
+        )
+    task = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), tasks)
+    state = _shape(name, "reset", env.reset, key, task)
+    obs = _shape(name, "observe", env.observe, state)
+    _require_floats(name, "what observe returns", obs, (env.obs_dim,), "obs_dim")
+    action = jax.ShapeDtypeStruct((env.action_dim,), jnp.float32)
+    step = _shape(name, "step", env.step, state, action, task)
+    if not isinstance(step, Step):
+        raise EnvError(f"step of {name} must return a Step, not {type(step).__name__}.")
+    _require_floats(name, "obs of step", step.obs, (env.obs_dim,), "obs_dim")
+    for field in ("reward", "train_reward", "done"):
+        _require_scalar(name, f"{field} of step", getattr(step, field))
+    _require_same(name, state, step.state)
+    transition = Transition(obs, action, *(step.reward,) * 2, obs, step.done)
+    for field, arguments in (("oracle_return", (task,)), ("success", (transition, task))):
+        if (fn := getattr(env, field)) is not None:
+            _require_scalar(name, field, _shape(name, field, fn, *arguments))
+    _shape(name, "label or factors", lambda t: labels(env, t), tasks)
+    if env.explore is not None:
+        actions = _shape(name, "explore", env.explore, key)
+        _require_floats(name, "what explore returns", actions, (env.horizon, env.action_dim))
+
+
+def _shape(name: str, field: str, fn: Any, *arguments: Any) -> Any:
+    try:
+        return jax.eval_shape(fn, *arguments)
+    except Exception as error:  # anybody's code
+        words = " ".join(str(error).split())[:300].rstrip(".")
+        raise EnvError(f"{field} of {name} fails: {type(error).__name__}: {words}.") from error
+
+
+def _require_floats(name: str, what: str, found: Any, shape: tuple, field: str = "") -> None:
+    if not hasattr(found, "shape") or found.shape != shape:
+        given = list(found.shape) if hasattr(found, "shape") else type(found).__name__
+        wanted = f"[{field}] = {list(shape)}" if field else f"{list(shape)}"
+        raise EnvError(f"{what} of {name} must have shape {wanted}, not {given}.")
+    if not jnp.issubdtype(found.dtype, jnp.floating):
+        raise EnvError(f"{what} of {name} must be of a floating type, not {found.dtype}.")
+
+
+def _require_scalar(name: str, what: str, found: Any) -> None:
+    if not hasattr(found, "shape") or found.shape != ():
+        given = list(found.shape) if hasattr(found, "shape") else type(found).__name__
+        raise EnvError(f"{what} of {name} must be a scalar, not {given}.")
+
+
+def _require_same(name: str, before: Any, after: Any) -> None:
+    """A scan needs a state that keeps its structure, its shapes and its types."""
+    if jax.tree.structure(before) != jax.tree.structure(after):
+        raise EnvError(f"step of {name} must return a state of the same structure as reset.")
+    pairs = zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True)
+    for one, other in pairs:
+        if (one.shape, one.dtype) != (other.shape, other.dtype):
+            raise EnvError(
+                f"step of {name} must return a state with the shapes and types that reset gives "
+                f"({one.dtype}{list(one.shape)}), not {other.dtype}{list(other.shape)}."
+            )

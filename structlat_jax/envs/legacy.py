@@ -1,0 +1,31 @@
+"""Configurations from before an environment was part of them: those of the point robot."""
+
+from typing import Any
+
+from structlat_jax.envs.spec import EnvError, EnvSpec, spec
+
+_ANGLES = ("anchor_start", "anchor_end")
+
+
+def read_env(env: Any, structure: dict[str, Any]) -> tuple[EnvSpec, dict[str, Any]]:
+    """The environment of a configuration file, and the rest of its ``structure`` section.
+
+    Args:
+      env: The file's ``env``; None, or a title alone, in files of earlier versions, which had the
+        robot's angles in ``structure``.
+      structure: The file's.
+
+    Raises:
+      EnvError: if it cannot be read.
+    """
+    rest = {name: value for name, value in structure.items() if name not in _ANGLES}
+    if env is not None:
+        return EnvSpec.from_dict(env), rest
+    angles = [structure[name] for name in _ANGLES if name in structure]
+    if not angles:
+        return EnvSpec(), rest
+    if len(angles) < 2 or any(type(x) not in (int, float) for x in angles):
+        raise EnvError(f"{' and '.join(_ANGLES)} must be two numbers, not {angles!r}.")
+    default = (0.0, 3.141592653589793)
+    options = {} if tuple(angles) == default else {"anchors": tuple(angles)}
+    return spec("point_robot", options), rest

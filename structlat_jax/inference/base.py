@@ -1,0 +1,93 @@
+"""What an inference is: a belief about the task, how it learns, and which z it acts on."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from structlat_jax.config import Hyper
+from structlat_jax.nets.networks import AgentParams
+from structlat_jax.types import Array, Key, Params, Transition
+
+
+class Learned(NamedTuple):
+    """All that was learned.
+
+    Attributes:
+      agent: The agent's parameters.
+      inference: The inference's own; empty where it needs none.
+    """
+
+    agent: AgentParams
+    inference: Params
+
+
+class Plan(NamedTuple):
+    """The random numbers of one adaptation of E episodes with P latents each.
+
+    An inference draws them ahead, together: episodes that are to look in different places must
+    know of each other.
+
+    Attributes:
+      start: Key of the reset whose observation `Inference.init` is given; None if it needs none.
+      init: Key for `Inference.init`, or None.
+      choices: For every choice of z, a pytree ``[E, P, ...]``.
+      reset: Key of the episodes' resets.
+      summary: Key for `Inference.summary`.
+    """
+
+    start: Key | None
+    init: Key | None
+    choices: Any
+    reset: Key
+    summary: Key
+
+
+def _nothing_to_fit(hyper: Hyper, state: Any, sampler: Any, key: Key) -> tuple[Any, dict]:
+    del hyper, sampler, key
+    return state, {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Inference:
+    """A record of pure functions for one task at a time; the caller vmaps.
+
+    A belief is whatever pytree the inference carries. Evaluation and loaded agents share a record.
+
+    Attributes:
+      name: For tables.
+      plan: ``(key, episodes, strata, parts)`` to a `Plan`; the last three are static. Of ``strata``
+        consecutive episodes each takes a part of the prior of its own, if the inference can.
+      init: ``(learned, key, obs [obs_dim])`` to the belief before anything was seen.
+      update: ``(learned, hyper, belief, transitions [H], length)`` to the belief after the first
+        ``length`` of them.
+      prior: ``(belief, choice)`` to z ``[D]`` as if nothing had been seen.
+      choose: ``(learned, belief, obs [obs_dim], steps left, choice)`` to the z to act on, ``[D]``;
+        the steps left are static.
+      sample: ``(belief, key)`` to a draw from the posterior, ``[D]``; from the prior while nothing
+        was seen.
+      note: belief to what is to be recorded of it, a pytree.
+      summary: ``(notes [...], key)`` to the posterior means of z ``[..., D]`` and the encoder's KL
+        to the prior in nats ``[..., blocks]``.
+      greedy: ``(learned, belief, obs, steps left, key)`` to the z of most expected return, or None
+        where the inference cannot tell.
+      zeros: The inference's own parameters, all zero, for `init.initialise`.
+      small_heads: As there.
+      moments: Its own parameters to its optimiser's state.
+      fit: ``(hyper, state, sampler, key)`` to the training state with its own parameters fitted to
+        batches, and metrics by name; after the algorithm's updates.
+    """
+
+    name: str
+    plan: Callable[[Key, int, int, int], Plan]
+    init: Callable[[Learned, Key | None, Array | None], Any]
+    update: Callable[[Learned, Hyper, Any, Transition, Array], Any]
+    prior: Callable[[Any, Any], Array]
+    choose: Callable[[Learned, Any, Array, int, Any], Array]
+    sample: Callable[[Any, Key], Array]
+    note: Callable[[Any], Any]
+    summary: Callable[[Any, Key], tuple[Array, Array]]
+    greedy: Callable[[Learned, Any, Array, int, Key], Array] | None = None
+    zeros: Callable[[], Params] = dict
+    small_heads: tuple[str, ...] = ()
+    moments: Callable[[Params], Any] = lambda _: ()
+    fit: Callable[[Hyper, Any, Any, Key], tuple[Any, dict[str, Array]]] = _nothing_to_fit

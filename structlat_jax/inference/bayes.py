@@ -1,0 +1,142 @@
+"""Hypotheses and their world model as an inference, beside the encoder's sum of evidence."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from structlat_jax.algos.schedules import step_size_share
+from structlat_jax.inference import additive, hypotheses, world_model
+from structlat_jax.inference.base import Inference, Learned, Plan
+from structlat_jax.inference.hypotheses import Hypotheses
+from structlat_jax.inference.world_model import WorldModel
+from structlat_jax.nets import optim
+from structlat_jax.parts import Parts
+from structlat_jax.types import Array
+
+Act = Callable[[Any, Array, Array, Array | None], Array]
+
+
+class Belief(NamedTuple):
+    """What is believed of a task.
+
+    Attributes:
+      hypotheses: Draws from the prior, weighed by what was seen.
+      total: The encoder's evidence, ``[stat_dim]``, whose KL is reported.
+    """
+
+    hypotheses: Hypotheses
+    total: Array
+
+
+def make(parts: Parts, act: Act, model: WorldModel | None = None) -> Inference:
+    """Bayes' rule over draws from the prior; see `hypotheses`.
+
+    Args:
+      parts: Of the run.
+      act: As `Algorithm.act`; imagined episodes act by its mode.
+      model: The world model; of the configured width by default.
+    """
+    s, env, space, networks = parts.structure, parts.env, parts.space, parts.networks
+    if model is None:
+        model = world_model.make(s.world_width, env.obs_dim, env.action_dim)
+    observe = additive.observer(networks, space, s.next_obs_in_context)
+
+    def mode(learned: Learned) -> world_model.Act:
+        return lambda obs, z: act(learned.agent, obs, z, None)
+
+    def plan(key, episodes, strata, draws):
+        names = ("start", "hypotheses", "positions", "reset", "kl", "choice")
+        keys = dict(zip(names, jax.random.split(key, len(names)), strict=True))
+        places = hypotheses.positions(keys["positions"], episodes, strata, draws)
+        choices = (places, jax.random.split(keys["choice"], (episodes, draws)))
+        return Plan(keys["start"], keys["hypotheses"], choices, keys["reset"], keys["kl"])
+
+    def init(learned, key, obs):
+        drawn = hypotheses.draw(
+            *(model, learned.inference, mode(learned), space, obs, env.horizon, s.hypotheses, key)
+        )
+        return Belief(drawn, jnp.zeros(space.stat_dim))
+
+    def update(learned, hyper, belief, seen, length):
+        weight = hyper.evidence_weight
+        after = hypotheses.update(model, learned.inference, belief.hypotheses, seen, length, weight)
+        return Belief(after, observe(learned, hyper, belief.total, seen, length))
+
+    def prior(belief, choice):
+        unseen = hypotheses.prior_where(belief.hypotheses, jnp.bool_(True))
+        return hypotheses.at(unseen, choice[0])
+
+    def greedy(learned, belief, obs, left, key):
+        own = learned.inference
+        return hypotheses.greedy(model, own, mode(learned), belief.hypotheses, obs, left, key)
+
+    def choose(learned, belief, obs, left, choice):
+        position, key = choice
+        if s.choice == "thompson":
+            return hypotheses.at(belief.hypotheses, position)
+        return greedy(learned, belief, obs, left, key)
+
+    def sample(belief, key):
+        drawn = belief.hypotheses
+        return drawn.z[jax.random.categorical(key, drawn.log_weights)]
+
+    def summary(notes, key):
+        means, totals = notes
+        return means, space.kl(space.posterior(totals), key)
+
+    return Inference(
+        name="hypotheses",
+        plan=plan,
+        init=init,
+        update=update,
+        prior=prior,
+        choose=choose,
+        sample=sample,
+        note=lambda belief: (hypotheses.mean(belief.hypotheses), belief.total),
+        summary=summary,
+        greedy=greedy,
+        zeros=model.zeros,
+        small_heads=world_model.SMALL_HEADS,
+        moments=optim.init,
+        fit=_fitter(parts, act, model),
+    )
+
+
+def _fitter(parts: Parts, act: Act, model: WorldModel) -> Any:
+    """`Inference.fit`: the world model explains batches drawn as those of the agent's updates."""
+    s, space, networks, horizon = parts.structure, parts.space, parts.networks, parts.env.horizon
+
+    def fit(hyper, state, sampler, key):
+        lr = hyper.lr * step_size_share(hyper, state.updates)
+
+        def mode(obs, z):
+            return act(state.params, obs, z, None)
+
+        def body(carry, inputs):
+            draws, noise = inputs
+            batch = sampler.make(draws)
+            posterior = additive.infer_contexts(
+                networks,
+                space,
+                state.params.encoder,
+                batch.context.features,
+                batch.context.owners,
+                batch.context.length,
+            )
+            z = jax.vmap(space.transform, in_axes=(None, 0))(posterior, noise)
+            *carry, losses = world_model.update(
+                model, *carry, mode, batch.transitions, batch.start, z, horizon, lr
+            )
+            return tuple(carry), losses
+
+        key_draws, key_z = jax.random.split(key)
+        draws = jax.vmap(sampler.draw)(jax.random.split(key_draws, s.world_updates))
+        noise = space.noise(key_z, (s.world_updates, s.world_draws, s.meta_batch))
+        carry = (state.inference_params, state.inference_moments)
+        (params, moments), losses = jax.lax.scan(body, carry, (draws, noise))
+        means = {f"world_{name}": jnp.mean(x) for name, x in losses._asdict().items()}
+        return state._replace(inference_params=params, inference_moments=moments), means
+
+    return fit

@@ -1,0 +1,34 @@
+"""Options of the inference that acts."""
+
+import dataclasses
+
+from structlat_jax.options import option
+
+
+@dataclasses.dataclass(frozen=True)
+class InferenceOptions:
+    """Which inference, and its sizes."""
+
+    inference: str = option(
+        "hypotheses",
+        "of the evaluation: Bayes' rule over draws from the prior, or the encoder's posterior",
+        choices=("hypotheses", "amortised"),
+    )
+    hypotheses: int = option(2048, "draws from the prior that are weighed, a power of two", low=2)
+    choice: str = option(
+        "greedy",
+        "which hypothesis posterior episodes act on: the one of most expected return, or a draw",
+        choices=("greedy", "thompson"),
+    )
+    world_width: int = option(32, "hidden width of the world model", low=1)
+    world_draws: int = option(8, "draws of z per task that explain its rewards together", low=1)
+    world_updates: int = option(60, "updates of the world model per meta-step", low=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class InferenceHyper:
+    """How evidence counts."""
+
+    evidence_weight: float = option(
+        1.0, "exponent of the likelihood that weighs hypotheses (1: Bayes, 0: prior)", low=0.0
+    )

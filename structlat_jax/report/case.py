@@ -1,0 +1,154 @@
+"""Finished runs, made ready to be drawn side by side."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from structlat_jax.agent import Agent
+from structlat_jax.envs.base import Env, Plane
+from structlat_jax.latents import LatentSpace
+from structlat_jax.report.finished_run import RunFiles
+from structlat_jax.report.names import distinct
+from structlat_jax.report.run_files import ADAPTATION_FILE
+from structlat_jax.run_folder import CheckpointError
+
+
+class Case(NamedTuple):
+    """A run to draw.
+
+    Attributes:
+      label: Names it in pictures: its latent spec, and its folder if another run has the same.
+      file: Names it in file names.
+      files: What it wrote.
+      env: Its environment; None where that is not at hand, which leaves out what needs it.
+      load: The agent of one of its seeds, counted from 0.
+      seed: The seed to draw, counted from 0.
+    """
+
+    label: str
+    file: str
+    files: RunFiles
+    env: Env | None
+    load: Callable[[int], Agent]
+    seed: int
+
+    def of(self, array: np.ndarray) -> np.ndarray:
+        """The drawn seed's part of an array ``[S, ...]``."""
+        return array[self.seed]
+
+    @property
+    def plane(self) -> Plane | None:
+        """How its paths are drawn, if they can be."""
+        return None if self.env is None else self.env.plane
+
+    @property
+    def space(self) -> LatentSpace:
+        return self.files.config.latent_space()
+
+    @property
+    def prior(self) -> int:
+        """How many episodes of the evaluation have z from the prior."""
+        return self.files.config.structure.eval_prior_episodes
+
+    @property
+    def oracle(self) -> float | None:
+        """Mean return of the oracle on test tasks, if anybody knows it."""
+        oracle = self.files.oracle()
+        return None if oracle is None else float(oracle.mean())
+
+    @property
+    def floor(self) -> float:
+        """Mean return of the untrained policy on test tasks."""
+        return float(self.files.floor().mean())
+
+
+class Group(NamedTuple):
+    """The cases of one environment.
+
+    Attributes:
+      title: Its name; empty if all cases are of one.
+      suffix: Ends the names of files about it, in the same way.
+      cases: At least one.
+    """
+
+    title: str
+    suffix: str
+    cases: list[Case]
+
+
+def make_cases(
+    runs: Sequence[RunFiles],
+    seed: int,
+    env_of: Callable[[RunFiles], Env | None],
+    load: Callable[[RunFiles, int], Agent],
+) -> list[Case]:
+    """Cases with distinct names, in the order of the runs.
+
+    Args:
+      runs: From `run_files.read_run`.
+      seed: The seed to draw, counted from 0; each run has it.
+      env_of: A run's environment, or None.
+      load: The agent of one of a run's seeds.
+
+    Raises:
+      CheckpointError: if the arrays of a run do not fit its latent space or its environment.
+    """
+    labels = _names([run.latent for run in runs], runs, "{} ({})")
+    files = _names([slug(run.latent) for run in runs], runs, "{}-{}")
+    cases = []
+    for run, label, file in zip(runs, labels, files, strict=True):
+
+        def load_seed(number, run=run):
+            return load(run, number)
+
+        case = Case(label, file.replace("#", "-"), run, env_of(run), load_seed, seed)
+        _check_widths(case)
+        cases.append(case)
+    return cases
+
+
+def by_environment(cases: Sequence[Case]) -> list[Group]:
+    """The cases by environment and options, in order: returns of others are no comparison."""
+    found: dict[str, list[Case]] = {}
+    for case in cases:
+        name, options = case.files.env
+        title = " ".join([name, *(f"{key}={value}" for key, value in options.items())])
+        found.setdefault(title, []).append(case)
+    if len(found) == 1:
+        return [Group("", "", list(cases))]
+    suffixes = distinct([slug(title) for title in found])
+    return [
+        Group(title, f"-{suffix.replace('#', '-')}", group)
+        for (title, group), suffix in zip(found.items(), suffixes, strict=True)
+    ]
+
+
+def slug(text: str) -> str:
+    """A text as part of a file name: ``dir:2x4,gau:2`` is ``dir2x4-gau2``."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text.replace(":", "")).strip("-")
+
+
+def _check_widths(case: Case) -> None:
+    """The last axes of the arrays are as the pictures need them."""
+    run, last = case.files, {"belief_test": (case.space.dim,)}
+    if case.plane is not None:
+        last["path_test"] = (case.env.horizon + 1, case.env.obs_dim)
+    for name, sizes in last.items():
+        found = np.shape(run.arrays.get(name))
+        if found[len(found) - len(sizes) :] != sizes:
+            raise CheckpointError(
+                f"{run.path / ADAPTATION_FILE}: {name} must end with the axes {list(sizes)}, "
+                f"not {list(found)}."
+            )
+
+
+def _names(latents: list[str], runs: Sequence[RunFiles], both: str) -> list[str]:
+    """Distinct names: the latents, with the folder where several runs have the same."""
+    return distinct(
+        [
+            both.format(latent, run.path.name) if latents.count(latent) > 1 else latent
+            for latent, run in zip(latents, runs, strict=True)
+        ]
+    )

@@ -1,0 +1,70 @@
+"""The small table that a run shows at its end."""
+
+from collections.abc import Callable
+from typing import Any
+
+from rich.table import Table
+
+
+def results_table(results: dict[str, Any]) -> Table:
+    """The small table at the end of a run; what ``results.json`` does not have is left out."""
+    seeds = f"{results['seeds']} seed{'s' if results['seeds'] > 1 else ''}"
+    table = Table(title=f"{results['latent']}, {results['updates']:,} updates, {seeds}")
+    table.add_column("measure")
+    table.add_column("value", justify="right")
+    for name, (text, tell) in _MEASURES.items():
+        if name in results:
+            table.add_row(text, tell(results, results[name]))
+    for name, kl in results["kl_nats"].items():
+        table.add_row(f"KL of {name}", f"{kl:.2f} nats")
+    table.add_row("updates per second and seed", f"{results['updates_per_second'] or 0:.0f}")
+    times = f"{results['wall_seconds']:.0f} s, {results['compile_seconds']:.1f} s"
+    table.add_row("wall, compile", times)
+    return table
+
+
+def _spread(results: dict[str, Any], entry: dict[str, Any]) -> str:
+    if entry["mean"] is None:
+        return "not finite"
+    if entry["std"] is None:
+        return f"{entry['mean']:.2f} (one seed)"
+    low, high = entry["ci95"]
+    return f"{entry['mean']:.2f} ± {entry['std']:.2f} (95 % {low:.2f} to {high:.2f})"
+
+
+def _formatted(form: str, factor: float = 1.0) -> Callable[[dict[str, Any], Any], str]:
+    def tell(results, value):
+        if value is None:
+            return "not finite" if results["test_return"]["mean"] is None else "-"
+        return form.format(factor * value)
+
+    return tell
+
+
+def _of_oracle(results: dict[str, Any], percent: float | None) -> str:
+    """Percent of the way from the floor to the oracle, and what these are."""
+    text = _formatted("{:.1f}")(results, percent)
+    floor, oracle = results.get("floor_return"), results["oracle_return"]
+    if floor is None or oracle is None:
+        return text
+    return f"{text} (untrained {floor:.2f}, oracle {oracle:.2f})"
+
+
+_MEASURES = {
+    "test_return": ("test return, last episode", _spread),
+    "percent_of_oracle": ("  % of oracle", _of_oracle),
+    "amortised_return": ("  with the encoder's posterior", _spread),
+    "train_return": ("train return, last episode", _spread),
+    "prior_return": ("prior episodes' return", _formatted("{:.2f}")),
+    "first_posterior_return": ("first posterior episode's return", _formatted("{:.2f}")),
+    "floor_return": ("return of the untrained policy", _formatted("{:.2f}")),
+    "tasks_reached_by_prior": (
+        "test tasks reached by a prior episode",
+        _formatted("{:.0f} %", factor=100.0),
+    ),
+    "episodes_to_80_percent": (
+        "episodes to 80 % of the last one's gain",
+        _formatted("{:.0f}"),
+    ),
+}
+"""Fields of ``results.json`` in the order of the table: what they are called, how they are told."""

@@ -1,0 +1,80 @@
+"""The pictures that a run leaves in its folder."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from structlat_jax.envs.base import Env
+from structlat_jax.latents import LatentSpace, block_names
+from structlat_jax.report.figures_belief import belief
+from structlat_jax.report.figures_learning import adaptation_curve, learning_curve
+from structlat_jax.report.figures_style import save
+from structlat_jax.report.finished_run import factors_of, name_of_labels
+from structlat_jax.report.parts import shown_blocks
+from structlat_jax.report.plane import run_maps
+
+__all__ = ["of_run", "save"]
+
+
+def of_run(
+    env: Env,
+    space: LatentSpace,
+    arrays: Mapping[str, np.ndarray],
+    rows: list[dict[str, Any]],
+    results: dict[str, Any],
+    prior: int,
+) -> dict[str, Callable[[], Figure]]:
+    """The pictures by their names, drawn when they are called; the first seed is shown where there
+    is one to be shown.
+
+    Args:
+      env: The environment.
+      space: The latent space.
+      arrays: As in ``adaptation.npz``, without the seeds that are not finite.
+      rows: Of ``metrics.csv``.
+      results: The fields of ``results.json``.
+      prior: How many episodes of the evaluation have z from the prior.
+    """
+    title = str(space)
+    made = {
+        "learning_curve": lambda: _learning(space, rows, results),
+        "adaptation_curve": lambda: adaptation_curve(
+            *(arrays["returns_test"], prior, title, arrays.get("oracle_test")),
+            arrays["floor_test"],
+        ),
+        "belief": lambda: belief(
+            *(shown_blocks(space), arrays["belief_test"][0, :, 0], arrays["label_test"][0]),
+            *(name_of_labels(arrays["label_test"], factors_of(arrays, "test")), prior, title),
+        ),
+    }
+    if env.plane is None:
+        return made
+    return {**made, **run_maps.of_run(env.plane, arrays, prior, title)}
+
+
+def _learning(space: LatentSpace, rows: list[dict[str, Any]], results: dict[str, Any]) -> Figure:
+    measured = [row for row in rows if "test_return" in row]
+    failed = {one["seed"] for one in results.get("failed_seeds", [])}
+    seeds = sorted({row["seed"] for row in measured} - failed)
+    names = block_names(space)
+
+    def column(name):
+        each = [[row[name] for row in measured if row["seed"] == seed] for seed in seeds]
+        return np.array(each)
+
+    kl = None
+    if all(f"kl {name}" in row for row in measured for name in names):
+        kl = np.stack([column(f"kl {name}") for name in names], axis=-1)
+    return learning_curve(
+        updates=np.array([row["updates"] for row in measured if row["seed"] == seeds[0]]),
+        test_return=column("test_return"),
+        train_return=column("train_return"),
+        prior_return=column("test_prior_return"),
+        title=str(space),
+        oracle=results.get("oracle_return"),
+        floor=results.get("floor_return"),
+        kl=kl,
+        block_names=names,
+    )

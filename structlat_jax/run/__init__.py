@@ -1,0 +1,1 @@
+"""Running: the loop on the host, its loggers, many runs at once, several processes."""

@@ -1,0 +1,132 @@
+"""The terminal: a progress bar, or a line per evaluation where there is no terminal."""
+
+import datetime
+import time
+from typing import Any
+
+import numpy as np
+
+from structlat_jax.run.loggers.base import Logger, Metrics
+
+
+class Meter:
+    """What a program shows of one run or of several of equal length, one after the other.
+
+    Args:
+      updates: Of one run.
+      console: A `rich.console.Console`.
+      runs: How many there are.
+    """
+
+    def __init__(self, updates: int, console: Any, runs: int = 1):
+        self._updates, self._runs, self._console = updates, runs, console
+        self._bar = _bar(console)
+        fields = {"status": "compiling", "left": "?"}
+        self._task = self._bar.add_task("train", total=updates * runs, **fields)
+
+    def __enter__(self) -> "Meter":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._console.is_terminal:  # elsewhere rich before 14.3 ends with an empty line
+            self._bar.stop()
+
+    def message(self, text: str) -> None:
+        """Shows a line."""
+        self._console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    def logger(self, name: str = "", before: int = 0) -> Logger:
+        """The logger of one of the runs.
+
+        Args:
+          name: Stands before what it says.
+          before: How many runs are done.
+        """
+        made = _Status(self, name, before, time.perf_counter())
+        prefix = f"{name}: " if name else ""
+        return Logger(made.log, lambda text: self.message(prefix + text), lambda: None)
+
+    def show(self, done: int, status: str, left: float, evaluated: bool) -> None:
+        """Shows how far all runs are.
+
+        Args:
+          done: Updates of all runs.
+          status: A line.
+          left: Seconds; NaN if nobody knows yet.
+          evaluated: Whether there is a new evaluation.
+        """
+        known = np.isfinite(left)
+        shown = str(datetime.timedelta(seconds=round(left))) if known else "?"
+        self._bar.update(self._task, completed=done, status=status, left=shown)
+        if not self._console.is_terminal and evaluated:
+            total = self._updates * self._runs
+            rest = f"  {left:.0f} s left" if known else ""
+            self.message(f"{done:>7,}/{total:,} updates  {status}{rest}")
+
+    @property
+    def updates(self) -> int:
+        """Of one run."""
+        return self._updates
+
+    @property
+    def runs(self) -> int:
+        """How many there are."""
+        return self._runs
+
+
+def _bar(console: Any) -> Any:
+    from rich import progress  # which acting and training from Python do not need
+
+    return progress.Progress(
+        progress.TextColumn("{task.completed:>7,}/{task.total:,} updates"),
+        progress.BarColumn(bar_width=24),
+        progress.TextColumn("{task.fields[status]}"),
+        progress.TimeElapsedColumn(),
+        # The runs' own estimate: it knows how much of the total they were spared by resuming.
+        progress.TextColumn("left {task.fields[left]}"),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
+class _Status:
+    """The status line of one run."""
+
+    def __init__(self, meter: Meter, name: str, before: int, began: float):
+        self._meter, self._name, self._before, self._began = meter, name, before, began
+        self._first: tuple[int, float] | None = None
+        self._evaluated: dict[str, float] = {}
+
+    def log(self, updates: int, metrics: Metrics) -> None:
+        now = time.perf_counter()
+        means = {name: _mean(values) for name, values in metrics.items()}
+        new = "test_return" in means
+        if new:
+            self._evaluated = means
+        if self._first is None:  # what came before it was compiling, or another session's
+            self._first = (updates, now)
+        done, since = updates - self._first[0], now - self._first[1]
+        per_update = since / done if done else float("nan")
+        start = self._first[1] - self._began
+        later = self._meter.runs - self._before - 1
+        left = per_update * (self._meter.updates - updates)
+        left += later * (start + per_update * self._meter.updates)
+        whole = self._before * self._meter.updates + updates
+        rate = 1.0 / per_update if done else None
+        self._meter.show(whole, self._describe(rate, means), left, new)
+
+    def _describe(self, rate: float | None, means: dict[str, float]) -> str:
+        parts = [self._name] if self._name else []
+        parts += [] if rate is None else [f"{rate:.0f} updates/s"]
+        if self._evaluated:
+            percent = self._evaluated.get("percent_of_oracle")
+            share = "" if percent is None or np.isnan(percent) else f" ({percent:.0f} %)"
+            parts.append(f"test {self._evaluated['test_return']:.2f}{share}")
+        kl = [f"{n.removeprefix('kl ')} {x:.2f}" for n, x in means.items() if n.startswith("kl ")]
+        return "  ".join([*parts, *(["KL " + "  ".join(kl) + " nats"] if kl else [])])
+
+
+def _mean(values: Any) -> float:
+    values = np.asarray(values, dtype=float)
+    return float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")

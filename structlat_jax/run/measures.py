@@ -1,0 +1,39 @@
+"""The numbers of an evaluation that a learning curve shows."""
+
+import numpy as np
+
+from structlat_jax.train.evaluate import Adaptation, References
+from structlat_jax.train.setup import Setup
+
+
+def evaluation_metrics(
+    setup: Setup, adaptation: Adaptation, references: References
+) -> dict[str, np.ndarray]:
+    """Means over tasks and repeats by name, ``[S]``.
+
+    Args:
+      setup: Of the run.
+      adaptation: On training tasks followed by test tasks, ``[S, T, R, E, ...]``.
+      references: Of the same tasks, ``[S, T]``.
+    """
+    s = setup.structure
+    split, prior = s.train_tasks, s.eval_prior_episodes
+    train, test = adaptation.returns[:, :split], adaptation.returns[:, split:]
+    floor = references.floor[:, split:].mean(axis=1)
+    found = {
+        "test_return": test[..., -1].mean(axis=(1, 2)),
+        "train_return": train[..., -1].mean(axis=(1, 2)),
+        "test_prior_return": test[..., :prior].mean(axis=(1, 2, 3)),
+        "test_first_posterior_return": test[..., prior].mean(axis=(1, 2)),
+        "floor_return": floor,
+    }
+    if adaptation.encoder is not None:
+        found["test_amortised_return"] = adaptation.encoder[:, split:, :, -1].mean(axis=(1, 2))
+    if adaptation.success is not None:
+        found["test_success"] = adaptation.success[:, split:, :, -1].mean(axis=(1, 2))
+    if references.oracle is not None:
+        oracle = references.oracle[:, split:].mean(axis=1)
+        above = np.where(oracle > floor, oracle - floor, np.nan)
+        found["oracle_return"] = oracle
+        found["percent_of_oracle"] = 100.0 * (found["test_return"] - floor) / above
+    return found

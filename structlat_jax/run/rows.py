@@ -1,0 +1,60 @@
+"""Several runs side by side, the rows of a table: trained together, resumable, then compared."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from structlat_jax.envs import Env
+from structlat_jax.run.folders import make_folder
+from structlat_jax.run.plan import Plan, differences, saved_plan, settings
+from structlat_jax.run_folder import CONFIG_FILE, CheckpointError, read_config, write_config
+from structlat_jax.train.setup import Setup, make_setup
+
+RESULTS_FILE = "results.json"
+
+
+class Row(NamedTuple):
+    """One of several runs: its label, its folder, its plan and its environment."""
+
+    label: str
+    folder: Path
+    plan: Plan
+    env: Env
+
+    @property
+    def finished(self) -> bool:
+        """Whether its results are there."""
+        return (self.folder / RESULTS_FILE).is_file()
+
+    @property
+    def setup(self) -> Setup:
+        """Of its configuration and environment."""
+        return make_setup(self.plan.config, self.env)
+
+
+def make(labelled: Iterable[tuple[str, Path, Plan]], env: Env) -> list[Row]:
+    """The rows in the order in which they are shown.
+
+    Raises:
+      CheckpointError: if a folder that is there belongs to something else.
+    """
+    rows = [Row(*one, env) for one in labelled]
+    for row in rows:
+        if (row.folder / CONFIG_FILE).exists():
+            config, data = read_config(row.folder)
+            there, own = settings(saved_plan(config, data)), settings(row.plan)
+            different = "; ".join(
+                f"{name} is {there[name]!r} there and {own[name]!r} here"
+                for name in differences(there, own)
+            )
+            if different:
+                raise CheckpointError(f"{row.folder} belongs to another table: {different}.")
+    return rows
+
+
+def prepare(rows: list[Row]) -> None:
+    """Makes the folders and writes their configurations, where they are not there yet."""
+    for row in rows:
+        if not (row.folder / CONFIG_FILE).exists():
+            make_folder(row.folder)
+            write_config(row.folder, row.plan.config, **row.plan.records())

@@ -1,0 +1,92 @@
+"""Fixtures of several folders: two ways to run a program, in this process and in its own."""
+
+import functools
+import json
+import os
+import sys
+from pathlib import Path
+
+import filelock
+import pytest
+from program import TINY, Done, start
+from tiny import quick_compile
+
+from structlat_jax.cli import errors, train
+from structlat_jax.run import machine
+from structlat_jax.train import parallel
+from structlat_jax.train.setup import Setup, make_setup
+
+__all__ = ["finished", "here", "in_process", "kept_programs"]
+
+_compiled = {}
+"""Programs by what they were made for: all runs of this process compile them once."""
+
+
+@pytest.fixture
+def kept_programs(monkeypatch):
+    """Runs of one shape in this process share their compiled programs: tracing, too, takes
+    seconds. Hyper-parameters and seeds are arguments of a program, so that they may differ."""
+    make, compile_programs = parallel.make_programs, parallel.compile_programs
+
+    def make_kept(setup, seeds, devices=None, mapping=None):
+        if devices is not None or mapping is not None:
+            return make(setup, seeds, devices, mapping)
+        key = (_shape(setup), seeds)
+        if key not in _compiled:
+            _compiled[key] = make(setup, seeds)
+        return _compiled[key]
+
+    def compile_kept(programs, hyper):
+        key = id(programs.step)
+        if key not in _compiled:
+            _compiled[key] = compile_programs(programs, hyper)
+        return _compiled[key]
+
+    monkeypatch.setattr(parallel, "make_programs", make_kept)
+    monkeypatch.setattr(parallel, "compile_programs", compile_kept)
+
+
+def _shape(setup: Setup):
+    """What a program depends on, equal for environments that were made of the same source."""
+    spec = setup.env.spec
+    if spec is None or make_setup(setup.config, setup.env) is not setup:
+        return setup
+    file = Path(spec.name.rpartition(":")[0])
+    source = file.read_text() if spec.is_code and file.is_file() else setup.env
+    return setup.config, spec, source if spec.is_code else None
+
+
+@pytest.fixture
+def in_process(monkeypatch, capfd, kept_programs):
+    """Runs a program in this process, whose devices are settled already."""
+    monkeypatch.setattr(machine, "configure", lambda seeds: None)
+    monkeypatch.setattr(errors, "leave_at_once", sys.exit)
+
+    def run(command, *arguments):
+        monkeypatch.setattr(sys, "argv", ["program", *map(str, arguments)])
+        capfd.readouterr()
+        with quick_compile(), pytest.raises(SystemExit) as ended:
+            errors.main(command)
+        return Done(ended.value.code or 0, *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def here(in_process):
+    """Runs ``structlat train`` in this process."""
+    return functools.partial(in_process, train.command)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """An uninterrupted run in its own process, not to be changed: its folder, and how it ended."""
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    folder = shared / "finished"
+    with filelock.FileLock(shared / "finished.lock"):
+        if not folder.exists():
+            folder.mkdir()
+            done = start(*TINY, "--out", folder / "run", cwd=folder)
+            (folder / "done.json").write_text(json.dumps(done))
+    return folder / "run", Done(*json.loads((folder / "done.json").read_text()))

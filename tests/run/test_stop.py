@@ -1,0 +1,38 @@
+"""Signals set a flag; what may be abandoned is abandoned."""
+
+import signal
+
+import pytest
+
+from structlat_jax.run.stop import SIGNALS, Stop
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_is_only_noted(number):
+    before = signal.getsignal(number)
+    with Stop() as stop:
+        assert not stop.asked
+        signal.raise_signal(number)
+        assert stop.asked
+    assert signal.getsignal(number) == before
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_abandons_what_may_be_abandoned(number):
+    done = []
+    with Stop() as stop:
+        with stop.abandoning():
+            done.append("begun")
+            signal.raise_signal(number)
+            done.append("ended")
+        assert stop.asked
+        signal.raise_signal(number)  # only noted again
+    assert done == ["begun"]
+
+
+def test_without_a_signal_all_is_done():
+    done = []
+    with Stop() as stop, stop.abandoning():
+        done.append("all")
+    assert done == ["all"]
+    assert not stop.asked

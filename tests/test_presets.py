@@ -1,0 +1,79 @@
+"""Presets: the general ones, and those of an environment over them."""
+
+import dataclasses
+
+import pytest
+from tiny import line
+
+from structlat_jax.config import PRESETS, Config, ConfigError, preset, preset_names
+from structlat_jax.envs import Preset
+from structlat_jax.envs.spec import spec
+
+OWN = dataclasses.replace(
+    line(),
+    presets={
+        "small": Preset(updates=7, changes={"width": 8, "eval_episodes": 9}),
+        "paper": Preset(updates=11, changes={"meta_batch": 3, "lr": 0.5}),
+    },
+)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_valid_and_have_a_budget(name):
+    config, updates = preset(name)
+    assert Config(config.structure, config.hyper) == config
+    assert config.latent_space().dim > 0
+    assert updates == PRESETS[name].updates > 0
+    values = {**config.to_dict()["structure"], **config.to_dict()["hyper"]}
+    assert all(values[field] == value for field, value in PRESETS[name].changes.items())
+
+
+def test_the_default_is_the_first_and_changes_nothing():
+    assert preset() == preset("cpu") == (Config(), PRESETS["cpu"].updates)
+    assert preset_names() == preset_names(line()) == list(PRESETS) == ["cpu", "paper"]
+
+
+def test_the_papers_preset_infers_and_steps_as_the_paper_does():
+    paper, _ = preset("paper")
+    assert paper.structure.inference == "amortised"
+    assert (paper.structure.depth, paper.structure.encoder_depth) == (3, 3)
+    assert (paper.hyper.mean_reg, paper.hyper.std_reg) == (1e-3, 1e-3)
+    assert paper.hyper.lr_end == 1.0  # no decay
+    assert Config().structure.inference == "hypotheses"
+
+
+def test_an_environments_own_come_first():
+    assert preset_names(OWN) == ["small", "paper", "cpu"]
+    assert preset(env=OWN) == preset("small", OWN)
+    config, updates = preset("small", OWN)
+    assert (config, updates) == (Config().replace(width=8, eval_episodes=9), 7)
+    assert preset("cpu", OWN) == preset("cpu")
+
+
+def test_an_environments_own_lie_over_the_general_ones_of_the_same_name():
+    config, updates = preset("paper", OWN)
+    assert updates == 11
+    assert config == preset("paper")[0].replace(meta_batch=3, lr=0.5)
+    assert config.structure.inference == "amortised"
+
+
+def test_the_environment_stands_in_the_configuration():
+    wanted = spec("line", {"horizon": 3})
+    assert preset("small", OWN, wanted)[0].env == wanted
+    assert preset("small", OWN)[0].env == Config().env
+
+
+def test_an_unknown_preset():
+    with pytest.raises(ConfigError) as caught:
+        preset("fast", OWN)
+    assert caught.value.field == "preset"
+    assert str(caught.value) == "preset must be one of small, paper, cpu, not 'fast'."
+    with pytest.raises(ConfigError, match="preset must be one of cpu, paper, not 'small'"):
+        preset("small")
+
+
+@pytest.mark.parametrize("changes", [{"width": 0}, {"no_such": 1}, {"latent": "foo"}])
+def test_a_preset_with_a_value_that_is_not_allowed(changes):
+    wrong = dataclasses.replace(line(), presets={"mine": Preset(5, changes)})
+    with pytest.raises(ConfigError):
+        preset("mine", wrong)
