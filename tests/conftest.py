@@ -7,7 +7,7 @@ once per trace: a wrong shape or kind of number raises `jaxtyping.TypeCheckError
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-CHECKED = ("algos", "data", "inference", "latents", "nets", "types")
+CHECKED = ("algos", "data", "inference", "latents", "nets", "train", "types")
 install_import_hook([f"structlat_jax.{name}" for name in CHECKED], "beartype.beartype")
 
 settings.register_profile("default", deadline=None, max_examples=25, derandomize=True)
