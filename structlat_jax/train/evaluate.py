@@ -15,10 +15,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from structlat_jax.config import Hyper
 from structlat_jax.inference.base import Inference, Learned, Plan
-from structlat_jax.nets.networks import AgentParams
 from structlat_jax.train import rollout
 from structlat_jax.train.setup import Setup
-from structlat_jax.types import Episodes, Task
+from structlat_jax.types import Episodes, Params, Task
 
 
 class Adaptation(NamedTuple):
@@ -75,7 +74,7 @@ def evaluate(
     return jax.lax.map(lambda each: repeats(*each), (tasks, keys))
 
 
-def references(setup: Setup, untrained: AgentParams, tasks: Task, key: PRNGKeyArray) -> References:
+def references(setup: Setup, untrained: Params, tasks: Task, key: PRNGKeyArray) -> References:
     """What an untrained agent and, if there is one, the oracle return on tasks ``[T]``.
 
     Args:
@@ -190,5 +189,5 @@ def _episodes(
     return jax.lax.scan(one_episode, belief, inputs)[1]
 
 
-def _mode(setup: Setup, params: AgentParams, z: Float[Array, " D"]) -> rollout.Act:
+def _mode(setup: Setup, params: Params, z: Float[Array, " D"]) -> rollout.Act:
     return lambda obs, _: setup.algorithm.act(params, obs, z, None)
