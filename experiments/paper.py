@@ -48,4 +48,5 @@ def published(runs: Iterable[RunFiles]) -> Published | None:
 def is_its(run: RunFiles) -> bool:
     """Whether a run is of the paper's tasks: its environment, without an option changed."""
     name, options = run.env
-    return name == ENV and not options
+    own = run.config.env.name == ENV  # and not a file's that has taken the name
+    return name == ENV and own and not options

@@ -95,8 +95,8 @@ class Config:
 
     def latent_space(self) -> LatentSpace:
         """The latent space that the configuration names; raises `ConfigError`."""
-        names = {field.name for field in dataclasses.fields(LatentOptions)}
-        options = {name: getattr(self.structure, name) for name in names}
+        fields = dataclasses.fields(LatentOptions)
+        options = {field.name: field.type(getattr(self.structure, field.name)) for field in fields}
         try:
             return latent_space(self.structure.latent, **options)
         except ValueError as error:

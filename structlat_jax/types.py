@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import ArrayLike, Bool, Float, Int, PRNGKeyArray, Shaped
 
 Array = jax.Array
-Key = jax.Array
+Key = PRNGKeyArray
 """A typed key from `jax.random.key`."""
 
 Params = Any
@@ -33,12 +34,12 @@ class Transition(NamedTuple):
       done: 1.0 where the episode ended for good (not by its time limit), ``[...]``.
     """
 
-    obs: Array
-    action: Array
-    reward: Array
-    train_reward: Array
-    next_obs: Array
-    done: Array
+    obs: Float[Array, "*batch obs_dim"]
+    action: Float[Array, "*batch action_dim"]
+    reward: Float[Array, "*batch"]
+    train_reward: Float[Array, "*batch"]
+    next_obs: Float[Array, "*batch obs_dim"]
+    done: Float[Array, "*batch"]
 
 
 class Episodes(NamedTuple):
@@ -52,16 +53,16 @@ class Episodes(NamedTuple):
     """
 
     transitions: Transition
-    length: Array
-    success: Array
+    length: Int[Array, "*batch"]
+    success: Float[Array, "*batch"]
 
 
-def within(length: Array, horizon: int) -> Array:
+def within(length: Int[ArrayLike, "*batch"], horizon: int) -> Bool[Array, "*batch {horizon}"]:
     """Which of ``horizon`` steps belong to episodes of a length ``[...]``: bool ``[..., H]``."""
     return jnp.arange(horizon) < length[..., None]
 
 
-def require_last_axis(name: str, x: Array, size: int) -> None:
+def require_last_axis(name: str, x: Shaped[ArrayLike, "..."], size: int) -> None:
     """Raises `ValueError` with one plain sentence unless ``x`` is ``[..., size]``."""
     if x.ndim < 1 or x.shape[-1] != size:
         raise ValueError(f"{name} must have shape [..., {size}], but it has shape {x.shape}.")

@@ -39,7 +39,8 @@ if _FIRST:  # before jax is imported; processes that are started from here inher
 
 # The annotations of these packages are checked at every call, which while testing is mostly once
 # per trace: a wrong shape or kind of number raises `jaxtyping.TypeCheckError`.
-install_import_hook(["structlat_jax.latents"], "beartype.beartype")
+CHECKED = ("algos", "data", "inference", "latents", "nets", "train", "types")
+install_import_hook([f"structlat_jax.{name}" for name in CHECKED], "beartype.beartype")
 
 from fixtures import *  # noqa: E402, F403
 

@@ -2,18 +2,19 @@
 
 import dataclasses
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import numpy as np
 from tiny import config
 
-from structlat_jax.checkpoint import Checkpoints, write_config
+from structlat_jax.checkpoint import Checkpoints
 from structlat_jax.envs import Env, point_robot
 from structlat_jax.envs.base import Plane
+from structlat_jax.envs.spec import EnvSpec
 from structlat_jax.inference.base import Learned
 from structlat_jax.report import results
 from structlat_jax.report.parts import variables_of
+from structlat_jax.run_folder import write_config
 from structlat_jax.train.learn import init_params
 from structlat_jax.train.setup import make_setup
 
@@ -30,12 +31,6 @@ PLANE = Plane(
     units="m",
     outline=np.stack([np.cos(_TURN), np.sin(_TURN)], axis=-1),
 )
-
-
-class _State(NamedTuple):
-    """As much of a training state as acting needs."""
-
-    learned: Learned
 
 
 def walker() -> Env:
@@ -57,7 +52,8 @@ def write_run(
 
     Args:
       folder: Where to.
-      latent, seeds, env: Of the run.
+      latent, seeds: Of the run.
+      env: What its configuration names; whatever that is, it is the point robot.
       checkpoint: Whether networks are saved too.
       goal_seed: That of the goals.
       without: Arrays to leave out, for instance `EARLIER`.
@@ -65,6 +61,7 @@ def write_run(
     """
     made = config(latent=latent)
     setup = make_setup(made)
+    made = made.replace(env=EnvSpec(env))
     folder.mkdir(parents=True)
     write_config(folder, made, preset="cpu", seeds=seeds, seed=0)
     without += ("success", "oracle", "amortised", "goal") if dense else ()
@@ -84,9 +81,8 @@ def write_run(
     results.write_metrics(folder / "metrics.csv", rows)
     if checkpoint:
         keys = jax.random.split(jax.random.key(0), seeds)
-        with Checkpoints(folder) as saved:
-            learned = jax.vmap(lambda key: init_params(setup, key))(keys)
-            saved.save(4, _State(Learned(*learned)), [])
+        learned = jax.vmap(lambda key: Learned(*init_params(setup, key)))(keys)
+        Checkpoints(folder).save_params(4, learned)
     results.write_results(folder / "results.json", {"env": env, "latent": latent})
     return folder
 

@@ -99,7 +99,7 @@ def test_wrong_folder(tmp_path):
 
 def test_another_environment_than_that_of_training(run):
     """The folder says the point robot, whose networks are wider."""
-    with pytest.raises(ValueError, match="do not fit point_robot's networks"):
+    with pytest.raises(ValueError, match="other shapes than the configuration asks for"):
         sl.load(run[0])
     wide = dataclasses.replace(line(), name="wide", action_dim=2)
     with pytest.raises(EnvError, match="obs of step of wide must have shape"):

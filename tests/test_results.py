@@ -214,7 +214,7 @@ def test_results_table_has_no_row_for_what_nobody_knows():
         assert word not in text
     worse = table_text(negative()[..., ::-1], None, None, 2, floor=-80.0)
     assert "not finite" not in worse
-    assert "of the last one's gain" in worse
+    assert "80 % of the gain" in worse
 
 
 def test_results_table_without_a_finite_seed():

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array, ArrayLike, Float, ScalarLike
 
 from structlat_jax.data.batches import Batch
 from structlat_jax.inference.additive import evidence_of, totals_of
@@ -16,22 +17,22 @@ from structlat_jax.latents import LatentSpace
 from structlat_jax.nets import optim
 from structlat_jax.nets.heads import squash
 from structlat_jax.nets.networks import AgentParams, Networks
-from structlat_jax.types import Array, Params
+from structlat_jax.types import Params
 
 
 class Coefficients(NamedTuple):
     """The traced scalars of one update; see `config.Hyper` for what each means."""
 
-    lr: Array
-    encoder_lr: Array
-    discount: Array
-    tau: Array
-    reward_scale: Array
-    entropy_weight: Array
-    kl_weight: Array
-    silent_weight: Array
-    mean_reg: Array
-    std_reg: Array
+    lr: ScalarLike
+    encoder_lr: ScalarLike
+    discount: ScalarLike
+    tau: ScalarLike
+    reward_scale: ScalarLike
+    entropy_weight: ScalarLike
+    kl_weight: ScalarLike
+    silent_weight: ScalarLike
+    mean_reg: ScalarLike
+    std_reg: ScalarLike
 
 
 class Optimisers(NamedTuple):
@@ -53,22 +54,22 @@ class Losses(NamedTuple):
       entropy: Mean of minus the log-density of the policy's actions in nats, a scalar.
     """
 
-    q: Array
-    v: Array
-    policy: Array
-    kl: Array
-    q_mean: Array
-    entropy: Array
+    q: Float[Array, ""]
+    v: Float[Array, ""]
+    policy: Float[Array, ""]
+    kl: Float[Array, " blocks"]
+    q_mean: Float[Array, ""]
+    entropy: Float[Array, ""]
 
 
 class CriticAux(NamedTuple):
     """What the critic's loss hands on: ``z [T, D]``, ``kl [T, blocks]``, its other terms."""
 
     posterior: Any
-    z: Array
-    kl: Array
-    bellman: Array
-    q_mean: Array
+    z: Float[Array, "T D"]
+    kl: Float[Array, "T blocks"]
+    bellman: Float[Array, ""]
+    q_mean: Float[Array, ""]
 
 
 def init_optimisers(params: AgentParams) -> Optimisers:
@@ -83,7 +84,7 @@ def critic_loss(
     space: LatentSpace,
     batch: Batch,
     c: Coefficients,
-) -> tuple[Array, CriticAux]:
+) -> tuple[Float[Array, ""], CriticAux]:
     """Bellman error of both critics plus the weighted KL; the encoder's only loss.
 
     ``sum_i mean[(Q_i(s, a, z) - y)^2] + kl_weight * sum_tasks KL(q(z|c) || p(z))``, with
@@ -126,9 +127,9 @@ def policy_loss(
     q: Params,
     networks: Networks,
     batch: Batch,
-    z: Array,
+    z: Float[ArrayLike, "T D"],
     c: Coefficients,
-) -> tuple[Array, tuple[Array, Array]]:
+) -> tuple[Float[Array, ""], tuple[Float[Array, "T B"], Float[Array, "T B"]]]:
     """``mean[entropy_weight * log pi - min_i Q_i] + regularisers`` at actions drawn from pi.
 
     Args:
@@ -149,7 +150,13 @@ def policy_loss(
     return jnp.mean(c.entropy_weight * log_pi - min_q) + regulariser, (log_pi, min_q)
 
 
-def value_loss(v: Params, networks: Networks, obs: Array, z: Array, target: Array) -> Array:
+def value_loss(
+    v: Params,
+    networks: Networks,
+    obs: Float[ArrayLike, "T B obs_dim"],
+    z: Float[ArrayLike, "T D"],
+    target: Float[ArrayLike, "T B"],
+) -> Float[Array, ""]:
     """``mean[(V(s, z) - target)^2]`` with ``target = min Q - entropy_weight * log pi``."""
     return jnp.mean((networks.v(v, obs, z[:, None]) - target) ** 2)
 

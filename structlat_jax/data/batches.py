@@ -5,13 +5,14 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
 from structlat_jax.config import Hyper
 from structlat_jax.data import replay
 from structlat_jax.data.contexts import ContextSampler
 from structlat_jax.inference import additive
 from structlat_jax.parts import Parts
-from structlat_jax.types import Array, Key, Transition
+from structlat_jax.types import Transition
 
 
 class View(NamedTuple):
@@ -25,7 +26,7 @@ class View(NamedTuple):
 
     replay: replay.Replay
     index: replay.Index
-    log_weights: Array
+    log_weights: Float[Array, " T"]
 
 
 class Draws(NamedTuple):
@@ -43,12 +44,12 @@ class Draws(NamedTuple):
       kl: A key for ``kl="exact"`` (otherwise unused).
     """
 
-    tasks: Array
-    transitions: Array
-    context: Array
-    latent: Array
-    action: Array
-    kl: Key
+    tasks: Float[Array, " train_tasks"]
+    transitions: Float[Array, "M B"]
+    context: Float[Array, " draws"]
+    latent: Float[Array, "M D"]
+    action: Float[Array, "M B action_dim"]
+    kl: PRNGKeyArray
 
 
 class Context(NamedTuple):
@@ -61,10 +62,10 @@ class Context(NamedTuple):
       failed: 1 for episodes without success and 0 for others, ``[E]``.
     """
 
-    features: Array
-    length: Array
-    owners: Array
-    failed: Array
+    features: Float[Array, "E H features"]
+    length: Int[Array, " E"]
+    owners: Float[Array, "M E"]
+    failed: Float[Array, " E"]
 
 
 class Batch(NamedTuple):
@@ -80,11 +81,11 @@ class Batch(NamedTuple):
     """
 
     transitions: Transition
-    start: Array
+    start: Float[Array, "M obs_dim"]
     context: Context
-    latent_noise: Array
-    action_noise: Array
-    kl_key: Array
+    latent_noise: Float[Array, "M D"]
+    action_noise: Float[Array, "M B action_dim"]
+    kl_key: PRNGKeyArray
 
 
 class Sampler(NamedTuple):
@@ -95,7 +96,7 @@ class Sampler(NamedTuple):
       make: Those to a `Batch`.
     """
 
-    draw: Callable[[Key], Draws]
+    draw: Callable[[PRNGKeyArray], Draws]
     make: Callable[[Draws], Batch]
 
 
@@ -111,7 +112,7 @@ def sampler(parts: Parts, hyper: Hyper, seen: View) -> Sampler:
     )
 
 
-def task_log_weights(parts: Parts, hyper: Hyper, rings: replay.Replay) -> Array:
+def task_log_weights(parts: Parts, hyper: Hyper, rings: replay.Replay) -> Float[Array, " T"]:
     """How often each task is drawn, ``[T]``, as unnormalised log-probabilities.
 
     ``(hits + 0.05) ** -task_focus``, where ``hits`` is the share of the task's recent prior
@@ -139,7 +140,7 @@ def context_sampler(parts: Parts, contexts: int) -> ContextSampler:
     )
 
 
-def draw(parts: Parts, key: Key) -> Draws:
+def draw(parts: Parts, key: PRNGKeyArray) -> Draws:
     """The random numbers of one update."""
     s = parts.structure
     keys = dict(zip(Draws._fields, jax.random.split(key, len(Draws._fields)), strict=True))
@@ -173,7 +174,11 @@ def make_batch(parts: Parts, hyper: Hyper, seen: View, draws: Draws) -> Batch:
 
 
 def draw_contexts(
-    parts: Parts, hyper: Hyper, rings: replay.Replay, draws: Array, tasks: Array
+    parts: Parts,
+    hyper: Hyper,
+    rings: replay.Replay,
+    draws: Float[ArrayLike, " draws"],
+    tasks: Int[ArrayLike, " M"],
 ) -> Context:
     """One context per task index, from `ContextSampler.draws` random numbers."""
     found = context_sampler(parts, tasks.shape[0]).sample(

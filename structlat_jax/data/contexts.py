@@ -9,9 +9,10 @@ import dataclasses
 from typing import NamedTuple
 
 import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float, Int, ScalarLike
 
 from structlat_jax.data.replay import Replay, RowLayout, pick
-from structlat_jax.types import Array, Transition
+from structlat_jax.types import Transition
 
 _GRAIN = 1024
 
@@ -28,9 +29,9 @@ class Contexts(NamedTuple):
     """
 
     transitions: Transition
-    length: Array
-    owners: Array
-    failed: Array
+    length: Int[Array, " E"]
+    owners: Float[Array, "M E"]
+    failed: Float[Array, " E"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +68,12 @@ class ContextSampler:
         return 2 * self.episodes + self.contexts * (tried + 2) + 1
 
     def sample(
-        self, replay: Replay, layout: RowLayout, draws: Array, tasks: Array, explore_share: Array
+        self,
+        replay: Replay,
+        layout: RowLayout,
+        draws: Float[ArrayLike, " {self.draws}"],
+        tasks: Int[ArrayLike, " {self.contexts}"],
+        explore_share: ScalarLike,
     ) -> Contexts:
         """Draws one context per task index.
 
@@ -111,7 +117,9 @@ class ContextSampler:
         as_numbers = (x.astype(rows.dtype) for x in (owners, replay.success[where] == 0))
         return Contexts(layout.unpack(rows), replay.length[where], *as_numbers)
 
-    def _counts(self, for_rank: Array, for_shift: Array) -> Array:
+    def _counts(
+        self, for_rank: Float[Array, " M"], for_shift: Float[Array, "1"]
+    ) -> Int[Array, " M"]:
         """Episodes per context, ``[M]``: each uniform by itself, together a randomly shifted
         systematic sample (Cochran 1977, chapter 8), so that their sum hardly varies."""
         rank = jnp.sum(for_rank < for_rank[:, None], axis=1)

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from structlat_jax.types import Array, Episodes, Transition
+from structlat_jax.types import Episodes, Transition
 
 
 class Replay(NamedTuple):
@@ -22,10 +23,10 @@ class Replay(NamedTuple):
       written: Blocks written so far, an int32 scalar; the same for every task.
     """
 
-    rows: Array
-    length: Array
-    success: Array
-    written: Array
+    rows: Float[Array, "T blocks E H row"]
+    length: Int[Array, "T blocks E"]
+    success: Float[Array, "T blocks E"]
+    written: Int[Array, ""]
 
 
 class RowLayout(NamedTuple):
@@ -44,12 +45,12 @@ class RowLayout(NamedTuple):
         """Where a row holds the task's own reward."""
         return 2 * self.obs_dim + self.action_dim
 
-    def pack(self, t: Transition) -> Array:
+    def pack(self, t: Transition) -> Float[Array, "... {self.width}"]:
         """Transitions ``[...]`` to rows ``[..., width]``."""
         scalars = jnp.stack([t.reward, t.train_reward, t.done], axis=-1)
         return jnp.concatenate([t.obs, t.action, t.next_obs, scalars], axis=-1)
 
-    def unpack(self, rows: Array) -> Transition:
+    def unpack(self, rows: Float[ArrayLike, "... {self.width}"]) -> Transition:
         """Rows ``[..., width]`` to transitions ``[...]``."""
         o, a = self.obs_dim, self.action_dim
         obs, action, next_obs, scalars = jnp.split(rows, [o, o + a, 2 * o + a], axis=-1)
@@ -79,7 +80,7 @@ def write(replay: Replay, layout: RowLayout, block: Episodes) -> Replay:
     )
 
 
-def success_shares(replay: Replay, window: int, episodes: int) -> Array:
+def success_shares(replay: Replay, window: int, episodes: int) -> Float[Array, " T"]:
     """Share of the first ``episodes`` of each of the last ``window`` blocks that succeeded, per
     task, ``[T]``; NaN where the environment says of none whether it did."""
     age = jnp.arange(min(window, replay.rows.shape[1]))
@@ -98,8 +99,8 @@ class Index(NamedTuple):
       gapless: Whether no episode ended before the horizon, a scalar.
     """
 
-    ends: Array
-    gapless: Array
+    ends: Int[Array, "T blocks*E"]
+    gapless: Bool[Array, ""]
 
 
 def index(replay: Replay) -> Index:
@@ -109,7 +110,9 @@ def index(replay: Replay) -> Index:
     return Index(ends, jnp.all((lengths == 0) | (lengths == horizon)))
 
 
-def choose(index: Index, horizon: int, draws: Array, tasks: Array) -> Array:
+def choose(
+    index: Index, horizon: int, draws: Float[ArrayLike, "M B"], tasks: Int[ArrayLike, " M"]
+) -> Int[Array, "M B"]:
     """Places of uniform transitions of everything kept; slots behind an episode's end hold none.
 
     Args:
@@ -134,14 +137,16 @@ def choose(index: Index, horizon: int, draws: Array, tasks: Array) -> Array:
     return jax.lax.cond(index.gapless, lambda: among, search)
 
 
-def gather(replay: Replay, layout: RowLayout, places: Array, tasks: Array) -> Transition:
+def gather(
+    replay: Replay, layout: RowLayout, places: Int[ArrayLike, "M B"], tasks: Int[ArrayLike, " M"]
+) -> Transition:
     """The transitions ``[M, B]`` at places from `choose`."""
     tasks_, blocks, episodes, horizon, _ = replay.rows.shape
     flat = replay.rows.reshape(tasks_, blocks * episodes * horizon, -1)
     return layout.unpack(flat[tasks[:, None], places])
 
 
-def pick(uniform: Array, count: Array | int) -> Array:
+def pick(uniform: Float[ArrayLike, "*batch"], count: Int[ArrayLike, "..."]) -> Int[Array, "*batch"]:
     """Uniform numbers in [0, 1) to indices in [0, count), count well below 2^23."""
     scaled = uniform * jnp.asarray(count, jnp.float32)
     return jnp.minimum(jnp.floor(scaled).astype(jnp.int32), count - 1)

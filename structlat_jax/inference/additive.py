@@ -4,21 +4,30 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Num, ScalarLike
 
-from structlat_jax.inference.base import Inference, Plan
+from structlat_jax.config import Hyper
+from structlat_jax.inference.base import Inference, Learned, Plan
 from structlat_jax.latents import LatentSpace
 from structlat_jax.nets.networks import Networks
-from structlat_jax.types import Array, Params, Transition, within
+from structlat_jax.types import Params, Transition, within
 
 
-def context_features(context: Transition, reward_scale: Array, next_obs: bool) -> Array:
+def context_features(
+    context: Transition, reward_scale: ScalarLike, next_obs: bool
+) -> Float[Array, "... features"]:
     """What the encoder sees of transitions ``[...]``: observation, action and scaled reward (and
     the next observation if ``next_obs``), ``[..., features]``. Never the shaped reward."""
     parts = [context.obs, context.action, reward_scale * context.reward[..., None]]
     return jnp.concatenate(parts + ([context.next_obs] if next_obs else []), axis=-1)
 
 
-def evidence_of(networks: Networks, space: LatentSpace, params: Params, features: Array) -> Array:
+def evidence_of(
+    networks: Networks,
+    space: LatentSpace,
+    params: Params,
+    features: Float[ArrayLike, "*batch features"],
+) -> Float[Array, "*batch {space.stat_dim}"]:
     """Evidence of single transitions: features ``[..., features]`` to ``[..., stat_dim]``."""
     return space.evidence(networks.encode(params, features))
 
@@ -27,8 +36,8 @@ def infer(
     networks: Networks,
     space: LatentSpace,
     params: Params,
-    features: Array,
-    mask: Array | None = None,
+    features: Float[ArrayLike, "*batch N features"],
+    mask: Num[ArrayLike, "*batch N"] | Bool[ArrayLike, "*batch N"] | None = None,
 ) -> tuple[Any, ...]:
     """Posterior given whole contexts.
 
@@ -45,7 +54,12 @@ def infer(
     return space.posterior(space.combine(evidence, mask))
 
 
-def totals_of(space: LatentSpace, evidence: Array, owners: Array, length: Array) -> Array:
+def totals_of(
+    space: LatentSpace,
+    evidence: Float[ArrayLike, "E H {space.stat_dim}"],
+    owners: Float[ArrayLike, "*batch M E"],
+    length: Int[ArrayLike, " E"],
+) -> Float[Array, "*batch M {space.stat_dim}"]:
     """Evidence of whole episodes ``[E, H, stat_dim]`` to that of contexts, ``[..., M, stat_dim]``.
 
     Args:
@@ -63,9 +77,9 @@ def infer_contexts(
     networks: Networks,
     space: LatentSpace,
     params: Params,
-    features: Array,
-    owners: Array,
-    length: Array,
+    features: Float[ArrayLike, "E H features"],
+    owners: Float[ArrayLike, "M E"],
+    length: Int[ArrayLike, " E"],
 ) -> tuple[Any, ...]:
     """Posteriors given contexts that lie one after the other, as `contexts.Contexts` has them.
 
@@ -87,7 +101,13 @@ def observer(networks: Networks, space: LatentSpace, next_obs: bool) -> Any:
     """How a sum of evidence learns: ``(learned, hyper, total, transitions [H], length)`` to the sum
     with theirs; `Inference.update` of this inference, and a part of others'."""
 
-    def observe(learned, hyper, total, seen, length):
+    def observe(
+        learned: Learned,
+        hyper: Hyper,
+        total: Float[ArrayLike, " stat"],
+        seen: Transition,
+        length: Int[ArrayLike, ""],
+    ) -> Float[Array, " stat"]:
         features = context_features(seen, hyper.context_reward_scale, next_obs)
         evidence = evidence_of(networks, space, learned.agent.encoder, features)
         return total + space.combine(evidence, within(length, seen.reward.shape[-1]))

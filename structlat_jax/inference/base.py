@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from structlat_jax.config import Hyper
-from structlat_jax.nets.networks import AgentParams
 from structlat_jax.types import Array, Key, Params, Transition
 
 
@@ -17,7 +16,7 @@ class Learned(NamedTuple):
       inference: The inference's own; empty where it needs none.
     """
 
-    agent: AgentParams
+    agent: Params
     inference: Params
 
 

@@ -18,11 +18,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, PRNGKeyArray, ScalarLike
 
 from structlat_jax.inference import world_model
 from structlat_jax.inference.world_model import WorldModel
 from structlat_jax.latents import LatentSpace
-from structlat_jax.types import Array, Key, Params, Transition, within
+from structlat_jax.types import Params, Transition, within
 
 _GOLDEN = 0.6180339887498949
 _GROUPS = 32
@@ -38,9 +39,9 @@ class Hypotheses(NamedTuple):
       log_weights: Unnormalised, ``[N]``; zero before anything was seen.
     """
 
-    z: Array
-    outcome: Array
-    log_weights: Array
+    z: Float[Array, "N D"]
+    outcome: Float[Array, "N obs_dim"]
+    log_weights: Float[Array, " N"]
 
 
 def draw(
@@ -48,10 +49,10 @@ def draw(
     params: Params,
     act: world_model.Act,
     space: LatentSpace,
-    obs: Array,
+    obs: Float[ArrayLike, " obs_dim"],
     horizon: int,
     count: int,
-    key: Key,
+    key: PRNGKeyArray,
 ) -> Hypotheses:
     """Hypotheses before anything was seen.
 
@@ -70,7 +71,7 @@ def draw(
     return Hypotheses(z[order], outcome[order], jnp.zeros(count))
 
 
-def prior_where(hypotheses: Hypotheses, condition: Array) -> Hypotheses:
+def prior_where(hypotheses: Hypotheses, condition: Bool[ArrayLike, ""]) -> Hypotheses:
     """The same with equal weights, the prior's, if a scalar condition holds."""
     log_weights = jnp.where(condition, 0.0, hypotheses.log_weights)
     return hypotheses._replace(log_weights=log_weights)
@@ -81,8 +82,8 @@ def update(
     params: Params,
     hypotheses: Hypotheses,
     seen: Transition,
-    length: Array,
-    evidence_weight: Array,
+    length: Int[ArrayLike, ""],
+    evidence_weight: ScalarLike,
 ) -> Hypotheses:
     """Weighs the hypotheses by the first ``length`` of transitions ``[H]``; only the task's own
     reward counts."""
@@ -94,7 +95,7 @@ def update(
     return hypotheses._replace(log_weights=hypotheses.log_weights + gain)
 
 
-def at(hypotheses: Hypotheses, position: Array) -> Array:
+def at(hypotheses: Hypotheses, position: Float[ArrayLike, ""]) -> Float[Array, " D"]:
     """The hypothesis at a position in [0, 1) of the cumulative weights, ``[D]``: a uniform position
     makes it a draw from the posterior."""
     return hypotheses.z[_index(hypotheses, position)]
@@ -105,10 +106,10 @@ def greedy(
     params: Params,
     act: world_model.Act,
     hypotheses: Hypotheses,
-    obs: Array,
+    obs: Float[ArrayLike, " obs_dim"],
     horizon: int,
-    key: Key,
-) -> Array:
+    key: PRNGKeyArray,
+) -> Float[Array, " D"]:
     """The hypothesis to act on if the next episode is all that counts, ``[D]``.
 
     Of 32 draws from the posterior as ways to act, the one whose imagined episode pays most, on
@@ -134,12 +135,14 @@ def greedy(
     return z[jnp.argmax(jnp.mean(returns, axis=1))]
 
 
-def mean(hypotheses: Hypotheses) -> Array:
+def mean(hypotheses: Hypotheses) -> Float[Array, " D"]:
     """Posterior mean of z, ``[D]``."""
     return jax.nn.softmax(hypotheses.log_weights) @ hypotheses.z
 
 
-def positions(key: Key, episodes: int, strata: int, draws: int = 1) -> Array:
+def positions(
+    key: PRNGKeyArray, episodes: int, strata: int, draws: int = 1
+) -> Float[Array, "{episodes} {draws}"]:
     """Where each episode's hypotheses are taken: ``[episodes, draws]`` in [0, 1), each uniform by
     itself.
 
@@ -157,7 +160,7 @@ def positions(key: Key, episodes: int, strata: int, draws: int = 1) -> Array:
     return jnp.mod(shift + share / strata, 1.0)
 
 
-def order_of(points: Array) -> Array:
+def order_of(points: Float[ArrayLike, "N n"]) -> Int[Array, " N"]:
     """Indices that put points ``[N, n]`` into an order in which neighbours are close, ``[N]``.
 
     Halves are split along their own widest axis, again and again, as in a k-d tree (Bentley 1975),
@@ -179,7 +182,7 @@ def order_of(points: Array) -> Array:
     return index.reshape(-1)
 
 
-def _index(hypotheses: Hypotheses, position: Array) -> Array:
+def _index(hypotheses: Hypotheses, position: Float[Array, ""]) -> Int[Array, ""]:
     cumulative = jnp.cumsum(jax.nn.softmax(hypotheses.log_weights))
     index = jnp.sum(cumulative <= position * cumulative[-1])
     return jnp.minimum(index, cumulative.shape[0] - 1)

@@ -20,10 +20,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array, ArrayLike, Float, ScalarLike
 
 from structlat_jax.nets import optim
 from structlat_jax.nets.mlp import MLP
-from structlat_jax.types import Array, Params, Transition
+from structlat_jax.types import Params, Transition
 
 _LOG_STD_RANGE = (-3.0, 1.0)  # a sharper density than e^-3 would trust the model too far
 
@@ -54,14 +55,23 @@ class WorldModel:
         nets = {"dynamics": self.dynamics, "reward": self.rewards}
         return {name: net.init(key, pair) for name, net in nets.items()}
 
-    def next_obs(self, params: Params, obs: Array, action: Array) -> Array:
+    def next_obs(
+        self,
+        params: Params,
+        obs: Float[ArrayLike, "*batch {self.widths[0]}"],
+        action: Float[ArrayLike, "*batch {self.widths[1]}"],
+    ) -> Float[Array, "*batch {self.widths[0]}"]:
         """The next observation, ``[..., obs_dim]``."""
         x = jnp.concatenate([obs, action], axis=-1)
         return obs + self.dynamics.apply(params["dynamics"], x)
 
     def reward(
-        self, params: Params, obs: Array, action: Array, outcome: Array
-    ) -> tuple[Array, Array, Array]:
+        self,
+        params: Params,
+        obs: Float[ArrayLike, "... {self.widths[0]}"],
+        action: Float[ArrayLike, "... {self.widths[1]}"],
+        outcome: Float[ArrayLike, "... {self.widths[0]}"],
+    ) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"], Float[Array, "*batch"]]:
         """The task's own reward: the logit of its being other than zero, and its mean and log
         standard deviation where it is, each ``[...]``; see `reward_log_density`."""
         ahead = outcome - obs
@@ -84,8 +94,8 @@ class WorldLosses(NamedTuple):
       reward: Mean negative log-likelihood of the rewards, in nats per transition.
     """
 
-    dynamics: Array
-    reward: Array
+    dynamics: Float[Array, ""]
+    reward: Float[Array, ""]
 
 
 class Imagined(NamedTuple):
@@ -97,13 +107,18 @@ class Imagined(NamedTuple):
       outcome: The last observation, after the last step, ``[..., obs_dim]``.
     """
 
-    obs: Array
-    action: Array
-    outcome: Array
+    obs: Float[Array, "*batch H obs_dim"]
+    action: Float[Array, "*batch H action_dim"]
+    outcome: Float[Array, "*batch obs_dim"]
 
 
 def imagine(
-    model: WorldModel, params: Params, act: Act, obs: Array, z: Array, horizon: int
+    model: WorldModel,
+    params: Params,
+    act: Act,
+    obs: Float[ArrayLike, "... obs_dim"],
+    z: Float[ArrayLike, "... D"],
+    horizon: int,
 ) -> Imagined:
     """Imagines an episode per latent.
 
@@ -125,7 +140,9 @@ def imagine(
     return Imagined(jnp.moveaxis(obs, 0, -2), jnp.moveaxis(action, 0, -2), last)
 
 
-def expected_return(model: WorldModel, params: Params, imagined: Imagined, outcome: Array) -> Array:
+def expected_return(
+    model: WorldModel, params: Params, imagined: Imagined, outcome: Float[ArrayLike, "M obs_dim"]
+) -> Float[Array, "N M"]:
     """What imagined episodes pay in a task that another latent stands for, undiscounted.
 
     Args:
@@ -146,8 +163,13 @@ def expected_return(model: WorldModel, params: Params, imagined: Imagined, outco
 
 
 def reward_log_density(
-    model: WorldModel, params: Params, obs: Array, action: Array, outcome: Array, reward: Array
-) -> Array:
+    model: WorldModel,
+    params: Params,
+    obs: Float[ArrayLike, "... obs_dim"],
+    action: Float[ArrayLike, "... action_dim"],
+    outcome: Float[ArrayLike, "... obs_dim"],
+    reward: Float[ArrayLike, "..."],
+) -> Float[Array, "..."]:
     """Log-density of a task's own reward, in nats.
 
     Of a mixture: exactly 0 with probability ``1 - p``, else normal; ``p``, the mean and the
@@ -171,8 +193,11 @@ def reward_log_density(
 
 
 def loss(
-    params: Params, model: WorldModel, transitions: Transition, outcomes: Array
-) -> tuple[Array, WorldLosses]:
+    params: Params,
+    model: WorldModel,
+    transitions: Transition,
+    outcomes: Float[ArrayLike, "draws T obs_dim"],
+) -> tuple[Float[Array, ""], WorldLosses]:
     """Squared error of the dynamics plus negative log-likelihood of the rewards.
 
     A task has one latent, whatever the transition, so its rewards are explained together:
@@ -203,10 +228,10 @@ def update(
     moments: optax.OptState,
     act: Act,
     transitions: Transition,
-    start: Array,
-    z: Array,
+    start: Float[ArrayLike, "T obs_dim"],
+    z: Float[ArrayLike, "draws T D"],
     horizon: int,
-    lr: Array,
+    lr: ScalarLike,
 ) -> tuple[Params, optax.OptState, WorldLosses]:
     """One step of Adam on `loss`.
 

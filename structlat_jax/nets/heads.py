@@ -1,13 +1,16 @@
 """What the heads of networks stand for: the policy's tanh-Gaussian."""
 
 import jax.numpy as jnp
-
-from structlat_jax.types import Array
+from jaxtyping import Array, ArrayLike, Float
 
 LOG_STD_RANGE = (-20.0, 2.0)
 
 
-def squash(mean: Array, log_std: Array, noise: Array) -> tuple[Array, Array]:
+def squash(
+    mean: Float[ArrayLike, "*batch action_dim"],
+    log_std: Float[ArrayLike, "*batch action_dim"],
+    noise: Float[ArrayLike, "*batch action_dim"],
+) -> tuple[Float[Array, "*batch action_dim"], Float[Array, "*batch"]]:
     """A reparameterised tanh-Gaussian action and its log-density.
 
     Args:

@@ -6,13 +6,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-
-from structlat_jax.types import Array, Key
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 SMALL_HEAD_GAIN = 0.1  # first actions are near zero mean, whatever z is; so are imagined steps
 
 
-def initialise(key: Key, zeros: Any, scheme: str, small_heads: Collection[str] = ()) -> Any:
+def initialise(
+    key: PRNGKeyArray, zeros: Any, scheme: str, small_heads: Collection[str] = ()
+) -> Any:
     """Fresh parameters in place of zeros.
 
     Args:
@@ -33,7 +34,7 @@ def initialise(key: Key, zeros: Any, scheme: str, small_heads: Collection[str] =
     return jax.tree_util.tree_unflatten(tree, filled)
 
 
-def _uniform(key: Key, shape: tuple[int, ...]) -> Array:
+def _uniform(key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
     return jax.random.uniform(key, shape, minval=-1.0, maxval=1.0)
 
 
@@ -42,8 +43,12 @@ def _names(path: tuple) -> list[str]:
 
 
 def _initial(
-    names: list[str], leaf: Array, draw: Array, scheme: str, small_heads: Collection[str]
-) -> Array:
+    names: list[str],
+    leaf: Float[ArrayLike, "*shape"],
+    draw: Float[Array, "*shape"],
+    scheme: str,
+    small_heads: Collection[str],
+) -> Float[Array, "*shape"]:
     """The initial value of one parameter, from the names on its path and a standard draw."""
     name = names[-1]
     if name == "scale":  # of a LayerNorm

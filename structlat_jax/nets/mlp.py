@@ -3,8 +3,7 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-
-from structlat_jax.types import Array
+from jaxtyping import Array, ArrayLike, Float
 
 
 class MLP(nn.Module):
@@ -30,7 +29,9 @@ class MLP(nn.Module):
     skip: bool = False
 
     @nn.compact
-    def __call__(self, x: Array, z: Array | None = None) -> Array:
+    def __call__(
+        self, x: Float[ArrayLike, "... n"], z: Float[ArrayLike, "... latent"] | None = None
+    ) -> Float[Array, "... {self.out}"]:
         """``x [..., n]`` and ``z`` of any shape that broadcasts against it, but for the last axis,
         to ``[..., out]``."""
         zeros = nn.initializers.zeros_init()

@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
 
 from structlat_jax.nets.heads import LOG_STD_RANGE
 from structlat_jax.nets.mlp import MLP
 from structlat_jax.nets.options import NetworkOptions
-from structlat_jax.types import Array, Params
+from structlat_jax.types import Params
 
 SMALL_HEADS = ("policy",)
 """Networks whose heads start small; see `init.initialise`."""
@@ -54,22 +55,40 @@ class Networks:
             policy=self.policy_net.init(key, jnp.zeros((obs,)), z),
         )
 
-    def encode(self, params: Params, features: Array) -> Array:
+    def encode(
+        self, params: Params, features: Float[ArrayLike, "*batch {self.widths[0]}"]
+    ) -> Float[Array, "*batch {self.encoder.out}"]:
         """``[..., features]`` to raw statistics ``[..., stat_dim]``."""
         return self.encoder.apply(params, features)
 
-    def q(self, params: Params, obs: Array, action: Array, z: Array) -> Array:
+    def q(
+        self,
+        params: Params,
+        obs: Float[ArrayLike, "*batch {self.widths[1]}"],
+        action: Float[ArrayLike, "*batch {self.widths[2]}"],
+        z: Float[ArrayLike, "... {self.widths[3]}"],
+    ) -> Float[Array, "2 ..."]:
         """Both critics, ``[2, ...]``."""
         x = jnp.concatenate([obs, action], axis=-1)
         # Each critic has an input of its own, or its gradient would sum over two axes at once.
         twin = jnp.broadcast_to(x, (2, *x.shape))
         return jax.vmap(lambda p, own: self.q_single.apply(p, own, z)[..., 0])(params, twin)
 
-    def v(self, params: Params, obs: Array, z: Array) -> Array:
+    def v(
+        self,
+        params: Params,
+        obs: Float[ArrayLike, "... {self.widths[1]}"],
+        z: Float[ArrayLike, "... {self.widths[3]}"],
+    ) -> Float[Array, "..."]:
         """State value, ``[...]``."""
         return self.v_net.apply(params, obs, z)[..., 0]
 
-    def policy(self, params: Params, obs: Array, z: Array) -> tuple[Array, Array]:
+    def policy(
+        self,
+        params: Params,
+        obs: Float[ArrayLike, "... {self.widths[1]}"],
+        z: Float[ArrayLike, "... {self.widths[3]}"],
+    ) -> tuple[Float[Array, "*batch {self.widths[2]}"], Float[Array, "*batch {self.widths[2]}"]]:
         """Mean and log standard deviation before tanh, each ``[..., action_dim]``."""
         mean, log_std = jnp.split(self.policy_net.apply(params, obs, z), 2, axis=-1)
         return mean, jnp.clip(log_std, *LOG_STD_RANGE)

@@ -2,8 +2,9 @@
 
 import jax
 import optax
+from jaxtyping import ScalarLike
 
-from structlat_jax.types import Array, Params
+from structlat_jax.types import Params
 
 # One long vector per network instead of dozens of small arrays: a third of the operations to
 # compile and to launch.
@@ -16,7 +17,7 @@ def init(params: Params) -> optax.OptState:
 
 
 def adam(
-    params: Params, grads: Params, state: optax.OptState, lr: Array
+    params: Params, grads: Params, state: optax.OptState, lr: ScalarLike
 ) -> tuple[Params, optax.OptState]:
     """One step of Adam (Kingma and Ba 2015) with step size ``lr``: new parameters, new moments."""
     direction, state = _ADAM.update(grads, state)

@@ -106,9 +106,9 @@ def _finish(figure: Figure, ax: Axes, curves: Sequence[Curve], title: str) -> No
     """The oracle, both scales, the legend and what its lines mean."""
     oracle, alike = _shared([curve.oracle for curve in curves])
     floor, _ = _shared([curve.floor for curve in curves])
-    means = [np.asarray(curve.returns, dtype=float).mean(axis=0) for curve in curves]
+    every = [np.asarray(curve.returns, dtype=float) for curve in curves]
     name = "oracle" if alike else "oracle (mean over the runs)"
-    returns_axis(ax, *means, oracle=oracle, floor=floor, named=name)
+    returns_axis(ax, *every, oracle=oracle, floor=floor, named=name)
     seeds = sorted({np.shape(curve.returns)[0] for curve in curves})
     handles, labels = ax.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, title=_note(seeds))

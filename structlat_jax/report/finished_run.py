@@ -7,14 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from structlat_jax.config import Config
+from structlat_jax.envs.spec import DEFAULT
 
 
 class RunFiles(NamedTuple):
     """What a finished run wrote about itself.
 
     What not every run has is asked for by a method, with ``train`` or ``test`` for the tasks:
-    these know the files of earlier versions, which had one environment. It paid for success
-    alone, so that its episodes succeeded if they were paid, and the untrained policy's were not.
+    these know the files of earlier versions, whose one environment paid for success alone: its
+    episodes succeeded if they were paid, and the untrained policy's were not.
 
     Attributes:
       path: The run folder.
@@ -41,8 +42,7 @@ class RunFiles(NamedTuple):
     def env(self) -> tuple[str, dict[str, Any]]:
         """The environment's name and the options that it was made with."""
         # A run of an earlier version may have options that only its configuration still tells.
-        of_config = getattr(getattr(self.config, "env", None), "options", {})
-        options = self.results.get("env_options", of_config)
+        options = self.results.get("env_options", self.config.env.options)
         return str(self.results.get("env")), dict(options)
 
     @property
@@ -106,7 +106,7 @@ class RunFiles(NamedTuple):
 
     @property
     def _earlier(self) -> bool:
-        return "floor_test" not in self.arrays
+        return "floor_test" not in self.arrays and self.results.get("env") == DEFAULT
 
 
 def factors_of(arrays: Mapping[str, np.ndarray], kind: str) -> dict[str, np.ndarray]:

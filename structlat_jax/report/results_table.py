@@ -63,7 +63,7 @@ _MEASURES = {
         _formatted("{:.0f} %", factor=100.0),
     ),
     "episodes_to_80_percent": (
-        "episodes to 80 % of the last one's gain",
+        "episodes to 80 % of the gain",
         _formatted("{:.0f}"),
     ),
 }

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from structlat_jax.config import Hyper
 from structlat_jax.inference.base import Inference, Learned, Plan
-from structlat_jax.nets.networks import AgentParams
 from structlat_jax.train import rollout
 from structlat_jax.train.setup import Setup
-from structlat_jax.types import Array, Episodes, Key, Task
+from structlat_jax.types import Episodes, Params, Task
 
 
 class Adaptation(NamedTuple):
@@ -39,14 +39,14 @@ class Adaptation(NamedTuple):
         ``[T, R, E, blocks]``.
     """
 
-    returns: Array
-    encoder: Array | None
-    success: Array | None
-    length: Array
-    path: Array
-    z: Array
-    belief: Array
-    kl: Array
+    returns: Float[Array, "T R E"]
+    encoder: Float[Array, "T R E"] | None
+    success: Float[Array, "T R E"] | None
+    length: Int[Array, "T R E"]
+    path: Float[Array, "T R E H+1 obs_dim"]
+    z: Float[Array, "T R E D"]
+    belief: Float[Array, "T R E D"]
+    kl: Float[Array, "T R E blocks"]
 
 
 class References(NamedTuple):
@@ -57,11 +57,13 @@ class References(NamedTuple):
       oracle: Of the best controller that knows the task; None where nobody knows it.
     """
 
-    floor: Array
-    oracle: Array | None
+    floor: Float[Array, " T"]
+    oracle: Float[Array, " T"] | None
 
 
-def evaluate(setup: Setup, hyper: Hyper, learned: Learned, tasks: Task, key: Key) -> Adaptation:
+def evaluate(
+    setup: Setup, hyper: Hyper, learned: Learned, tasks: Task, key: PRNGKeyArray
+) -> Adaptation:
     """Runs the protocol on tasks ``[T]``; a pure function of its arguments."""
     s = setup.structure
     count = jax.tree.leaves(tasks)[0].shape[0]
@@ -72,7 +74,7 @@ def evaluate(setup: Setup, hyper: Hyper, learned: Learned, tasks: Task, key: Key
     return jax.lax.map(lambda each: repeats(*each), (tasks, keys))
 
 
-def references(setup: Setup, untrained: AgentParams, tasks: Task, key: Key) -> References:
+def references(setup: Setup, untrained: Params, tasks: Task, key: PRNGKeyArray) -> References:
     """What an untrained agent and, if there is one, the oracle return on tasks ``[T]``.
 
     Args:
@@ -98,12 +100,14 @@ def references(setup: Setup, untrained: AgentParams, tasks: Task, key: Key) -> R
     return References(jnp.mean(floor, axis=1), known)
 
 
-def last_return(adaptation: Adaptation) -> Array:
+def last_return(adaptation: Adaptation) -> Float[Array, ""]:
     """The headline: return of the last episode, mean over tasks and repeats."""
     return jnp.mean(adaptation.returns[..., -1])
 
 
-def _adapt(setup: Setup, hyper: Hyper, learned: Learned, task: Task, key: Key) -> Adaptation:
+def _adapt(
+    setup: Setup, hyper: Hyper, learned: Learned, task: Task, key: PRNGKeyArray
+) -> Adaptation:
     key_own, key_encoder = jax.random.split(key)
     amortised = setup.inference is setup.encoder
     if not amortised:
@@ -115,7 +119,12 @@ def _adapt(setup: Setup, hyper: Hyper, learned: Learned, task: Task, key: Key) -
 
 
 def _by(
-    inference: Inference, setup: Setup, hyper: Hyper, learned: Learned, task: Task, key: Key
+    inference: Inference,
+    setup: Setup,
+    hyper: Hyper,
+    learned: Learned,
+    task: Task,
+    key: PRNGKeyArray,
 ) -> Adaptation:
     """The protocol with one inference."""
     s, env = setup.structure, setup.env
@@ -144,7 +153,7 @@ def _episodes(
     task: Task,
     belief: Any,
     plan: Plan,
-) -> tuple[Episodes, Array, Any]:
+) -> tuple[Episodes, Float[Array, "E D"], Any]:
     """All episodes of an adaptation, with the policy's mode.
 
     Returns:
@@ -180,5 +189,5 @@ def _episodes(
     return jax.lax.scan(one_episode, belief, inputs)[1]
 
 
-def _mode(setup: Setup, params: AgentParams, z: Array) -> rollout.Act:
+def _mode(setup: Setup, params: Params, z: Float[Array, " D"]) -> rollout.Act:
     return lambda obs, _: setup.algorithm.act(params, obs, z, None)

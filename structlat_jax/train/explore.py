@@ -8,14 +8,16 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from structlat_jax.envs import Env
-from structlat_jax.types import Array, Key
 
 _KEEP = 0.9  # of the smooth walk's action from step to step
 
 
-def held(env: Env, key: Key, shape: tuple[int, ...]) -> Array:
+def held(
+    env: Env, key: PRNGKeyArray, shape: tuple[int, ...]
+) -> Float[Array, "... {env.horizon} {env.action_dim}"]:
     """One direction per episode, uniform on the sphere, at full speed throughout."""
     direction = jax.random.normal(key, (*shape, env.action_dim))
     direction = direction / jnp.max(jnp.abs(direction), axis=-1, keepdims=True)
@@ -23,13 +25,17 @@ def held(env: Env, key: Key, shape: tuple[int, ...]) -> Array:
     return jnp.broadcast_to(direction[..., None, :], wide)
 
 
-def uniform(env: Env, key: Key, shape: tuple[int, ...]) -> Array:
+def uniform(
+    env: Env, key: PRNGKeyArray, shape: tuple[int, ...]
+) -> Float[Array, "... {env.horizon} {env.action_dim}"]:
     """A new action at every step, uniform in the box."""
     wide = (*shape, env.horizon, env.action_dim)
     return jax.random.uniform(key, wide, minval=-1.0, maxval=1.0)
 
 
-def smooth(env: Env, key: Key, shape: tuple[int, ...]) -> Array:
+def smooth(
+    env: Env, key: PRNGKeyArray, shape: tuple[int, ...]
+) -> Float[Array, "... {env.horizon} {env.action_dim}"]:
     """A stationary autoregressive walk of first order, squashed into the box."""
     noise = jax.random.normal(key, (env.horizon, *shape, env.action_dim))
 
@@ -42,7 +48,9 @@ def smooth(env: Env, key: Key, shape: tuple[int, ...]) -> Array:
     return jnp.tanh(jnp.moveaxis(walk, 0, -2))
 
 
-def own(env: Env, key: Key, shape: tuple[int, ...]) -> Array:
+def own(
+    env: Env, key: PRNGKeyArray, shape: tuple[int, ...]
+) -> Float[Array, "... {env.horizon} {env.action_dim}"]:
     """As `Env.explore` says."""
     explore = env.explore
     for _ in shape:
@@ -50,7 +58,7 @@ def own(env: Env, key: Key, shape: tuple[int, ...]) -> Array:
     return explore(jax.random.split(key, shape))
 
 
-EXPLORERS: dict[str, Callable[[Env, Key, tuple[int, ...]], Array]] = {
+EXPLORERS: dict[str, Callable[[Env, PRNGKeyArray, tuple[int, ...]], Array]] = {
     "held": held,
     "uniform": uniform,
     "smooth": smooth,

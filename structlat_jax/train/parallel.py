@@ -13,14 +13,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.typing import ArrayLike
 
 from structlat_jax.config import Hyper
-from structlat_jax.nets.networks import AgentParams
 from structlat_jax.train.evaluate import Adaptation, References, evaluate, references
 from structlat_jax.train.learn import init, meta_step
 from structlat_jax.train.setup import Setup
 from structlat_jax.train.state import Metrics, TrainState
-from structlat_jax.types import Array, Key, Task
+from structlat_jax.types import Array, Key, Params, Task
 
 _AXIS = "seeds"
 _REFERENCES = 2**32 - 1  # a round of evaluation that no number of updates is
@@ -49,7 +49,7 @@ class Programs(NamedTuple):
     init: Callable[[Array], TrainState]
     step: Callable[[Hyper, TrainState], tuple[TrainState, Metrics]]
     evaluate: Callable[[Hyper, TrainState, Array, Array], Adaptation]
-    references: Callable[[AgentParams, Task, Task, Array], References]
+    references: Callable[[Params, Task, Task, Array], References]
 
 
 def root_keys(seed: Array) -> tuple[Key, Key]:
@@ -141,7 +141,7 @@ def over_seeds(
     return jax.jit(local, in_shardings=sharding, out_shardings=sharding, donate_argnums=donated)
 
 
-def seed_numbers(programs: Programs, first: int | Array) -> Array:
+def seed_numbers(programs: Programs, first: int | ArrayLike) -> Array:
     """One number per seed that runs, ``[padded]``: ``first, first + 1, ...``, or those given as
     ``[seeds]``, which may repeat each other (a grid trains the same seeds at every point)."""
     if np.ndim(first):

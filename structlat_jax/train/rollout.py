@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Bool, Float, PRNGKeyArray
 
 from structlat_jax.envs import Env
-from structlat_jax.types import Array, Episodes, Key, Task, Transition
+from structlat_jax.types import Episodes, Task, Transition
 
 Act = Callable[[Array, Any], Array]
 """``(obs [obs_dim], what this step is given)`` to an action ``[action_dim]``."""
@@ -23,11 +24,11 @@ class Part(NamedTuple):
     """
 
     state: Any
-    ended: Array
+    ended: Bool[Array, ""]
     episode: Episodes
 
 
-def episode(env: Env, act: Act, task: Task, key: Key, given: Any) -> Episodes:
+def episode(env: Env, act: Act, task: Task, key: PRNGKeyArray, given: Any) -> Episodes:
     """Runs one episode.
 
     Args:
@@ -44,7 +45,9 @@ def episode(env: Env, act: Act, task: Task, key: Key, given: Any) -> Episodes:
     return steps(env, act, task, env.reset(key, task), jnp.bool_(False), given).episode
 
 
-def steps(env: Env, act: Act, task: Task, state: Any, ended: Array, given: Any) -> Part:
+def steps(
+    env: Env, act: Act, task: Task, state: Any, ended: Bool[ArrayLike, ""], given: Any
+) -> Part:
     """Some steps of an episode from one of its states; see `episode`.
 
     Behind the end of an episode the environment goes on being stepped, and what it says is taken
@@ -75,7 +78,7 @@ def join(parts: list[Episodes]) -> Episodes:
     return Episodes(transitions, length, jnp.max(jnp.stack([p.success for p in parts])))
 
 
-def path(seen: Episodes) -> Array:
+def path(seen: Episodes) -> Float[Array, "... {seen.transitions.obs.shape[-2]+1} obs_dim"]:
     """Observations of episodes from their reset to their end, ``[..., H + 1, obs_dim]``; behind the
     end the last one stays."""
     t = seen.transitions
@@ -84,5 +87,5 @@ def path(seen: Episodes) -> Array:
     return jnp.take_along_axis(every, at[..., None], axis=-2)
 
 
-def _number(x: Any) -> Array:
+def _number(x: Any) -> Float[Array, ""]:
     return jnp.asarray(x, jnp.float32)

@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 from structlat_jax.data import replay
 from structlat_jax.inference.base import Learned
-from structlat_jax.nets.networks import AgentParams
 from structlat_jax.types import Array, Key, Params, Task
 
 
@@ -22,7 +21,7 @@ class TrainState(NamedTuple):
       train_tasks, test_tasks: The seed's tasks, ``[T]`` each.
     """
 
-    params: AgentParams
+    params: Params
     moments: Any
     inference_params: Params
     inference_moments: Any

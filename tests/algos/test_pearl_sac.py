@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxtyping import TypeCheckError
 
 from structlat_jax.algos import pearl_sac
 from structlat_jax.config import Structure
@@ -286,3 +287,8 @@ def train_probe(done):
 def test_q_converges_to_the_known_value(done, value):
     """r / (1 - discount) if the world goes on, r if it ends: here 2 and 1."""
     np.testing.assert_allclose(train_probe(done)[-50:], value, atol=0.05)
+
+
+def test_a_wrong_shape_raises():
+    with pytest.raises(TypeCheckError, match="target"):
+        pearl_sac.value_loss({}, NETWORKS, jnp.ones((T, B, OBS)), jnp.ones((T, 5)), jnp.ones(T))

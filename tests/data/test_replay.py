@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxtyping import TypeCheckError
 
 from structlat_jax.data import replay
 from structlat_jax.types import Episodes, Transition
@@ -192,3 +193,11 @@ def test_where_nobody_says_what_success_is_there_is_no_share():
     nobody = tagged_block(1)._replace(success=np.full((TASKS, EPISODES), np.float32(np.nan)))
     rings = write(replay.empty(TASKS, BLOCKS, EPISODES, HORIZON, LAYOUT), LAYOUT, nobody)
     assert np.all(np.isnan(shares(rings, 3, 2)))
+
+
+def test_a_wrong_shape_raises():
+    with pytest.raises(TypeCheckError, match="rows"):
+        LAYOUT.unpack(jnp.zeros((2, LAYOUT.width + 1)))
+    tasks = jnp.zeros(3, jnp.int32)
+    with pytest.raises(TypeCheckError, match="tasks"):
+        replay.choose(replay.index(filled(1)), HORIZON, jnp.zeros((2, 4)), tasks)

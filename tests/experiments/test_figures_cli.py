@@ -15,7 +15,6 @@ from experiments import figures
 from structlat_jax.report import album, effect
 from structlat_jax.report.plane import pictures
 from structlat_jax.report.run_files import read_run
-from structlat_jax.run import machine
 
 PNG, PDF = b"\x89PNG\r\n\x1a\n", b"%PDF"
 ALWAYS = {"figure1", "figure2", "learning_curves", "adaptation_curves"}
@@ -114,7 +113,7 @@ def test_runs_of_one_latent_are_told_apart(draw, tmp_path):
 
 
 def test_what_does_not_apply_is_said(runs, draw, tmp_path):
-    write_run(tmp_path / "line", "gau:1", env="line", checkpoint=False)
+    write_run(tmp_path / "line", "gau:1", env="elsewhere.py:make", checkpoint=False)
     write_run(tmp_path / "goals", "gau:2,dir:1x2", goal_seed=1, checkpoint=False)
     done = draw(runs / "dg", tmp_path / "line", tmp_path / "goals", "--out", tmp_path / "out")
     assert done.code == 0, done.err
@@ -172,7 +171,6 @@ def place(runs, tmp_path, monkeypatch):
     (tmp_path / "locked").mkdir()
     (tmp_path / "locked").chmod(0o555)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(machine, "configure", lambda seeds: None)
     yield tmp_path
     (tmp_path / "locked").chmod(0o755)
 

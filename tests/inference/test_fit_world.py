@@ -102,7 +102,7 @@ def elsewhere(state):
 def test_without_one_a_fit_changes_nothing():
     own = setup(inference="amortised")
     state = object()
-    assert own.inference.fit(config().hyper, state, None, None) == (state, {})
+    assert own.inference.fit(config().hyper, state, None, jax.random.key(0)) == (state, {})
     assert own.inference.moments(own.inference.zeros()) == ()
 
 

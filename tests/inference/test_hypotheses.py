@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxtyping import TypeCheckError
 from tiny import mixture_log_density
 
 from structlat_jax.algos import pearl
@@ -269,3 +270,10 @@ def test_outcomes_depend_on_the_episode(change):
 def test_a_count_that_is_no_power_of_two_is_refused(count):
     with pytest.raises(ValueError, match="power of two"):
         hypotheses.order_of(jnp.zeros((count, 2)))
+
+
+def test_a_wrong_shape_raises():
+    with pytest.raises(TypeCheckError, match="position"):
+        hypotheses.at(drawn(), jnp.zeros(2))
+    with pytest.raises(TypeCheckError, match="action"):
+        MODEL.next_obs(WORLD, OBS, jnp.zeros(3))

@@ -1,7 +1,6 @@
 """The world model: its outcomes and densities by hand, and what a step of it may touch."""
 
 from functools import cache
-from types import SimpleNamespace
 
 import by_hand
 import jax
@@ -154,13 +153,17 @@ def test_an_expected_return_is_the_sum_of_expected_rewards():
     assert np.ptp(got) > 0.05
 
 
-STUB = SimpleNamespace(reward=lambda world, obs, action, outcome: world)
-"""Networks whose prediction is the parameters themselves: a logit, a mean, a log deviation."""
+class Stub(world_model.WorldModel):
+    """Its prediction is the parameters themselves: a logit, a mean, a log deviation."""
+
+    def reward(self, params, obs, action, outcome):
+        return params
 
 
 @jax.jit
 def log_density(world, reward):
-    return world_model.reward_log_density(STUB, world, None, None, None, reward)
+    unread = (jnp.zeros(OBS), jnp.zeros(ACTION), jnp.zeros(OBS))
+    return world_model.reward_log_density(Stub(**vars(MODEL)), world, *unread, reward)
 
 
 LOGITS = (-1e4, -50.0, -2.0, 0.0, 3.0, 50.0, 1e4)

@@ -12,7 +12,7 @@ from structlat_jax.latents.von_mises_fisher import kl_to_uniform, mean_of, moved
 
 MU = np.array([0.6, 0.0, 0.8])
 COUNT = 20_000
-KAPPAS = [0.0, 0.005, 0.02, 0.9, 1.1, 5.0, 100.0, 1e6]
+KAPPAS = [0.0, 0.005, 0.02, 0.4, 0.9, 1.1, 5.0, 100.0, 1e6]
 SPACE = latent_space("vmf:1", precision="softplus")
 
 kl_of = jax.jit(kl_to_uniform)
@@ -183,6 +183,8 @@ def test_several_variables_add_up_and_keep_to_themselves():
     np.testing.assert_allclose(mean[1], [-exact(length_exact, [1.0])[0], 0.0, 0.0], rtol=1e-5)
     z = np.reshape(space.transform(q, space.noise(jax.random.key(0))), (2, 3))
     np.testing.assert_allclose(np.linalg.norm(z, axis=-1), 1.0, rtol=1e-5)
+    acting = space.transform(q, space.noise(jax.random.key(0)), hard=True)
+    np.testing.assert_array_equal(np.reshape(acting, (2, 3)), z)
 
 
 @pytest.mark.parametrize("prior_factor", [True, False])

@@ -188,7 +188,6 @@ BELIEF = {
         ("ahead = outcome - obs", "ahead = outcome + obs"),
     ],
     "inference/hypotheses.py": [
-        ("jnp.tanh(networks.policy(policy, obs, z)[0])", "networks.policy(policy, obs, z)[0]"),
         ("return Hypotheses(z[order], outcome[order]", "return Hypotheses(z[order], outcome"),
         ("evidence_weight * jnp.sum", "jnp.sum"),
         ("log_density, 0.0)", "log_density, log_density)"),
@@ -236,10 +235,7 @@ ENVIRONMENTS = {
         ("success=lambda t, task: t.reward != 0", "success=lambda t, task: t.reward == 0"),
     ],
     "envs/base.py": [
-        (
-            "return first.reshape(first.shape[0], -1)[:, 0]",
-            "return first.reshape(first.shape[0], -1)[:, -1]",
-        ),
+        ("return first[0][:, 0]", "return first[0][:, -1]"),
         ("if env.label is not None:", "if False:"),
     ],
     "envs/legacy.py": [("{} if tuple(angles) == default else", "{} if True else")],

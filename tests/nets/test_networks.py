@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxtyping import TypeCheckError
 
 from structlat_jax.config import Structure
 from structlat_jax.nets.heads import LOG_STD_RANGE, squash
@@ -196,3 +197,10 @@ def test_fresh_policy_is_near_zero_and_wide():
     mean, log_std = jax.jit(nets.policy)(params, normal(200, OBS), jnp.zeros((1, LATENT)))
     assert np.mean(np.abs(mean)) < 0.3
     assert np.mean(np.abs(log_std)) < 0.3
+
+
+def test_a_wrong_shape_raises():
+    with pytest.raises(TypeCheckError, match="noise"):
+        squash(jnp.zeros((5, 2)), jnp.zeros((5, 2)), jnp.zeros((4, 2)))
+    with pytest.raises(TypeCheckError, match="action"):
+        networks().q({}, jnp.zeros((5, OBS)), jnp.zeros((5, ACTION + 1)), jnp.zeros(LATENT))

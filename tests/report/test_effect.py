@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from tiny import HORIZON, config, following_z, line, quick_compile
 
-from structlat_jax.agent import Agent
+from structlat_jax.agent import make_agent
 from structlat_jax.envs.base import Plane, Step
+from structlat_jax.inference.base import Learned
 from structlat_jax.report import effect
 from structlat_jax.report.parts import parts_of, shown_blocks
 from structlat_jax.report.plane import traverse
+from structlat_jax.train.learn import init_params
 from structlat_jax.train.setup import make_setup
 
 PLANE = Plane(project=lambda obs: np.concatenate([obs, 0 * obs], axis=-1))
@@ -22,11 +24,8 @@ PLANE = Plane(project=lambda obs: np.concatenate([obs, 0 * obs], axis=-1))
 def agent_of(latent, env=None):
     """An agent on the line whose action is the hyperbolic tangent of the last number of z."""
     setup = make_setup(config(latent=latent), env or line())
-    params = following_z(setup.networks.init(jax.random.key(0)))
-    drawn = setup.space.sample_prior(jax.random.key(1), (4,))
-    hypotheses = (drawn, jnp.zeros((4, 1)))
-    env = setup.env
-    return Agent(setup.config, setup.space, setup.networks, params, *hypotheses, env.horizon), env
+    params, own = init_params(setup, jax.random.key(0))
+    return make_agent(setup, Learned(following_z(params), own)), setup.env
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +58,7 @@ def test_parts(latent, names, starts, stops):
 def test_a_path_is_that_of_an_episode_with_its_z():
     agent, env = agent_of("cat:1x2,gau:1")
     z = np.array([[1.0, 0.0, 0.3], [0.0, 1.0, -1.0]])
-    paths = effect.roller(agent, env)(agent.params, z)
+    paths = effect.roller(agent, env)(agent.learned, z)
     expected = 0.5 * np.tanh(z[:, -1:]) * np.arange(HORIZON + 1)
     np.testing.assert_allclose(paths[..., 0], expected, rtol=1e-5)
 
@@ -85,7 +84,7 @@ def ending(env, position):
 
 def test_after_the_end_the_last_observation_is_repeated():
     agent, env = agent_of("gau:1", ending(line(), 0.7))
-    seen = effect.roller(agent, env)(agent.params, np.array([[9.0], [0.2], [-9.0]]))[..., 0]
+    seen = effect.roller(agent, env)(agent.learned, np.array([[9.0], [0.2], [-9.0]]))[..., 0]
     np.testing.assert_allclose(seen[0], [0.0, 0.5, 1.0, 1.0, 1.0], rtol=1e-5)
     np.testing.assert_allclose(seen[1], 0.5 * np.tanh(0.2) * np.arange(HORIZON + 1), rtol=1e-5)
     np.testing.assert_allclose(seen[2], [0.0, -0.5, -1.0, -1.0, -1.0], rtol=1e-5)
@@ -109,7 +108,7 @@ def test_the_last_observation_counts_each_number_by_its_spread():
     roll = effect.roller(agent, env)
     measure = effect.last_observation(agent, roll, 256)
     z = np.asarray(agent.space.sample_prior(jax.random.key(5), (512,)))
-    values = measure(roll(agent.params, z))
+    values = measure(roll(agent.learned, z))
     np.testing.assert_allclose(values[:, :2].std(axis=0), 1.0, atol=0.1)
     np.testing.assert_array_equal(values[:, 2], 0.0)
     (found,) = effect.shares(agent, roll, parts_of(agent.space), {"end": measure}, 256).values()

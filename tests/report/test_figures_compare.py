@@ -70,6 +70,14 @@ def test_negative_returns_and_an_oracle_that_not_all_know(rng, tmp_path):
     assert not any("oracle" in str(line.get_label()) for line in ax.lines)
 
 
+def test_every_seed_is_inside():
+    far = np.array([[-80.0] * P, [-20.0] * P])
+    ax = figures_compare.learning_curves([Curve("a", np.arange(P), far)]).axes[0]
+    low, high = ax.get_ylim()
+    assert low < -80
+    assert high > -20
+
+
 @pytest.mark.parametrize("prior", [[0, 0], [2, 2], [1, 3]])
 def test_adaptation_curves(rng, tmp_path, prior):
     curves = [curve(rng, "gau:5", 3), curve(rng, "dir:2x4", 3)]

@@ -13,12 +13,14 @@ from ended import FLAT, dense, ended
 from tiny import quick_compile
 
 import structlat_jax.report.figures_style as style
-from structlat_jax.agent import Agent
-from structlat_jax.checkpoint import CheckpointError, write_config
+from structlat_jax.agent import make_agent
+from structlat_jax.inference.base import Learned
 from structlat_jax.report import effect, pictures, record, results
 from structlat_jax.report.album import Album
 from structlat_jax.report.case import make_cases, slug
 from structlat_jax.report.run_files import read_run
+from structlat_jax.run_folder import CheckpointError, write_config
+from structlat_jax.train.learn import init_params
 
 CURVES = {"learning_curves", "adaptation_curves"}
 ORACLE = {"oracle_return": lambda task: jnp.float32(-5.0)}
@@ -48,9 +50,7 @@ def written(folder, env, latent, **options):
 
 def untrained(setups, run, seed):
     setup = setups[run.path]
-    params = setup.networks.init(jax.random.key(seed))
-    none = (jnp.zeros((0, setup.space.dim)), jnp.zeros((0, setup.env.obs_dim)))
-    return Agent(setup.config, setup.space, setup.networks, params, *none, setup.env.horizon)
+    return make_agent(setup, Learned(*init_params(setup, jax.random.key(seed))))
 
 
 def drawn(*runs, at_hand=True, load=untrained):
@@ -135,10 +135,10 @@ def test_a_project_function_that_fails_costs_its_maps(tmp_path):
     def fails(obs):
         raise RuntimeError("no such axis")
 
-    run = written(
-        tmp_path / "run", dense(plane=dataclasses.replace(FLAT, project=fails)), "dir:1x3"
-    )
-    album = drawn(run)
+    setup, run = written(tmp_path / "run", dense(plane=FLAT), "dir:1x3")
+    plane = dataclasses.replace(FLAT, project=fails)
+    env = dataclasses.replace(setup.env, plane=plane)
+    album = drawn((dataclasses.replace(setup, env=env), run))
     assert set(album.figures) == {*CURVES, "simplex-dir1x3"}
     assert any("no such axis" in line for line in album.left_out)
 

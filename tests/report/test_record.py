@@ -74,8 +74,8 @@ def test_what_a_stranger_cannot_say_of_tasks_costs_sentences(tmp_path):
     def fails(task):
         raise KeyError("mass")
 
+    _, left = ended(dense())
     env = dense(factors=fails, oracle_return=lambda task: jnp.log(task["wind"][0]), label=fails)
-    _, left = ended(env)
     said = []
     arrays = record.adaptation_arrays(
         *(env, left.adaptation, left.train_tasks, left.test_tasks, left.floor, said.append)
@@ -95,8 +95,9 @@ def test_a_picture_that_fails_costs_a_sentence(tmp_path, monkeypatch):
 
     monkeypatch.setattr(run_pictures, "belief", fails)
     said = []
-    setup, left = ended(dense(plane=dataclasses.replace(FLAT, project=fails)))
-    record.write_run(tmp_path, setup, left, said.append)
+    setup, left = ended(dense(plane=FLAT))
+    env = dense(plane=dataclasses.replace(FLAT, project=fails))
+    record.write_run(tmp_path, dataclasses.replace(setup, env=env), left, said.append)
     assert pictures(tmp_path) == ALWAYS - {"belief.png"}
     names = ("belief.png", "prior_paths.png", "adaptation_paths.png")
     assert said == [f"{name} cannot be drawn: no luck." for name in names]

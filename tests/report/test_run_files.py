@@ -60,6 +60,7 @@ def test_files_of_earlier_versions_say_what_they_did_not_write(tmp_path):
         np.testing.assert_array_equal(run.length(kind), np.full(run.returns(kind).shape, 20))
     assert run.factors() == {}
     assert run.env == ("point_robot", {})
+    assert run._replace(results={"env": "another"}).success() is None
 
 
 def test_factors_and_the_name_of_labels(copy):

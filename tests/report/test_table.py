@@ -10,6 +10,7 @@ from rich.console import Console
 
 from experiments import paper
 from structlat_jax.checkpoint import CheckpointError
+from structlat_jax.envs.spec import EnvSpec
 from structlat_jax.report import table, table_text
 
 SEEDS = {
@@ -83,6 +84,13 @@ def test_a_row_by_hand():
     assert row["first_posterior_share"] == pytest.approx(0.5)
     assert row["tasks_reached_by_prior"] == 1.0
     assert row["seconds_per_seed_and_core"] == pytest.approx((70 - 10) / 2)
+
+
+def test_a_file_that_takes_the_name_is_not_the_paper():
+    run = made_up.run("gau:5", [1.0])
+    assert paper.is_its(run)
+    elsewhere = run.config.replace(env=EnvSpec("mine.py:make"))
+    assert not paper.is_its(run._replace(config=elsewhere))
 
 
 def test_interquartile_mean_leaves_out_an_outlier():

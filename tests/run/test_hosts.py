@@ -1,5 +1,9 @@
 """What a process is told about the others."""
 
+import socket
+import subprocess
+import sys
+
 import jax
 import pytest
 from program import must_not_start
@@ -33,6 +37,33 @@ def test_nobody_to_join():
     before = jax.process_count()
     hosts.join(coordinator=None, processes=None, process_id=None, cluster=False)
     assert jax.process_count() == before
+
+
+ALONE = """
+import sys
+import jax
+from structlat_jax.run import hosts
+hosts.join(f"127.0.0.1:{sys.argv[1]}", 1, 0, False)
+hosts._put("place", bytes(range(256)))
+assert hosts._get("place") == bytes(range(256))
+try:
+    hosts._client().blocking_key_value_get_bytes("nothing", 50)
+except jax.errors.JaxRuntimeError as error:
+    assert "DEADLINE_EXCEEDED" in str(error), error
+else:
+    raise AssertionError("nothing was found")
+jax.distributed.shutdown()
+"""
+
+
+def test_jax_has_its_service_where_it_is_looked_for():
+    """Its place is not public: this fails first when it moves."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-c", ALONE, str(port)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 class Service:

@@ -127,10 +127,13 @@ def test_first_episodes_use_prior_draws(found):
     assert len(np.unique(prior[:, 3])) == len(prior)
 
 
+ANOTHER = 2  # of the seeds of parameters
+
+
 def with_another_reader(inference):
     """The parameters, with other ones where the posterior comes from. That is what a place pays,
     and not where latents lead, by which hypotheses are ordered before anything was seen."""
-    ours, other = network_params(), network_params(1)
+    ours, other = network_params(), network_params(ANOTHER)
     if inference == "amortised":
         return ours._replace(agent=ours.agent._replace(encoder=other.agent.encoder))
     return ours._replace(inference={**ours.inference, "reward": other.inference["reward"]})

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxtyping import TypeCheckError
 from tiny import config, line
 
 from structlat_jax.config import Config
@@ -102,3 +103,10 @@ def test_own_is_refused_where_the_environment_has_none():
 def test_own_is_allowed_where_the_environment_has_one():
     ways = dataclasses.replace(line(), explore=lambda key: jnp.zeros((4, 1)))
     assert make_setup(config(explorer="own"), ways).structure.explorer == "own"
+
+
+def test_a_wrong_shape_raises():
+    """What an environment explores with is shorter than its episodes."""
+    short = dataclasses.replace(ENV, explore=lambda key: own_way(key)[1:])
+    with pytest.raises(TypeCheckError, match="return value"):
+        EXPLORERS["own"](short, jax.random.key(0), (2,))

@@ -168,7 +168,8 @@ def test_references_cover_the_same_tasks_with_keys_of_their_own():
     numbers = parallel.seed_numbers(made, FIRST)
     state = made.init(numbers)
     with quick_compile():
-        found = made.references(state, numbers)
+        tasks = (state.train_tasks, state.test_tasks)
+        found = made.references(state.params, *tasks, numbers)
         seed = one_seed(state, 2)
         tasks_ = jnp.concatenate([seed.train_tasks, seed.test_tasks])
         key = jax.random.fold_in(parallel.root_keys(numbers[2])[1], 2**32 - 1)
@@ -194,6 +195,7 @@ def test_hyper_parameters_do_not_recompile():
     made = parallel.make_programs(make_setup(config(), counting(line(), counted)), 1)
     numbers = parallel.seed_numbers(made, 0)
     state = jax.eval_shape(made.init, numbers)
+    counted.clear()  # the environment was looked at before
     for lr in (1e-3, 1e-2):
         jax.eval_shape(made.step, parallel.spread(made, config(lr=lr).hyper), state)
     assert len(counted) == 1

@@ -1,22 +1,31 @@
 """The state of a share on disk: what went in comes out, whole or not at all."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import pytest
 from tiny import assert_same
 
-from experiments.share_state import ShareState
 from structlat_jax.checkpoint import CheckpointError, WriteError
+from structlat_jax.run.share_state import ShareState
 from structlat_jax.train.state import TrainState
 
 HISTORY = [{"updates": 5, "q": 0.25}, {"updates": 5, "q": float("inf")}]
 
 
+class Params(NamedTuple):
+    """Of an agent with one array."""
+
+    w: jax.Array
+    none: tuple
+
+
 def state(sign=1.0, width=3):
     """One of two seeds that has all fields, though few arrays."""
-    weights = {"w": sign * jnp.arange(2.0 * width).reshape(2, width), "none": ()}
+    params = Params(sign * jnp.arange(2.0 * width).reshape(2, width), ())
     empty = dict.fromkeys(TrainState._fields)
-    return TrainState(**{**empty, "params": weights, "key": jax.random.split(jax.random.key(3), 2)})
+    return TrainState(**{**empty, "params": params, "key": jax.random.split(jax.random.key(3), 2)})
 
 
 @pytest.fixture
@@ -81,5 +90,5 @@ def test_another_shape_is_refused(saved):
 
 def test_no_agent_is_the_best(saved):
     share = ShareState(saved)
-    share.save_best(7, state().params, 1.0)
+    share.save_best(7, state().learned, 1.0)
     assert share.best is None

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from experiments import failures
+from structlat_jax.run import failures
 
 
 def rows_of(steps, seeds):
