@@ -117,12 +117,9 @@ def test_your_own_environment(read, in_process):
     assert (place / "figures" / "learning_curves.png").is_file()
     assert (place / "cart.safetensors").is_file()
     # What it says of a mistake in the file.
-    text = (
-        (place / "cart.py")
-        .read_text()
-        .replace("speed, speed, reward,", "speed, speed, reward[None],")
-    )
-    (place / "cart.py").write_text(text)
+    text = (place / "cart.py").read_text()
+    wrong = text.replace("Step(speed, speed, reward,", "Step(speed, speed, reward[None],")
+    (place / "cart.py").write_text(wrong)
     said = "reward of step of cart.py:make must be a scalar, not [1]"
     line = assert_refused(in_process(group.make(main._COMMANDS), "train", "--env", "cart.py"))
     assert said in line
