@@ -91,6 +91,6 @@ def finished(tmp_path_factory):
     with filelock.FileLock(shared / "finished.lock"):
         if not folder.exists():
             folder.mkdir()
-            done = start(*TINY, "--out", folder / "run", cwd=folder)
+            done = start(*TINY, "--log", "tensorboard", "--out", folder / "run", cwd=folder)
             (folder / "done.json").write_text(json.dumps(done))
     return folder / "run", Done(*json.loads((folder / "done.json").read_text()))

@@ -43,7 +43,7 @@ def test_all_files_are_there(finished):
     run, _ = finished
     names = {path.name for path in run.iterdir()}
     numbers = {"config.json", "metrics.csv", "results.json", "adaptation.npz"}
-    assert names == numbers | PICTURES | {"checkpoint", "best", ".lock"}
+    assert names == numbers | PICTURES | {"checkpoint", "best", "tensorboard", ".lock"}
     for name in PICTURES:
         content = (run / name).read_bytes()
         assert content.startswith(PNG)

@@ -71,9 +71,19 @@ def surprised():
 
 
 @pytest.fixture(scope="module")
-def logged(surprised, tmp_path_factory):
+def shared(tmp_path_factory):
+    return {"folder": tmp_path_factory.mktemp("logged")}
+
+
+@pytest.fixture
+def logged(surprised, shared, kept_programs):
     """A run, all that its loggers were told, and the console's text."""
-    folder = tmp_path_factory.mktemp("logged")
+    if "made" not in shared:
+        shared["made"] = train_and_log(surprised, shared["folder"])
+    return shared["made"]
+
+
+def train_and_log(surprised, folder):
     own, out = Recorder(), io.StringIO()
     with Meter(STEPS * PER_STEP, Console(file=out, width=200)) as meter, quick_compile():
         run = sl.train(
@@ -170,7 +180,7 @@ def test_a_seed_without_a_number_has_no_event(tmp_path):
     assert events_in(tmp_path / "seed2") == {("same", 5): 3.0}
 
 
-def test_a_logger_that_fails_ends_the_run_and_all_are_closed(surprised):
+def test_a_logger_that_fails_ends_the_run_and_all_are_closed(surprised, kept_programs):
     def fail(updates, metrics):
         raise ZeroDivisionError
 
@@ -198,12 +208,10 @@ def test_the_command_line_names_it_before_anything_is_made(tmp_path, here, monke
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_command_line_writes_events(tmp_path, here):
-    done = here(*TINY, "--log", "tensorboard", "--out", tmp_path / "run")
-    assert done.code == 0, done.err
-    rows = rows_of(tmp_path / "run")
+def test_the_command_line_writes_events(finished):
+    rows = rows_of(finished[0])
     for seed in (4, 5):
-        events = events_in(tmp_path / "run" / "tensorboard" / f"seed{seed}")
+        events = events_in(finished[0] / "tensorboard" / f"seed{seed}")
         assert_all_there(events, [row for row in rows if row["seed"] == str(seed)])
 
 
