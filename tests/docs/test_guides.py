@@ -126,9 +126,9 @@ def test_your_own_environment(read, in_process):
     assert said in " ".join((GUIDES / "environment.md").read_text().split())
 
 
-def test_your_own_inference(read, capsys):
+def test_your_own_inference(read, capfd):
     read("inference")
-    shown = [line for line in capsys.readouterr().out.splitlines() if line.startswith("[")]
+    shown = [line for line in capfd.readouterr().out.splitlines() if line.startswith("[")]
     assert len(shown) == 2
     assert all(len(line.strip("[]").split()) == SIZES["eval_episodes"] for line in shown)
 
