@@ -12,6 +12,7 @@ from program import TINY, Done, start
 from tiny import quick_compile
 
 from structlat_jax.cli import errors, train
+from structlat_jax.envs import EnvSpec
 from structlat_jax.run import machine
 from structlat_jax.train import parallel
 from structlat_jax.train.setup import Setup, make_setup
@@ -51,9 +52,12 @@ def _shape(setup: Setup):
     spec = setup.env.spec
     if spec is None or make_setup(setup.config, setup.env) is not setup:
         return setup
-    file = Path(spec.name.rpartition(":")[0])
-    source = file.read_text() if spec.is_code and file.is_file() else setup.env
-    return setup.config, spec, source if spec.is_code else None
+    place = spec.name.rpartition(":")[0]
+    module = sys.modules.get(place)
+    file = Path(place if module is None else module.__file__)
+    if not spec.is_code or not file.is_file():
+        return setup.config, spec
+    return setup.config.replace(env=EnvSpec()), spec.options, file.read_text()
 
 
 @pytest.fixture
@@ -87,6 +91,6 @@ def finished(tmp_path_factory):
     with filelock.FileLock(shared / "finished.lock"):
         if not folder.exists():
             folder.mkdir()
-            done = start(*TINY, "--out", folder / "run", cwd=folder)
+            done = start(*TINY, "--log", "tensorboard", "--out", folder / "run", cwd=folder)
             (folder / "done.json").write_text(json.dumps(done))
     return folder / "run", Done(*json.loads((folder / "done.json").read_text()))

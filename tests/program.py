@@ -1,17 +1,11 @@
 """Programs at a tiny budget: how they are run, and what is said of how they ended."""
 
-import csv
-import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
-
-import jax
-import numpy as np
-import pytest
 
 import structlat_jax
 from structlat_jax.run.loggers import console
@@ -85,14 +79,6 @@ def ended(process):
     return Done(process.returncode, out, err)
 
 
-def listing(folder):
-    """Everything in a folder, so that two of them tell whether something has changed."""
-    return {
-        path: (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
-        for path in (folder, *folder.rglob("*"))
-    }
-
-
 def assert_refused(done):
     """Fails unless a command ended with one sentence, which is returned."""
     assert done.code == 2, done
@@ -119,46 +105,3 @@ def interrupt_at(monkeypatch, updates, number=signal.SIGINT):
             signal.raise_signal(number)
 
     monkeypatch.setattr(console.Meter, "show", show_then_interrupt)
-
-
-def results_of(run):
-    """A run's ``results.json``."""
-    return json.loads((run / "results.json").read_text())
-
-
-def rows_of(run, name="metrics.csv"):
-    """The rows of a table in a run folder, as text."""
-    with (run / name).open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-TIMINGS = {"compile_seconds", "wall_seconds", "updates_per_second", "device"}
-WORDS = ("latent", "preset", "env", "env_options", "inference", "jax_version")
-
-
-def assert_same_numbers(run, other):
-    """But for timings, and for the last bits: the other run has another number of devices."""
-    found, expected = ({**results_of(r)} for r in (run, other))
-    for name in TIMINGS:
-        del found[name], expected[name]
-    assert [found.pop(name) for name in WORDS] == [expected.pop(name) for name in WORDS]
-    assert flattened(found) == pytest.approx(flattened(expected), rel=1e-3, abs=1e-4)
-    for row, its in zip(rows_of(run), rows_of(other), strict=True):
-        assert row.keys() == its.keys()
-        for name in row.keys() - {"seconds"}:
-            assert as_number(row[name]) == pytest.approx(
-                as_number(its[name]), rel=1e-2, abs=1e-3, nan_ok=True
-            )
-    with np.load(run / "adaptation.npz") as ours, np.load(other / "adaptation.npz") as its:
-        assert set(ours) == set(its)
-        for name in set(ours) - {"axes"}:
-            np.testing.assert_allclose(ours[name], its[name], rtol=1e-2, atol=1e-3)
-
-
-def as_number(text):
-    return float(text) if text else -1.0
-
-
-def flattened(results):
-    leaves, _ = jax.tree.flatten_with_path(results)
-    return {jax.tree_util.keystr(path): leaf for path, leaf in leaves if leaf is not None}

@@ -1,5 +1,6 @@
 """From options to what is to be done: an environment, a configuration, a plan."""
 
+import dataclasses
 import json
 import tomllib
 from pathlib import Path
@@ -15,6 +16,9 @@ from structlat_jax.errors import InputError
 from structlat_jax.options import ConfigError
 from structlat_jax.run.plan import PLAN_FIELDS, Plan, saved_plan, settings
 from structlat_jax.run_folder import CONFIG_FILE, CheckpointError, read_config, reason
+
+_FLAGS = {"env_options": "--env-option"}
+"""Settings whose flags have other names."""
 
 
 def new_plan(options: dict[str, Any]) -> tuple[Plan, Env]:
@@ -42,7 +46,10 @@ def saved_env(config: Config, options: dict[str, Any]) -> Env:
     Raises:
       EnvError: if it cannot be made, or is another one.
     """
-    return registry.named(config.env, options["env"], **parse_options(options["env_options"]))
+    given, more = options["env"], parse_options(options["env_options"])
+    if given is None and more and not config.env.is_code:
+        given = config.env.name or None
+    return registry.named(config.env, given, **more)
 
 
 def refuse_differences(out: Path, saved: dict[str, Any], options: dict[str, Any]) -> None:
@@ -62,7 +69,7 @@ def refuse_differences(out: Path, saved: dict[str, Any], options: dict[str, Any]
         own |= {"env_options": {**saved["env_options"], **wanted}}
     own.pop("env", None)  # code that was named again may have moved; `registry.named` looks at it
     different = "; ".join(
-        f"{flag(name)} is {saved[name]!r} there and {value!r} here"
+        f"{_FLAGS.get(name, flag(name))} is {saved[name]!r} there and {value!r} here"
         for name, value in own.items()
         if value != saved[name]
     )
@@ -106,8 +113,10 @@ def _from_file(path: Path, options: dict[str, Any]) -> tuple[Plan, Env]:
         config = Config.from_dict(data)
     except ConfigError as error:
         raise InputError(f"--config {path}: {error}") from None
-    env = saved_env(config, options)
     wanted = _env_on_top(config.env, options)
+    if wanted != config.env:  # another environment, which need not be as wide
+        config = config.replace(env=dataclasses.replace(config.env, widths=()))
+    env = saved_env(config, options)
     config = config.replace(env=registry.described(wanted, env), **given(options))
     flags = typed(options)
     numbers = {

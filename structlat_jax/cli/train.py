@@ -26,7 +26,7 @@ from structlat_jax.config import Config
 from structlat_jax.envs import Env
 from structlat_jax.report import results_table
 from structlat_jax.run import failures, finish, machine
-from structlat_jax.run.loggers import Logger, combine, tensorboard, wandb
+from structlat_jax.run.loggers import Logger, combine, to_tensorboard, to_wandb
 from structlat_jax.run.loggers.console import Meter
 from structlat_jax.run.loop import Job, run
 from structlat_jax.run.plan import Plan
@@ -62,9 +62,11 @@ def train(
         if (out / RESULTS_FILE).is_file():
             click.echo(f"{out} is finished; there is nothing to resume")
             return 0
+        _require(sinks)
         env = request.saved_env(plan.config, options)
         claim(out)
     else:
+        _require(sinks)
         machine.configure(_seeds(options))
         plan, env = request.new_plan(options)
         make_setup(plan.config, env)  # whatever is wrong with them is said before anything is made
@@ -95,19 +97,21 @@ def _go(out: Path, plan: Plan, env: Env, resume: bool, sinks: Sequence[str]) -> 
     return 0
 
 
-def loggers(sinks: Sequence[str], out: Path, plan: Plan) -> list[Logger]:
-    """The loggers that ``--log`` names.
+def _require(sinks: Sequence[str]) -> None:
+    """Raises `InputError` if a logger's library is missing."""
+    for sink in sinks:
+        {"tensorboard": to_tensorboard, "wandb": to_wandb}[sink].require()
 
-    Raises:
-      InputError: if a library is missing.
-    """
+
+def loggers(sinks: Sequence[str], out: Path, plan: Plan) -> list[Logger]:
+    """The loggers that ``--log`` names."""
     seeds = range(plan.seed, plan.seed + plan.seeds)
     made = []
     for sink in dict.fromkeys(sinks):
         if sink == "tensorboard":
-            made.append(tensorboard(out / "tensorboard", seeds))
+            made.append(to_tensorboard.make(out / "tensorboard", seeds))
         else:
-            made.append(wandb(out / "wandb", seeds, plan.config.to_dict()))
+            made.append(to_wandb.make(out / "wandb", seeds, plan.config.to_dict()))
     return made
 
 

@@ -123,7 +123,8 @@ def draw(
     try:
         from structlat_jax.report import run_pictures  # whoever draws nothing needs no matplotlib
     except ImportError as error:
-        tell(f"the pictures are not drawn: {reason(error)}.")
+        why = f"{reason(error)} (pip install 'structlat-jax[cli]')"
+        tell(f"the pictures are not drawn: {why}.")
         return
     made = run_pictures.of_run(
         setup.env,

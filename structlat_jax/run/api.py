@@ -13,6 +13,7 @@ from structlat_jax import config as configuration
 from structlat_jax.agent import Agent, make_agent
 from structlat_jax.config import Config
 from structlat_jax.envs import Env, registry
+from structlat_jax.errors import InputError
 from structlat_jax.inference.base import Learned
 from structlat_jax.run import finish
 from structlat_jax.run.folders import make_folder, require_empty, require_writable
@@ -88,7 +89,7 @@ def train(
 
     Args:
       config: The configuration; by default the environment's first preset. Or a setup, for instance
-        with an inference of one's own, which has its environment.
+        with an inference of one's own; it has its environment.
       env: An environment, or what names one for `envs.make`; by default the configuration's.
       seeds: How many, as one program.
       seed: The first of them.
@@ -154,16 +155,23 @@ def evaluate(
         learned = agent
     if changes:
         setup = make_setup(setup.config.replace(**changes), setup.env)
-    protocol = jax.jit(lambda *x: evaluate_tasks(setup, setup.config.hyper, *x))
-    return protocol(learned, tasks, key)
+    return _evaluate(setup, setup.config.hyper, learned, tasks, key)
+
+
+# One for all calls, so that a setup is compiled once for each number of tasks.
+_evaluate = jax.jit(evaluate_tasks, static_argnums=0)
 
 
 def _plan(config, env, seeds, seed, updates, evals, checkpoint_seconds) -> tuple[Plan, Setup]:
+    if isinstance(config, Setup) and env is not None:
+        raise InputError("a setup has its environment; env goes with a configuration.")
     setup = config if isinstance(config, Setup) else _setup(config, env)
+    # A setup may have been made from an object, of which its configuration says nothing.
+    own = setup.config.replace(env=registry.of_run(setup.config.env, setup.env))
     name = configuration.preset_names(setup.env)[0]
     if updates is None:
         updates = configuration.preset(name, setup.env)[1]
-    plan = Plan(setup.config, name, seeds, seed, updates, evals, checkpoint_seconds)
+    plan = Plan(own, name, seeds, seed, updates, evals, checkpoint_seconds)
     return plan, setup
 
 

@@ -139,7 +139,9 @@ class _Loop:
         begin = last_save = time.perf_counter()
         training = 0.0
         if first in due and "test_return" not in self.rows[-1]:  # a signal came before it
-            self._evaluate(state, first * per_step, self.rows[-plan.seeds :])
+            rows = self.rows[-plan.seeds :]
+            self._evaluate(state, first * per_step, rows)
+            self.logger.log(first * per_step, _columns(rows))
         for step in range(first + 1, plan.steps + 1):
             if self.stop.asked or self._over():
                 break

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from pathlib import Path
 
 from structlat_jax.algos import pearl
 from structlat_jax.algos.base import Algorithm
@@ -30,7 +31,7 @@ class Setup(Parts):
     encoder: Inference
 
 
-def make_setup(config: Config, env: Env | str | None = None) -> Setup:
+def make_setup(config: Config, env: Env | str | Path | None = None) -> Setup:
     """The static half of a run.
 
     Args:

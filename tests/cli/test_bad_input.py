@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from program import assert_refused, listing, must_not_start, start
+from folders import listing
+from program import assert_refused, must_not_start, start
 from tiny import setup
 
 from structlat_jax.cli import train

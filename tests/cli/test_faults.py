@@ -9,20 +9,9 @@ import sys
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from folders import as_number, listing, results_of, rows_of
 from holder import HOLD
-from program import (
-    OPTIONS,
-    PER_STEP,
-    ROOT,
-    SEEDS,
-    TINY,
-    as_number,
-    assert_refused,
-    interrupt_at,
-    listing,
-    results_of,
-    rows_of,
-)
+from program import OPTIONS, PER_STEP, ROOT, SEEDS, TINY, assert_refused, interrupt_at
 from rich.console import Console
 from test_train_cli import PICTURES
 

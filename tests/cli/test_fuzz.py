@@ -13,7 +13,7 @@ import fuzz
 import jax
 import pytest
 from drawable import write_run
-from program import listing
+from folders import listing
 from tiny import assert_same, config, one_seed, setup, train
 
 import structlat_jax as sl

@@ -7,7 +7,8 @@ import socket
 
 import numpy as np
 import pytest
-from program import OPTIONS, assert_refused, ended, launch, listing, must_not_start, rows_of
+from folders import listing, rows_of
+from program import OPTIONS, assert_refused, ended, launch, must_not_start
 
 import structlat_jax as sl
 from structlat_jax.cli import changes, sweep, train

@@ -6,17 +6,8 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from program import (
-    LATENT,
-    OPTIONS,
-    PER_STEP,
-    SEEDS,
-    TINY,
-    assert_same_numbers,
-    interrupt_at,
-    results_of,
-    rows_of,
-)
+from folders import assert_same_numbers, results_of, rows_of
+from program import LATENT, OPTIONS, PER_STEP, SEEDS, TINY, interrupt_at
 
 import structlat_jax as sl
 from structlat_jax import config as configuration
@@ -52,7 +43,7 @@ def test_all_files_are_there(finished):
     run, _ = finished
     names = {path.name for path in run.iterdir()}
     numbers = {"config.json", "metrics.csv", "results.json", "adaptation.npz"}
-    assert names == numbers | PICTURES | {"checkpoint", "best", ".lock"}
+    assert names == numbers | PICTURES | {"checkpoint", "best", "tensorboard", ".lock"}
     for name in PICTURES:
         content = (run / name).read_bytes()
         assert content.startswith(PNG)

@@ -5,7 +5,8 @@ import json
 
 import made_up
 import pytest
-from program import assert_refused, listing
+from folders import listing
+from program import assert_refused
 from tiny import SIZES
 
 from experiments import ablations

@@ -7,7 +7,8 @@ import shutil
 import numpy as np
 import pytest
 from drawable import write_run
-from program import assert_refused, listing
+from folders import listing
+from program import assert_refused
 
 import structlat_jax.report.figures_style as style
 from experiments import figures

@@ -6,7 +6,8 @@ import signal
 
 import made_up
 import pytest
-from program import OPTIONS, assert_refused, interrupt_at, listing, rows_of
+from folders import listing, rows_of
+from program import OPTIONS, assert_refused, interrupt_at
 from tiny import SIZES
 
 from experiments import paper, table1

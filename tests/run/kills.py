@@ -7,13 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from program import SEEDS, TINY, launch
 
-from structlat_jax import array_files, checkpoint, sealed
-from structlat_jax.report.run_files import read_run
+from structlat_jax import checkpoint, sealed
 
-TIMINGS = {"compile_seconds", "wall_seconds", "updates_per_second"}
 PATIENCE = 300.0  # seconds for what takes a few; a loaded machine must not make it fail
 
 
@@ -116,35 +113,3 @@ def torture(
         finish(run, updates, more)
         assert not list(run.rglob("*.part"))
     return runs, counts
-
-
-def assert_same_run(one: Path, other: Path) -> None:
-    """Fails unless two finished runs hold the same bits, but for what they took in time."""
-    a, b = read_run(one), read_run(other)
-    assert {**a.results, **dict.fromkeys(TIMINGS)} == {**b.results, **dict.fromkeys(TIMINGS)}
-    for mine, its in ((a.arrays, b.arrays), (a.metrics, b.metrics)):
-        assert mine.keys() == its.keys()
-        for name in mine.keys() - {"seconds"}:
-            np.testing.assert_array_equal(mine[name], its[name], err_msg=name)
-    for name in ("checkpoint", "best"):
-        last = [
-            max((run / name).iterdir(), key=lambda path: int(path.name)) for run in (one, other)
-        ]
-        assert last[0].name == last[1].name
-        _assert_same_arrays(*last)
-
-
-def _assert_same_arrays(one: Path, other: Path) -> None:
-    mine, its = _arrays(one), _arrays(other)
-    assert mine.keys() == its.keys()
-    assert len(mine) > 10
-    for name in mine:
-        assert mine[name].dtype == its[name].dtype
-        assert mine[name].tobytes() == its[name].tobytes(), name
-
-
-def _arrays(folder: Path) -> dict[str, np.ndarray]:
-    """All arrays of a checkpoint, by item and name."""
-    files = sorted((folder / array_files.FOLDER).glob("*.npz"))
-    found = {path.stem: array_files.read_npz(path) for path in files}
-    return {f"{item}.{k}": v for item, arrays in found.items() for k, v in arrays.items()}

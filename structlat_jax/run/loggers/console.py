@@ -1,12 +1,20 @@
 """The terminal: a progress bar, or a line per evaluation where there is no terminal."""
 
 import datetime
+import re
 import time
 from typing import Any
 
 import numpy as np
 
 from structlat_jax.run.loggers.base import Logger, Metrics
+
+_USUAL = re.compile(
+    "kl |(collected|floor|oracle|test|train|world)_|"
+    "(entropy|kl_weight|not_finite_at|percent_of_oracle|policy|q|q_mean|seconds|v)$"
+)
+"""Names for which a line has no room, or which it shows in a way of its own; all others, which
+somebody has added, are shown as they are."""
 
 
 class Meter:
@@ -124,7 +132,9 @@ class _Status:
             share = "" if percent is None or np.isnan(percent) else f" ({percent:.0f} %)"
             parts.append(f"test {self._evaluated['test_return']:.2f}{share}")
         kl = [f"{n.removeprefix('kl ')} {x:.2f}" for n, x in means.items() if n.startswith("kl ")]
-        return "  ".join([*parts, *(["KL " + "  ".join(kl) + " nats"] if kl else [])])
+        parts += ["KL " + "  ".join(kl) + " nats"] if kl else []
+        parts += [f"{name} {x:.3g}" for name, x in means.items() if not _USUAL.match(name)]
+        return "  ".join(parts)
 
 
 def _mean(values: Any) -> float:

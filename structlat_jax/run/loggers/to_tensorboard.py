@@ -9,6 +9,17 @@ from structlat_jax.errors import InputError
 from structlat_jax.run.loggers.base import Logger
 
 
+def require() -> type:
+    """tensorboardX's writer; raises `InputError` if it is not installed."""
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError:
+        raise InputError(
+            "the TensorBoard logger needs tensorboardX: pip install 'structlat-jax[tensorboard]'."
+        ) from None
+    return SummaryWriter
+
+
 def make(folder: str | Path, seeds: Sequence[int]) -> Logger:
     """A logger that writes a folder of events per seed, which TensorBoard shows as a line each.
 
@@ -19,13 +30,8 @@ def make(folder: str | Path, seeds: Sequence[int]) -> Logger:
     Raises:
       InputError: if tensorboardX is not installed.
     """
-    try:
-        from tensorboardX import SummaryWriter
-    except ImportError:
-        raise InputError(
-            "the TensorBoard logger needs tensorboardX: pip install 'structlat-jax[tensorboard]'."
-        ) from None
-    writers = [SummaryWriter(str(Path(folder) / f"seed{seed}")) for seed in seeds]
+    writer_of = require()
+    writers = [writer_of(str(Path(folder) / f"seed{seed}")) for seed in seeds]
 
     def log(updates, metrics):
         for name, values in metrics.items():

@@ -2,12 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from structlat_jax.errors import InputError
 from structlat_jax.run.loggers.base import Logger
+
+
+def require() -> ModuleType:
+    """The library; raises `InputError` if it is not installed."""
+    try:
+        import wandb
+    except ImportError:
+        raise InputError(
+            "the Weights & Biases logger needs wandb: pip install 'structlat-jax[wandb]'."
+        ) from None
+    return wandb
 
 
 def make(
@@ -29,12 +41,7 @@ def make(
     Raises:
       InputError: if wandb is not installed.
     """
-    try:
-        import wandb
-    except ImportError:
-        raise InputError(
-            "the Weights & Biases logger needs wandb: pip install 'structlat-jax[wandb]'."
-        ) from None
+    wandb = require()
     Path(folder).mkdir(parents=True, exist_ok=True)
     name = Path(folder).resolve().name
     runs = [
