@@ -17,6 +17,8 @@ from benchmarks import (
     time_to_return,
 )
 
+pytestmark = pytest.mark.slow
+
 BENCHMARKS = {
     "compile": (compile.command, []),
     "step_throughput": (step_throughput.command, []),

@@ -126,6 +126,7 @@ def test_your_own_environment(read, in_process):
     assert said in " ".join((GUIDES / "environment.md").read_text().split())
 
 
+@pytest.mark.slow
 def test_your_own_inference(read, capfd):
     read("inference")
     shown = [line for line in capfd.readouterr().out.splitlines() if line.startswith("[")]
@@ -133,6 +134,7 @@ def test_your_own_inference(read, capfd):
     assert all(len(line.strip("[]").split()) == SIZES["eval_episodes"] for line in shown)
 
 
+@pytest.mark.slow
 def test_your_own_latent(read):
     before = dict(FAMILIES)
     try:
@@ -144,6 +146,7 @@ def test_your_own_latent(read):
     assert sl.load(place / "runs" / "vmf").space.dim == 4
 
 
+@pytest.mark.slow
 def test_your_own_logger(read):
     place = read("logger")
     events = {path.name for path in (place / "runs" / "logged" / "tensorboard").iterdir()}

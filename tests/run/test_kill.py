@@ -13,6 +13,7 @@ def env(request, tmp_path):
     return [] if request.param == "built-in" else ["--env", str(own_env.write(tmp_path))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env", ["of a file"], indirect=True)
 def test_killed_twice(tmp_path, env):
     updates = 4 * PER_STEP

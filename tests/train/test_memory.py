@@ -40,6 +40,7 @@ def test_memory_is_flat_for_long():
     assert abs(share) < ALLOWED
 
 
+@pytest.mark.slow
 def test_a_loop_over_seeds_fills_no_second_state_beside_the_first():
     def sizes(seeds):
         made = parallel.make_programs(setup(), seeds, jax.devices()[:1], mapping="loop")
