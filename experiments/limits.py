@@ -23,7 +23,7 @@ from structlat_jax.cli.errors import main
 from structlat_jax.config import Structure
 from structlat_jax.envs import Env, point_robot
 from structlat_jax.run.folders import make_folder, require_writable_file
-from structlat_jax.run_folder import write_json
+from structlat_jax.store.run_folder import write_json
 from structlat_jax.types import Array, Task
 
 SPEEDS = (1.0, 0.999, 0.995, 0.98)

@@ -188,7 +188,7 @@ def load(path: str | Path, seed: int = 0, env: Env | str | Path | None = None) -
         from structlat_jax import saved_agent
 
         return saved_agent.read(path, env)
-    from structlat_jax import checkpoint
+    from structlat_jax.store import checkpoint
 
     config, _ = checkpoint.read_config(path)
     setup = make_setup(config, env)

@@ -7,14 +7,14 @@ import jax
 import numpy as np
 from tiny import config
 
-from structlat_jax.checkpoint import Checkpoints
 from structlat_jax.envs import Env, point_robot
 from structlat_jax.envs.base import Plane
 from structlat_jax.envs.spec import EnvSpec
 from structlat_jax.inference.base import Learned
 from structlat_jax.report import results
 from structlat_jax.report.parts import variables_of
-from structlat_jax.run_folder import write_config
+from structlat_jax.store.checkpoint import Checkpoints
+from structlat_jax.store.run_folder import write_config
 from structlat_jax.train.learn import init_params
 from structlat_jax.train.setup import make_setup
 

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 import pytest
 
-from structlat_jax import array_files
 from structlat_jax.report.run_files import read_run
+from structlat_jax.store import array_files
 
 
 def listing(folder):

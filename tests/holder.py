@@ -3,7 +3,7 @@
 HOLD = """
 import sys, time
 from pathlib import Path
-from structlat_jax.run_folder import locked
+from structlat_jax.store.run_folder import locked
 with locked(Path(sys.argv[1])):
     print("locked", flush=True)
     time.sleep(600)

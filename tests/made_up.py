@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 from tiny import config
 
-from structlat_jax.checkpoint import write_config
 from structlat_jax.config import Config
 from structlat_jax.report import results
 from structlat_jax.report.run_files import ADAPTATION_FILE, METRICS_FILE, RESULTS_FILE, RunFiles
+from structlat_jax.store.checkpoint import write_config
 
 CURVE = (0.0, 0.25, 0.5, 1.0)
 """Return of each episode over that of the last; the first two are from the prior."""

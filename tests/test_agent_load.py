@@ -10,11 +10,11 @@ from test_agent import assert_from_the_prior, drawn, weighed
 from tiny import assert_same, config, line, one_seed, setup
 
 import structlat_jax as sl
-from structlat_jax import checkpoint
-from structlat_jax.checkpoint import Checkpoints
 from structlat_jax.envs import EnvError
 from structlat_jax.envs.spec import spec
 from structlat_jax.inference import world_model
+from structlat_jax.store import checkpoint
+from structlat_jax.store.checkpoint import Checkpoints
 
 SEEDS = 4
 NOTHING = ("moments", "inference_moments", "replay", "train_tasks", "test_tasks")

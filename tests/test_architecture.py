@@ -29,10 +29,11 @@ LAYERS = (
     {"train.collect"},
     {"train.learn", "train.evaluate"},
     {"train.parallel"},
-    {"errors", "run_folder"},
-    {"sealed", "legacy_arrays"},
-    {"array_files"},
-    {"agent_file", "checkpoint"},
+    {"errors"},
+    {"store.run_folder"},
+    {"store.sealed", "store.legacy_arrays"},
+    {"store.array_files"},
+    {"store.agent_file", "store.checkpoint"},
     {"agent", "saved_agent"},
     {"report"},
     {"run"},
@@ -146,8 +147,8 @@ def test_library_stays_clear_of_the_host(path):
 
 def test_agent_imports_checkpoints_lazily():
     names = all_imports(ROOT / LIBRARY / "agent.py", top_level_only=True)
-    assert not {name for name in names if name.startswith(f"{LIBRARY}.checkpoint")}
-    assert f"{LIBRARY}.checkpoint" in all_imports(ROOT / LIBRARY / "agent.py")
+    assert not {name for name in names if name.startswith(f"{LIBRARY}.store.checkpoint")}
+    assert f"{LIBRARY}.store.checkpoint" in all_imports(ROOT / LIBRARY / "agent.py")
 
 
 TASKS = re.compile("goal|robot|anchor|radius|half[ -_]?circle", re.IGNORECASE)

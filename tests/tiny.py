@@ -13,13 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.stats import norm
 
-from structlat_jax.checkpoint import keys_to_data
 from structlat_jax.config import Config
 from structlat_jax.envs import Env, Step
 from structlat_jax.inference import bayes, world_model
 from structlat_jax.inference.base import Learned
 from structlat_jax.inference.world_model import WorldModel
 from structlat_jax.nets.networks import Networks
+from structlat_jax.store.checkpoint import keys_to_data
 from structlat_jax.train import parallel
 from structlat_jax.train.learn import init_params
 from structlat_jax.train.setup import Setup, assemble, make_setup

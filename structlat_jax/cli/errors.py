@@ -14,7 +14,7 @@ import jax
 from structlat_jax.envs import EnvError
 from structlat_jax.errors import InputError, LostProcessError
 from structlat_jax.options import ConfigError
-from structlat_jax.run_folder import CheckpointError, WriteError, reason
+from structlat_jax.store.run_folder import CheckpointError, WriteError, reason
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2

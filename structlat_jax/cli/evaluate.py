@@ -18,7 +18,6 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from structlat_jax import checkpoint
 from structlat_jax.cli import changes, request
 from structlat_jax.cli.options import (
     SectionedCommand,
@@ -35,7 +34,8 @@ from structlat_jax.report.finished_run import RunFiles
 from structlat_jax.report.run_files import read_run
 from structlat_jax.run import machine
 from structlat_jax.run.folders import make_folder, require_writable_file
-from structlat_jax.run_folder import CheckpointError, read_config, write_json
+from structlat_jax.store import checkpoint
+from structlat_jax.store.run_folder import CheckpointError, read_config, write_json
 from structlat_jax.train import parallel
 from structlat_jax.train.evaluate import Adaptation
 from structlat_jax.train.setup import Setup, make_setup

@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from structlat_jax import run_folder
 from structlat_jax.cli.errors import EXIT_INTERRUPTED
 from structlat_jax.run import folders
-from structlat_jax.run_folder import CONFIG_FILE
+from structlat_jax.store import run_folder
+from structlat_jax.store.run_folder import CONFIG_FILE
 
 
 def new_folder(out: Path | None, default: Path, overwrite: bool, marker: str = CONFIG_FILE) -> Path:

@@ -15,7 +15,7 @@ from structlat_jax.envs.spec import DEFAULT, EnvSpec, canonical, parse_options, 
 from structlat_jax.errors import InputError
 from structlat_jax.options import ConfigError
 from structlat_jax.run.plan import PLAN_FIELDS, Plan, saved_plan, settings
-from structlat_jax.run_folder import CONFIG_FILE, CheckpointError, read_config, reason
+from structlat_jax.store.run_folder import CONFIG_FILE, CheckpointError, read_config, reason
 
 _FLAGS = {"env_options": "--env-option"}
 """Settings whose flags have other names."""

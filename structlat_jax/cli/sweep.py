@@ -45,7 +45,7 @@ from structlat_jax.report.run_files import evaluated, read_run
 from structlat_jax.run import hosts, lanes, machine, rows
 from structlat_jax.run.loggers.console import Meter
 from structlat_jax.run.plan import Plan, saved_plan, settings
-from structlat_jax.run_folder import CheckpointError, write_config
+from structlat_jax.store.run_folder import CheckpointError, write_config
 
 SWEEP_CONFIG_FILE = "sweep_config.json"
 SWEEP_FILE = "sweep.csv"

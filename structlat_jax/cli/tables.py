@@ -17,7 +17,7 @@ from structlat_jax.report import table_text
 from structlat_jax.run import lanes, machine, rows
 from structlat_jax.run.loggers.console import Meter
 from structlat_jax.run.plan import Plan
-from structlat_jax.run_folder import (
+from structlat_jax.store.run_folder import (
     CheckpointError,
     write_config,
     write_json,

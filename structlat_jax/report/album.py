@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from structlat_jax.report.figures_style import save
-from structlat_jax.run_folder import CheckpointError, WriteError, reason
+from structlat_jax.store.run_folder import CheckpointError, WriteError, reason
 
 FORMATS = ("png", "pdf")
 

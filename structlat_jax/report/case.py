@@ -12,7 +12,7 @@ from structlat_jax.latents import LatentSpace
 from structlat_jax.report.finished_run import RunFiles
 from structlat_jax.report.names import distinct
 from structlat_jax.report.run_files import ADAPTATION_FILE
-from structlat_jax.run_folder import CheckpointError
+from structlat_jax.store.run_folder import CheckpointError
 
 
 class Case(NamedTuple):

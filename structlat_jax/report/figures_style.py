@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from structlat_jax.run_folder import write_in_one_piece
+from structlat_jax.store.run_folder import write_in_one_piece
 
 STYLE = {
     "font.family": "sans-serif",

@@ -17,7 +17,7 @@ from structlat_jax.report.plane import pictures as plane_pictures
 from structlat_jax.report.plane import traverse
 from structlat_jax.report.run_files import evaluations
 from structlat_jax.report.shares_table import shares_record, shares_table
-from structlat_jax.run_folder import reason
+from structlat_jax.store.run_folder import reason
 
 SWEEP_SCHEMA = 1
 END = {"end": "the last observation of an episode, each number in units of its spread"}

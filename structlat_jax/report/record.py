@@ -12,7 +12,7 @@ from structlat_jax.envs.base import Env, labels
 from structlat_jax.report import results
 from structlat_jax.report.plane import places
 from structlat_jax.report.run_files import ADAPTATION_FILE, RESULTS_FILE
-from structlat_jax.run_folder import WriteError, reason
+from structlat_jax.store.run_folder import WriteError, reason
 from structlat_jax.train.setup import Setup
 from structlat_jax.types import Task
 

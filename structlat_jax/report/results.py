@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from structlat_jax.report.statistics import student_interval
-from structlat_jax.run_folder import write_in_one_piece, write_json, write_whole
+from structlat_jax.store.run_folder import write_in_one_piece, write_json, write_whole
 
 RESULTS_SCHEMA = 1
 ADAPTATION_AXES = ("seed", "task", "repeat", "episode")

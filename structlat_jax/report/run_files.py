@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from structlat_jax.array_files import read_npz
 from structlat_jax.config import Config
 from structlat_jax.report.finished_run import RunFiles
 from structlat_jax.report.results import RESULTS_SCHEMA
-from structlat_jax.run_folder import CONFIG_FILE, CheckpointError, read_config
+from structlat_jax.store.array_files import read_npz
+from structlat_jax.store.run_folder import CONFIG_FILE, CheckpointError, read_config
 
 RESULTS_FILE = "results.json"
 ADAPTATION_FILE = "adaptation.npz"

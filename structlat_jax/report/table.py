@@ -17,7 +17,7 @@ from structlat_jax.report.finished_run import RunFiles
 from structlat_jax.report.links import links
 from structlat_jax.report.plane.far import near_and_far
 from structlat_jax.report.run_files import RESULTS_FILE
-from structlat_jax.run_folder import CheckpointError
+from structlat_jax.store.run_folder import CheckpointError
 
 TABLE_SCHEMA = 1
 SHARE_OF_ORACLE = results.SHARE

@@ -21,7 +21,7 @@ from structlat_jax.run.loggers import Logger, combine
 from structlat_jax.run.loop import Job, run
 from structlat_jax.run.outcome import Outcome
 from structlat_jax.run.plan import Plan, differences, saved_plan, settings
-from structlat_jax.run_folder import (
+from structlat_jax.store.run_folder import (
     CONFIG_FILE,
     CheckpointError,
     locked,

@@ -6,9 +6,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from structlat_jax import run_folder
 from structlat_jax.errors import InputError
-from structlat_jax.run_folder import CONFIG_FILE
+from structlat_jax.store import run_folder
+from structlat_jax.store.run_folder import CONFIG_FILE
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 

@@ -17,7 +17,7 @@ from jax._src import distributed  # where jax itself finds the service
 from structlat_jax.envs import EnvError
 from structlat_jax.errors import InputError, LostProcessError
 from structlat_jax.options import ConfigError
-from structlat_jax.run_folder import CheckpointError, WriteError
+from structlat_jax.store.run_folder import CheckpointError, WriteError
 
 
 def join(

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from structlat_jax import checkpoint
 from structlat_jax.config import Hyper
 from structlat_jax.report import results
 from structlat_jax.report.record import write_run
@@ -26,7 +25,8 @@ from structlat_jax.run.loop import Job, about, run
 from structlat_jax.run.outcome import ARRAYS, Lanes, Outcome, join, part, summary
 from structlat_jax.run.rows import Row
 from structlat_jax.run.share_state import ShareState
-from structlat_jax.run_folder import locked
+from structlat_jax.store import checkpoint
+from structlat_jax.store.run_folder import locked
 
 
 class Group(NamedTuple):

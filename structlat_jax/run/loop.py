@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from structlat_jax import checkpoint
 from structlat_jax.report import results
 from structlat_jax.run import failures, machine
 from structlat_jax.run.loggers.base import Logger
@@ -19,6 +18,7 @@ from structlat_jax.run.measures import evaluation_metrics
 from structlat_jax.run.outcome import Lanes, Outcome, last_kl, summary
 from structlat_jax.run.plan import Plan
 from structlat_jax.run.stop import Stop
+from structlat_jax.store import checkpoint
 from structlat_jax.train import parallel
 from structlat_jax.train.setup import Setup
 

@@ -1,7 +1,7 @@
 """The state of a share, while it trains."""
 
-from structlat_jax.checkpoint import Checkpoints
 from structlat_jax.inference.base import Learned
+from structlat_jax.store.checkpoint import Checkpoints
 
 
 class ShareState(Checkpoints):

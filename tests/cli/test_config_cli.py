@@ -92,7 +92,9 @@ def test_flags_come_on_top(alone, begin, tmp_path):
 def test_options_of_the_environment_come_on_top_of_those_in_the_file(show, begin, tmp_path):
     first = show("--env-option", "horizon=7", "--env-option", "goal_radius=0.3")
     (tmp_path / "first.json").write_text(json.dumps(first))
-    job = begin("--config", tmp_path / "first.json", "--env-option", "horizon=9", "--out", "x")
+    job = begin(
+        "--config", tmp_path / "first.json", "--env-option", "horizon=9", "--out", tmp_path / "run"
+    )
     assert dict(job.plan.config.env.options) == {"horizon": 9, "goal_radius": 0.3}
     assert (job.setup.env.horizon, job.setup.env.plane.radius) == (9, 0.3)
 

@@ -13,9 +13,9 @@ from program import assert_refused
 from rich.console import Console
 from tiny import config, evaluator, following_z, programs, quick_compile, setup
 
-from structlat_jax.checkpoint import CheckpointError
 from structlat_jax.cli import evaluate
 from structlat_jax.report.run_files import RunFiles
+from structlat_jax.store.checkpoint import CheckpointError
 from structlat_jax.train import parallel
 
 ARMS = "inference=amortised;eval_prior_episodes=1+choice=thompson;evidence_weight=0"

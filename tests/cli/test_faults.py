@@ -16,8 +16,8 @@ from rich.console import Console
 from test_train_cli import PICTURES
 
 import structlat_jax as sl
-from structlat_jax import array_files
 from structlat_jax.cli import errors, tables, train
+from structlat_jax.store import array_files
 from structlat_jax.train import parallel
 
 FIRST = OPTIONS["seed"]

@@ -18,8 +18,6 @@ from tiny import assert_same, config, one_seed, setup, train
 
 import structlat_jax as sl
 from experiments import ablations, point_robot, table1
-from structlat_jax import checkpoint
-from structlat_jax.checkpoint import CheckpointError, Checkpoints
 from structlat_jax.cli import config as show
 from structlat_jax.cli import errors, evaluate, figures, sweep
 from structlat_jax.cli import train as training
@@ -27,6 +25,8 @@ from structlat_jax.config import Config
 from structlat_jax.report import table
 from structlat_jax.report.run_files import read_run
 from structlat_jax.run import lanes, machine
+from structlat_jax.store import checkpoint
+from structlat_jax.store.checkpoint import CheckpointError, Checkpoints
 
 COMMANDS = {
     "point_robot": point_robot.command,

@@ -12,9 +12,9 @@ from tiny import SIZES
 
 from experiments import paper, table1
 from structlat_jax import config as configuration
-from structlat_jax.checkpoint import write_config
 from structlat_jax.config import PRESETS
 from structlat_jax.run import lanes
+from structlat_jax.store.checkpoint import write_config
 
 SPECS = ["cat:1x2", "gau:1"]
 TINY = [f"--{k}={v}" for k, v in OPTIONS.items() if k not in ("latent", "seed")]

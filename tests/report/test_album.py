@@ -2,9 +2,9 @@
 
 import pytest
 
-from structlat_jax.checkpoint import CheckpointError
 from structlat_jax.report.album import FORMATS, Album
 from structlat_jax.report.figures_learning import adaptation_curve
+from structlat_jax.store.checkpoint import CheckpointError
 
 
 def failing(*_):

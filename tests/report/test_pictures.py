@@ -19,7 +19,7 @@ from structlat_jax.report import effect, pictures, record, results
 from structlat_jax.report.album import Album
 from structlat_jax.report.case import make_cases, slug
 from structlat_jax.report.run_files import read_run
-from structlat_jax.run_folder import CheckpointError, write_config
+from structlat_jax.store.run_folder import CheckpointError, write_config
 from structlat_jax.train.learn import init_params
 
 CURVES = {"learning_curves", "adaptation_curves"}

@@ -14,7 +14,7 @@ from drawable import walker
 from ended import FLAT, HORIZON, dense, ended
 
 from structlat_jax.report import record, results, run_pictures
-from structlat_jax.run_folder import WriteError
+from structlat_jax.store.run_folder import WriteError
 
 ROOT = Path(record.__file__).resolve().parents[2]
 ALWAYS = {"learning_curve.png", "adaptation_curve.png", "belief.png"}

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from drawable import EARLIER, EVALUATED, UPDATES, write_run
 
-from structlat_jax.checkpoint import CheckpointError
 from structlat_jax.report.finished_run import name_of_labels
 from structlat_jax.report.run_files import evaluated, evaluations, find_runs, read_run
+from structlat_jax.store.checkpoint import CheckpointError
 
 SEEDS = 2
 

@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 
 from experiments import paper
-from structlat_jax.checkpoint import CheckpointError
 from structlat_jax.envs.spec import EnvSpec
 from structlat_jax.report import table, table_text
+from structlat_jax.store.checkpoint import CheckpointError
 
 SEEDS = {
     "gau:5": [4.0, 8.0, 6.0, 2.0],

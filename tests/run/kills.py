@@ -9,7 +9,7 @@ from pathlib import Path
 
 from program import SEEDS, TINY, launch
 
-from structlat_jax import checkpoint, sealed
+from structlat_jax.store import checkpoint, sealed
 
 PATIENCE = 300.0  # seconds for what takes a few; a loaded machine must not make it fail
 

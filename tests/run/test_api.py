@@ -16,7 +16,7 @@ import structlat_jax as sl
 from structlat_jax.envs import EnvError
 from structlat_jax.errors import InputError
 from structlat_jax.run.loggers import silent
-from structlat_jax.run_folder import CheckpointError
+from structlat_jax.store.run_folder import CheckpointError
 
 SEEDS, FIRST = 2, 3
 PLAN = {"seeds": SEEDS, "seed": FIRST, "updates": 18, "evals": 2}

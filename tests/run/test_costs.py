@@ -6,12 +6,12 @@ import numpy as np
 import psutil
 import pytest
 
-from structlat_jax import checkpoint
 from structlat_jax.config import preset
 from structlat_jax.run import machine
 from structlat_jax.run.loggers import silent
 from structlat_jax.run.loop import Job, run
 from structlat_jax.run.plan import Plan
+from structlat_jax.store import checkpoint
 from structlat_jax.train.setup import make_setup
 
 pytestmark = pytest.mark.slow

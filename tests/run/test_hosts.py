@@ -12,7 +12,7 @@ from structlat_jax.envs import EnvError
 from structlat_jax.errors import InputError, LostProcessError
 from structlat_jax.options import ConfigError
 from structlat_jax.run import hosts
-from structlat_jax.run_folder import CheckpointError, WriteError
+from structlat_jax.store.run_folder import CheckpointError, WriteError
 
 
 @pytest.mark.parametrize(("total", "count"), [(0, 2), (1, 3), (7, 3), (8, 4), (3, 1)])

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import pytest
 from tiny import assert_same
 
-from structlat_jax.checkpoint import CheckpointError, WriteError
 from structlat_jax.run.share_state import ShareState
+from structlat_jax.store.checkpoint import CheckpointError, WriteError
 from structlat_jax.train.state import TrainState
 
 HISTORY = [{"updates": 5, "q": 0.25}, {"updates": 5, "q": float("inf")}]

@@ -27,7 +27,7 @@ from tiny import (
     train,
 )
 
-from structlat_jax.checkpoint import Checkpoints, keys_to_data, load_learned
+from structlat_jax.store.checkpoint import Checkpoints, keys_to_data, load_learned
 from structlat_jax.train import parallel
 from structlat_jax.train.evaluate import references
 from structlat_jax.train.learn import meta_step
@@ -208,7 +208,7 @@ import jax
 jax.config.update("jax_num_cpu_devices", 2)
 import numpy as np
 import tiny
-from structlat_jax import checkpoint
+from structlat_jax.store import checkpoint
 from structlat_jax.train import parallel
 from structlat_jax.train.evaluate import references
 first, steps, run = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])

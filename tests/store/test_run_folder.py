@@ -10,8 +10,8 @@ import pytest
 from holder import HOLD
 
 import structlat_jax
-from structlat_jax import run_folder
-from structlat_jax.run_folder import CheckpointError, WriteError, locked
+from structlat_jax.store import run_folder
+from structlat_jax.store.run_folder import CheckpointError, WriteError, locked
 
 ROOT = Path(structlat_jax.__file__).resolve().parents[1]
 

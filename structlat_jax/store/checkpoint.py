@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 
 import jax
 
-from structlat_jax import array_files, sealed
 from structlat_jax.config import Config, ConfigError
 from structlat_jax.inference.base import Learned
-from structlat_jax.run_folder import (
+from structlat_jax.store import array_files, sealed
+from structlat_jax.store.run_folder import (
     CONFIG_FILE,
     CheckpointError,
     WriteError,

@@ -12,10 +12,10 @@ import pytest
 from tiny import assert_same, quick_compile
 
 import structlat_jax as sl
-from structlat_jax import array_files, checkpoint
-from structlat_jax.checkpoint import CheckpointError, Checkpoints
+from structlat_jax.store import array_files, checkpoint
+from structlat_jax.store.checkpoint import CheckpointError, Checkpoints
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 RUN = DATA / "legacy_run"
 ROOT = Path(sl.__file__).resolve().parents[1]
 SEEDS = 2
@@ -137,7 +137,7 @@ for name in ("orbax", "filelock"):
     sys.modules[name] = None
 from pathlib import Path
 import numpy as np
-from structlat_jax import agent_file, array_files, checkpoint
+from structlat_jax.store import agent_file, array_files, checkpoint
 from typing import NamedTuple
 from structlat_jax.inference.base import Learned
 class Weights(NamedTuple):

@@ -12,8 +12,8 @@ import safetensors.numpy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structlat_jax import agent_file, array_files
-from structlat_jax.run_folder import CheckpointError, WriteError
+from structlat_jax.store import agent_file, array_files
+from structlat_jax.store.run_folder import CheckpointError, WriteError
 
 ABOUT = {"latent": "dir:2x4,gau:2", "horizon": 20, "lr": 1e-3, "options": {"radius": None}}
 TREE = {

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from structlat_jax.run_folder import CheckpointError, reason
+from structlat_jax.store.run_folder import CheckpointError, reason
 
 _BEFORE, _NOW = "world", "inference"
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from tiny import TRACES, assert_same, config, go_on, one_seed, programs, setup, train
 
-from structlat_jax import (
+from structlat_jax.config import SCHEMA_VERSION
+from structlat_jax.store import (
     agent_file,
     array_files,
     checkpoint,
@@ -16,8 +17,7 @@ from structlat_jax import (
     run_folder,
     sealed,
 )
-from structlat_jax.checkpoint import CONFIG_FILE, CheckpointError, Checkpoints
-from structlat_jax.config import SCHEMA_VERSION
+from structlat_jax.store.checkpoint import CONFIG_FILE, CheckpointError, Checkpoints
 from structlat_jax.train import parallel
 
 HISTORY = [{"updates": 5, "q": 0.1, "missing": float("nan"), "name": "a"}]

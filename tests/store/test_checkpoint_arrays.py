@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from tiny import assert_same
 
-from structlat_jax import array_files
-from structlat_jax.run_folder import CheckpointError
+from structlat_jax.store import array_files
+from structlat_jax.store.run_folder import CheckpointError
 
 MEBIBYTE = 2**20
 LIKE = {"w": jax.ShapeDtypeStruct((2, 3), np.float32), "n": jax.ShapeDtypeStruct((), np.int32)}

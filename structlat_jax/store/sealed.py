@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from structlat_jax.run_folder import PARTIAL, WriteError, reason, remove
+from structlat_jax.store.run_folder import PARTIAL, WriteError, reason, remove
 
 SEAL_FILE = "seal.json"
 SEAL_SCHEMA = 1

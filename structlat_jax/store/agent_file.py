@@ -14,8 +14,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from structlat_jax.array_files import named
-from structlat_jax.run_folder import CheckpointError, WriteError, reason, write_in_one_piece
+from structlat_jax.store.array_files import named
+from structlat_jax.store.run_folder import CheckpointError, WriteError, reason, write_in_one_piece
 
 AGENT_SCHEMA = 1
 _ENTRY = "structlat_jax"  # of the header's metadata; a second one would be in any order

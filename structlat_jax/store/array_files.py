@@ -14,8 +14,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from structlat_jax import legacy_arrays
-from structlat_jax.run_folder import CheckpointError, reason
+from structlat_jax.store import legacy_arrays
+from structlat_jax.store.run_folder import CheckpointError, reason
 
 FOLDER = "arrays"
 _PIECE = 2**20  # bytes that are read at once; the list of members is far shorter

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from tiny import assert_same, config, one_seed, setup, train
 
-from structlat_jax import array_files, checkpoint, sealed
-from structlat_jax.checkpoint import CheckpointError, Checkpoints
-from structlat_jax.run_folder import PARTIAL, WriteError
+from structlat_jax.store import array_files, checkpoint, sealed
+from structlat_jax.store.checkpoint import CheckpointError, Checkpoints
+from structlat_jax.store.run_folder import PARTIAL, WriteError
 
 
 @pytest.fixture(scope="module")
