@@ -226,14 +226,14 @@ def following_z(params: Any) -> Any:
 @dataclasses.dataclass(frozen=True)
 class Informed(WorldModel):
     """An exact world model of the line, all but certain of what it says: the goal is on the side of
-    the outcome. It has parameters and does not read them."""
+    the destination. It has parameters and does not read them."""
 
     def next_obs(self, params: Any, obs: Any, action: Any) -> Any:
         return obs + 0.5 * jnp.clip(action, -1.0, 1.0)
 
-    def reward(self, params: Any, obs: Any, action: Any, outcome: Any) -> Any:
+    def reward(self, params: Any, obs: Any, action: Any, destination: Any) -> Any:
         position = self.next_obs(params, obs, action)
-        mean = paid(jnp.abs(position - jnp.sign(outcome))[..., 0])
+        mean = paid(jnp.abs(position - jnp.sign(destination))[..., 0])
         return jnp.where(mean > 0, 20.0, -20.0), mean, jnp.full_like(mean, -2.0)
 
 

@@ -42,7 +42,7 @@ from structlat_jax.errors import InputError
 from structlat_jax.options import ConfigError
 from structlat_jax.report.results import write_metrics
 from structlat_jax.report.run_files import evaluated, read_run
-from structlat_jax.run import hosts, lanes, machine, rows
+from structlat_jax.run import hosts, lanes, machine, members
 from structlat_jax.run.loggers.console import Meter
 from structlat_jax.run.plan import Plan, saved_plan, settings
 from structlat_jax.store.run_folder import CheckpointError, write_config
@@ -58,7 +58,7 @@ class Grid(NamedTuple):
     axes: dict[str, list[Any]]
 
     def runs(self, out: Path, plan: Plan) -> list[tuple[str, Path, Plan]]:
-        """Label, folder and plan of each run, for `rows.make`; raises `ConfigError`."""
+        """Label, folder and plan of each run, for `members.make`; raises `ConfigError`."""
         made = []
         for latent, point in itertools.product(self.latents, changes.points(self.axes)):
             config = plan.config.replace(latent=latent, **point)
@@ -101,7 +101,7 @@ def command(out: Path | None, overwrite: bool, resume: bool, **options: Any) -> 
     plan = saved_plan(config, said["sweep"])
     env = request.saved_env(config, options)
     grid = _grid(plan, said["sweep"])
-    made = rows.make(grid.runs(out, plan), env)
+    made = members.make(grid.runs(out, plan), env)
     console = Console(quiet=not hosts.is_first())
     with interruptible(out, console), hosts.leaving_together():
         _train(made, said["finished"], out, console)
@@ -146,8 +146,8 @@ def _settle(
         out = new_folder(out, default, overwrite, SWEEP_CONFIG_FILE)
         write_config(out, plan.config, SWEEP_CONFIG_FILE, **own, **plan.records())
         data = {**own, **plan.identity()}
-    made = rows.make(_grid(plan, data).runs(out, plan), env)
-    rows.prepare(made)
+    made = members.make(_grid(plan, data).runs(out, plan), env)
+    members.prepare(made)
     return {"out": str(out), "sweep": data, "finished": [row.finished for row in made]}
 
 
@@ -171,14 +171,14 @@ def _saved(out: Path, options: dict[str, Any]) -> tuple[Plan, Env, dict[str, Any
     return plan, env, data
 
 
-def _train(made: list[rows.Row], finished: list[bool], out: Path, console: Console) -> None:
+def _train(made: list[members.Member], finished: list[bool], out: Path, console: Console) -> None:
     done = {row.folder for row, there in zip(made, finished, strict=True) if there}
     count = len(lanes.groups(made))
     with Meter(made[0].plan.whole_updates, console, count) as meter:
         lanes.train_all(made, out, done, meter.logger)
 
 
-def _report(made: list[rows.Row], axes: list[str], out: Path, console: Console) -> int:
+def _report(made: list[members.Member], axes: list[str], out: Path, console: Console) -> int:
     """Writes ``sweep.csv`` and prints the last return of each run.
 
     Returns:

@@ -14,7 +14,7 @@ from structlat_jax.envs import Env
 from structlat_jax.errors import InputError
 from structlat_jax.options import ConfigError
 from structlat_jax.report import table_text
-from structlat_jax.run import lanes, machine, rows
+from structlat_jax.run import lanes, machine, members
 from structlat_jax.run.loggers.console import Meter
 from structlat_jax.run.plan import Plan
 from structlat_jax.store.run_folder import (
@@ -49,7 +49,7 @@ def settle(
     overwrite: bool,
     resume: bool,
     options: dict[str, Any],
-) -> tuple[Path, list[rows.Row]]:
+) -> tuple[Path, list[members.Member]]:
     """The folder and the runs, from the options or from the folder that is to be resumed.
 
     Raises:
@@ -72,8 +72,8 @@ def settle(
         out = new_folder(out, default, overwrite, what.marker)
         axis = {what.axis: list(values)}
         write_config(out, plan.config, what.marker, **axis, **plan.records())
-    made = rows.make(what.runs(plan, values, out), env)
-    rows.prepare(made)
+    made = members.make(what.runs(plan, values, out), env)
+    members.prepare(made)
     return out, made
 
 
@@ -88,7 +88,7 @@ def _saved(what: Several, out: Path, options: dict[str, Any]) -> tuple[Plan, lis
     return plan, values, request.saved_env(plan.config, options)
 
 
-def train(out: Path, made: list[rows.Row], console: Console) -> None:
+def train(out: Path, made: list[members.Member], console: Console) -> None:
     """Trains what is not finished; a signal ends it with a sentence."""
     finished = {row.folder for row in made if row.finished}
     count = len(lanes.groups(made))

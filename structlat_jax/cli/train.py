@@ -29,8 +29,8 @@ from structlat_jax.run import failures, finish, machine
 from structlat_jax.run.loggers import Logger, combine, to_tensorboard, to_wandb
 from structlat_jax.run.loggers.console import Meter
 from structlat_jax.run.loop import Job, run
+from structlat_jax.run.members import RESULTS_FILE
 from structlat_jax.run.plan import Plan
-from structlat_jax.run.rows import RESULTS_FILE
 from structlat_jax.store.run_folder import locked, write_config
 from structlat_jax.train.setup import make_setup
 

@@ -6,12 +6,12 @@ where a context fits several tasks the Bellman error prefers their middle, or th
 covering them all. Both hurt while little is known. Here the prior is represented by draws from it,
 and each is weighed by how likely it makes the rewards seen so far,
 
-    w_i  proportional to  prod_t p(r_t | s_t, a_t, outcome(z_i))^evidence_weight,   z_i ~ p(z),
+    w_i  proportional to  prod_t p(r_t | s_t, a_t, destination(z_i))^evidence_weight,   z_i ~ p(z),
 
 importance sampling of p(z | transitions) with the prior as proposal (Robert and Casella 2004,
-section 3.3); outcome and density are the world model's. Weights are additive in the log, so that a
-transition costs O(1) memory here too. The exponent tempers the likelihood (Grunwald 2012): the
-transitions of an episode share their errors, and a product takes them to be independent.
+section 3.3); destination and density are the world model's. Weights are additive in the log, so
+that a transition costs O(1) memory here too. The exponent tempers the likelihood (Grunwald 2012):
+the transitions of an episode share their errors, and a product takes them to be independent.
 """
 
 from typing import NamedTuple
@@ -35,12 +35,12 @@ class Hypotheses(NamedTuple):
 
     Attributes:
       z: ``[N, D]``, in an order in which neighbours lead to places close to each other.
-      outcome: Where each leads, ``[N, obs_dim]``; see `world_model.Imagined`.
+      destination: Where each leads, ``[N, obs_dim]``; see `world_model.Imagined`.
       log_weights: Unnormalised, ``[N]``; zero before anything was seen.
     """
 
     z: Float[Array, "N D"]
-    outcome: Float[Array, "N obs_dim"]
+    destination: Float[Array, "N obs_dim"]
     log_weights: Float[Array, " N"]
 
 
@@ -66,9 +66,9 @@ def draw(
       key: For the draws.
     """
     z = space.sample_prior(key, (count,))
-    outcome = world_model.imagine(model, params, act, obs, z, horizon).outcome
-    order = order_of(outcome)
-    return Hypotheses(z[order], outcome[order], jnp.zeros(count))
+    destination = world_model.imagine(model, params, act, obs, z, horizon).destination
+    order = order_of(destination)
+    return Hypotheses(z[order], destination[order], jnp.zeros(count))
 
 
 def prior_where(hypotheses: Hypotheses, condition: Bool[ArrayLike, ""]) -> Hypotheses:
@@ -88,7 +88,7 @@ def update(
     """Weighs the hypotheses by the first ``length`` of transitions ``[H]``; only the task's own
     reward counts."""
     log_density = world_model.reward_log_density(
-        model, params, seen.obs, seen.action, hypotheses.outcome[:, None], seen.reward
+        model, params, seen.obs, seen.action, hypotheses.destination[:, None], seen.reward
     )
     counted = jnp.where(within(length, seen.reward.shape[-1]), log_density, 0.0)
     gain = evidence_weight * jnp.sum(counted, axis=-1)
@@ -131,7 +131,7 @@ def greedy(
     ways, tasks = jax.vmap(jax.vmap(lambda position: _index(hypotheses, position)))(spread)
     z = hypotheses.z[ways]
     imagined = world_model.imagine(model, params, act, obs, z, horizon)
-    returns = world_model.expected_return(model, params, imagined, hypotheses.outcome[tasks])
+    returns = world_model.expected_return(model, params, imagined, hypotheses.destination[tasks])
     return z[jnp.argmax(jnp.mean(returns, axis=1))]
 
 

@@ -3,14 +3,14 @@
 A latent says little by itself about the rewards of a task that training never saw: a network that
 reads z and was fitted to thirty tasks is unsure between them. Where the *policy* goes under z is
 another matter, since the policy interpolates between its tasks. So a hypothesis z is read through
-its outcome, the observation at which an imagined episode of the policy under z ends, and rewards
-are predicted from the place relative to that outcome, which transfers from the tasks of training to
-those in between. Both models are fitted by maximum likelihood to the replay and read z without
-changing it: no loss of the encoder, the critics or the policy depends on them.
+its destination, the observation at which an imagined episode of the policy under z ends, and
+rewards are predicted from the place relative to that destination, which transfers from the tasks of
+training to those in between. Both models are fitted by maximum likelihood to the replay and read z
+without changing it: no loss of the encoder, the critics or the policy depends on them.
 
 The rewards' model assumes that what a task pays depends on an action and on the displacement from
-the observation to the outcome. Rewards that are mostly exactly zero are a mixture: nothing at all,
-or a normal.
+the observation to the destination. Rewards that are mostly exactly zero are a mixture: nothing at
+all, or a normal.
 """
 
 import dataclasses
@@ -70,11 +70,11 @@ class WorldModel:
         params: Params,
         obs: Float[ArrayLike, "... {self.widths[0]}"],
         action: Float[ArrayLike, "... {self.widths[1]}"],
-        outcome: Float[ArrayLike, "... {self.widths[0]}"],
+        destination: Float[ArrayLike, "... {self.widths[0]}"],
     ) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"], Float[Array, "*batch"]]:
         """The task's own reward: the logit of its being other than zero, and its mean and log
         standard deviation where it is, each ``[...]``; see `reward_log_density`."""
-        ahead = outcome - obs
+        ahead = destination - obs
         action = jnp.broadcast_to(action, (*ahead.shape[:-1], action.shape[-1]))
         out = self.rewards.apply(params["reward"], jnp.concatenate([action, ahead], axis=-1))
         return out[..., 0], out[..., 1], out[..., 2]
@@ -104,12 +104,12 @@ class Imagined(NamedTuple):
     Attributes:
       obs: Before each step, ``[..., H, obs_dim]``.
       action: ``[..., H, action_dim]``.
-      outcome: The last observation, after the last step, ``[..., obs_dim]``.
+      destination: The last observation, after the last step, ``[..., obs_dim]``.
     """
 
     obs: Float[Array, "*batch H obs_dim"]
     action: Float[Array, "*batch H action_dim"]
-    outcome: Float[Array, "*batch obs_dim"]
+    destination: Float[Array, "*batch obs_dim"]
 
 
 def imagine(
@@ -141,7 +141,10 @@ def imagine(
 
 
 def expected_return(
-    model: WorldModel, params: Params, imagined: Imagined, outcome: Float[ArrayLike, "M obs_dim"]
+    model: WorldModel,
+    params: Params,
+    imagined: Imagined,
+    destination: Float[ArrayLike, "M obs_dim"],
 ) -> Float[Array, "N M"]:
     """What imagined episodes pay in a task that another latent stands for, undiscounted.
 
@@ -149,7 +152,7 @@ def expected_return(
       model: Static.
       params: Its parameters.
       imagined: Episodes, ``[N, H, ...]``.
-      outcome: Where the latents lead that stand for the tasks, ``[M, obs_dim]``.
+      destination: Where the latents lead that stand for the tasks, ``[M, obs_dim]``.
 
     Returns:
       ``[N, M]``.
@@ -159,7 +162,7 @@ def expected_return(
         logit, mean, _ = model.reward(params, imagined.obs, imagined.action, one)
         return jnp.sum(jax.nn.sigmoid(logit) * mean, axis=-1)
 
-    return jax.vmap(in_task, out_axes=1)(outcome)
+    return jax.vmap(in_task, out_axes=1)(destination)
 
 
 def reward_log_density(
@@ -167,7 +170,7 @@ def reward_log_density(
     params: Params,
     obs: Float[ArrayLike, "... obs_dim"],
     action: Float[ArrayLike, "... action_dim"],
-    outcome: Float[ArrayLike, "... obs_dim"],
+    destination: Float[ArrayLike, "... obs_dim"],
     reward: Float[ArrayLike, "..."],
 ) -> Float[Array, "..."]:
     """Log-density of a task's own reward, in nats.
@@ -179,13 +182,13 @@ def reward_log_density(
       model: Static.
       params: Its parameters.
       obs, action: ``[..., obs_dim]`` and ``[..., action_dim]``.
-      outcome: Of the hypothesis, ``[..., obs_dim]``.
+      destination: Of the hypothesis, ``[..., obs_dim]``.
       reward: ``[...]``.
 
     Returns:
       ``[...]``.
     """
-    logit, mean, log_std = model.reward(params, obs, action, outcome)
+    logit, mean, log_std = model.reward(params, obs, action, destination)
     log_std = jnp.clip(log_std, *_LOG_STD_RANGE)
     standard = (reward - mean) * jnp.exp(-log_std)
     normal = -0.5 * standard**2 - log_std - 0.5 * jnp.log(2.0 * jnp.pi)
@@ -196,7 +199,7 @@ def loss(
     params: Params,
     model: WorldModel,
     transitions: Transition,
-    outcomes: Float[ArrayLike, "draws T obs_dim"],
+    destinations: Float[ArrayLike, "draws T obs_dim"],
 ) -> tuple[Float[Array, ""], WorldLosses]:
     """Squared error of the dynamics plus negative log-likelihood of the rewards.
 
@@ -208,13 +211,13 @@ def loss(
       params: Of the model.
       model: Static.
       transitions: ``[T, B]``.
-      outcomes: Of draws from each task's posterior, held fixed, ``[draws, T, obs_dim]``.
+      destinations: Of draws from each task's posterior, held fixed, ``[draws, T, obs_dim]``.
     """
     t = transitions
     error = model.next_obs(params, t.obs, t.action) - t.next_obs
-    outcomes = outcomes[:, :, None]
-    each = reward_log_density(model, params, t.obs, t.action, outcomes, t.reward)
-    together = jax.nn.logsumexp(jnp.sum(each, axis=-1), axis=0) - jnp.log(outcomes.shape[0])
+    destinations = destinations[:, :, None]
+    each = reward_log_density(model, params, t.obs, t.action, destinations, t.reward)
+    together = jax.nn.logsumexp(jnp.sum(each, axis=-1), axis=0) - jnp.log(destinations.shape[0])
     parts = WorldLosses(
         dynamics=jnp.mean(jnp.sum(error**2, axis=-1)),
         reward=-jnp.mean(together) / each.shape[-1],
@@ -246,7 +249,7 @@ def update(
       horizon: Steps in an episode; static.
       lr: Step size.
     """
-    outcomes = imagine(model, params, act, start, z, horizon).outcome
-    grads, parts = jax.grad(loss, has_aux=True)(params, model, transitions, outcomes)
+    destinations = imagine(model, params, act, start, z, horizon).destination
+    grads, parts = jax.grad(loss, has_aux=True)(params, model, transitions, destinations)
     params, moments = optim.adam(params, grads, moments, lr)
     return params, moments, parts

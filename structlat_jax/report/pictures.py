@@ -97,7 +97,7 @@ def effects(cases: Sequence[Case], album: Album) -> None:
     known |= END if "end" in records else {}
     data = {"draws": effect.DRAWS, "measures": known, "runs": entries}
     text = json.dumps({"schema_version": SWEEP_SCHEMA, **data}, indent=2, allow_nan=False)
-    album.texts["sweep.json"] = text + "\n"
+    album.texts["traversal.json"] = text + "\n"
     for measure, runs in records.items():
         album.tables.append(shares_table(_TITLE.format(_ASKED[measure]), measure, runs))
 
@@ -105,31 +105,31 @@ def effects(cases: Sequence[Case], album: Album) -> None:
 def _agents(case: Case, album: Album) -> list[Agent]:
     """The agents of all seeds, if there is what it takes."""
     if case.env is None:
-        album.left_out.append(f"sweep of {case.label}: its environment is not at hand.")
+        album.left_out.append(f"traversal of {case.label}: its environment is not at hand.")
         return []
     try:
         return [case.load(seed) for seed in range(case.files.seeds)]
     except FileNotFoundError as error:
-        album.left_out.append(f"sweep of {case.label}: {error}")
+        album.left_out.append(f"traversal of {case.label}: {error}")
         return []
 
 
 def _effect(
     case: Case, agents: Sequence[Agent], album: Album
 ) -> tuple[str, list[dict[str, Any]]] | None:
-    """The main measure of a case and its record, and the map of its sweep, if it is drawn."""
+    """The main measure of a case and its record, and the map of its traversal, if it is drawn."""
     parts, draws = parts_of(case.space), effect.draws_for(case.env)
     names = [part.name for part in parts]
     try:
         roll = effect.roller(agents[0], case.env)
         found = [effect.shares(a, roll, parts, _measures(case, a, roll), draws) for a in agents]
     except Exception as error:  # whatever a stranger's environment leads to
-        album.left_out.append(f"sweep of {case.label}: it cannot be made ({reason(error)}).")
+        album.left_out.append(f"traversal of {case.label}: it cannot be made ({reason(error)}).")
         return None
     measure = next(iter(found[0]))
     if case.plane is None:
         album.left_out.append(
-            f"the sweep map of {case.label}: its environment has no plane to draw paths in."
+            f"the traversal map of {case.label}: its environment has no plane to draw paths in."
         )
     else:
         alone = dict(zip(names, found[case.seed][measure].first_order, strict=True))

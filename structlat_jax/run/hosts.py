@@ -1,8 +1,8 @@
 """Several processes of one program, on one host or many: joining, agreeing, gathering.
 
-Seeds never communicate, so each process trains its share on its own devices, with its own program,
-at its own pace. All that ever crosses the network is a word at the start and the results at the
-end.
+Seeds never communicate, so each process trains its portion on its own devices, with its own
+program, at its own pace. All that ever crosses the network is a word at the start and the results
+at the end.
 """
 
 import contextlib
@@ -71,7 +71,7 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
-def share(total: int) -> tuple[int, int]:
+def portion(total: int) -> tuple[int, int]:
     """This process's part of ``total`` things: the first, and how many; 0 if there are too few."""
     size, longer = divmod(total, jax.process_count())
     i = jax.process_index()
@@ -132,7 +132,7 @@ def wait_for_first() -> None:
 
 
 # Messages go through the service by which the processes found each other, not through collective
-# operations of the devices: shares may end hours apart, only process 0 is to receive them, and
+# operations of the devices: portions may end hours apart, only process 0 is to receive them, and
 # they need no room on a device.
 _PATIENCE = 2000  # milliseconds between two looks; a signal is heeded in between
 _PIECE = 2**20  # bytes of one message

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, PRNGKeyArray
 
 from structlat_jax.envs import Env
-from structlat_jax.types import Episodes, Task, Transition
+from structlat_jax.types import Episodes, Task, Transition, within
 
 Act = Callable[[Array, Any], Array]
 """``(obs [obs_dim], what this step is given)`` to an action ``[action_dim]``."""
@@ -61,14 +61,24 @@ def steps(
         out = env.step(state, action, task)
         reward, train_reward, done = map(_number, (out.reward, out.train_reward, out.done))
         t = Transition(obs, action, reward, train_reward, out.obs, done)
-        succeeded = jnp.nan if env.success is None else _number(env.success(t, task))
-        succeeded = jnp.where(ended, 0.0, succeeded)
-        t = jax.tree.map(lambda x: jnp.where(ended, 0.0, x), t)
-        return (out.state, ended | (done > 0)), (t, ~ended, succeeded)
+        return (out.state, ended | (done > 0)), jax.tree.map(lambda x: jnp.where(ended, 0.0, x), t)
 
-    (state, ended), (seen, lived, succeeded) = jax.lax.scan(advance, (state, ended), given)
-    length = jnp.sum(lived, dtype=jnp.int32)
-    return Part(state, ended, Episodes(seen, length, jnp.max(succeeded)))
+    before = ended
+    (state, ended), seen = jax.lax.scan(advance, (state, ended), given)
+    # Outside the loop, where each of them would be one more operation per step.
+    most, stops = seen.done.shape[0], seen.done > 0
+    length = jnp.where(jnp.any(stops), 1 + jnp.argmax(stops), most)
+    length = jnp.where(before, 0, length).astype(jnp.int32)
+    return Part(state, ended, Episodes(seen, length, _success(env, task, seen, length)))
+
+
+def _success(env: Env, task: Task, seen: Transition, length: Int[Array, ""]) -> Float[Array, ""]:
+    """`Episodes.success` of transitions ``[n]``, the first ``length`` of which count."""
+    if env.success is None:
+        each = jnp.full(seen.reward.shape, jnp.nan)
+    else:
+        each = jax.vmap(lambda t: _number(env.success(t, task)))(seen)
+    return jnp.max(jnp.where(within(length, each.shape[0]), each, 0.0))
 
 
 def join(parts: list[Episodes]) -> Episodes:

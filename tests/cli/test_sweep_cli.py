@@ -15,9 +15,9 @@ from structlat_jax.cli import changes, sweep, train
 from structlat_jax.config import Config, ConfigError
 from structlat_jax.report import record
 from structlat_jax.report.run_files import read_run
-from structlat_jax.run import lanes, machine, rows
+from structlat_jax.run import lanes, machine, members
 from structlat_jax.run.plan import Plan
-from structlat_jax.run.share_state import ShareState
+from structlat_jax.run.portion_state import PortionState
 from structlat_jax.train import parallel
 
 GRID = ["--grid", "lr=0.001,0.01", "--grid", "kl_weight=0.003"]
@@ -103,12 +103,12 @@ def test_one_program_per_shape(tmp_path):
     base = Plan(Config(), "cpu", 2, 0, 300, 1, 60.0)
     axes = changes.axes(["lr=0.001,0.01", "width=32,64"])
     grid = sweep.Grid(["gau:2", "cat:2x4"], axes)
-    made = [rows.Row(*one, env=None) for one in grid.runs(tmp_path, base)]
+    made = [members.Member(*one, env=None) for one in grid.runs(tmp_path, base)]
     groups = lanes.groups(made)
     assert [group.lanes for group in groups] == [4, 4, 4, 4]
     side_by_side = lanes.lanes_of(groups[0])
     assert side_by_side.seeds.tolist() == [0, 1, 0, 1]
-    assert {row.plan.config.structure.width for row in groups[0].rows} == {32}
+    assert {row.plan.config.structure.width for row in groups[0].members} == {32}
     np.testing.assert_allclose(side_by_side.hyper.lr, [0.001, 0.001, 0.01, 0.01])
     np.testing.assert_allclose(side_by_side.hyper.tau, 0.005)
 
@@ -118,14 +118,14 @@ class Halt(Exception):
 
 
 def test_an_interrupted_sweep_goes_on_where_it_was(swept, sweep_here, tmp_path, monkeypatch):
-    out, save = tmp_path / "out", ShareState.save
+    out, save = tmp_path / "out", PortionState.save
 
     def halting(self, step, state, history):
         save(self, step, state, history)
         if step == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(ShareState, "save", halting)
+    monkeypatch.setattr(PortionState, "save", halting)
     always = "--checkpoint-seconds=0"
     assert sweep_here(*SIZES, LATENT, *GRID, always, "--out", out).code == 130
     assert not (out / "sweep.csv").exists()
@@ -135,7 +135,7 @@ def test_an_interrupted_sweep_goes_on_where_it_was(swept, sweep_here, tmp_path, 
         steps.append(step)
         save(self, step, state, history)
 
-    monkeypatch.setattr(ShareState, "save", counting)
+    monkeypatch.setattr(PortionState, "save", counting)
     done = sweep_here("--resume", "--out", out)
     assert done.code == 0, done.err
     assert steps == [3, 4]
@@ -199,7 +199,7 @@ def test_two_processes_get_the_numbers_of_one(swept, tmp_path):
                 assert float(one[name]) == pytest.approx(float(other[name]), rel=2e-3, abs=1e-5)
     devices = 2 * min(2, machine.cores())
     assert read_run(tmp_path / "out" / RUNS[1]).results["device"] == f"{devices} x cpu"
-    assert not (tmp_path / "out" / "shares").exists()
+    assert not (tmp_path / "out" / "portions").exists()
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ def trained(monkeypatch):
     asked = []
 
     def train(group, out, logger):
-        asked.append([(row.folder.name, row.plan) for row in group.rows])
-        for row in group.rows:
+        asked.append([(row.folder.name, row.plan) for row in group.members])
+        for row in group.members:
             base = 4.0 + 2.0 * ARMS.index(row.label)
             made = made_up.run_of(row.plan.config, [base, base + 1, base], row.folder)
             made_up.write(made, **row.plan.records())

@@ -46,9 +46,9 @@ def runs(tmp_path_factory):
 
 def names_in(out):
     """Names of the figures, each of which is there in all formats."""
-    found = {path.stem for path in out.iterdir()} - {"sweep"}
+    found = {path.stem for path in out.iterdir()} - {"traversal"}
     expected = {f"{name}.{suffix}" for name in found for suffix in album.FORMATS}
-    assert {path.name for path in out.iterdir()} - {"sweep.json"} == expected
+    assert {path.name for path in out.iterdir()} - {"traversal.json"} == expected
     for name in expected:
         assert (out / name).read_bytes().startswith(PNG if name.endswith("png") else PDF)
     return found
@@ -64,7 +64,7 @@ def test_a_folder_of_runs(runs, draw_all, tmp_path):
     expected = ALWAYS | {
         *("figure3-cat1x2-gau1", "figure3-dir1x3-gau1", "figure3-gau2"),
         *("simplex-cat1x2-gau1", "simplex-dir1x3-gau1"),
-        *("sweep-cat1x2-gau1", "sweep-dir1x3-gau1", "sweep-gau2"),
+        *("traversal-cat1x2-gau1", "traversal-dir1x3-gau1", "traversal-gau2"),
     }
     assert names_in(tmp_path / "new" / "out") == expected
     assert all(name in done.out for name in expected)
@@ -74,7 +74,7 @@ def test_a_folder_of_runs(runs, draw_all, tmp_path):
     assert "simplex of gau:2" in said[1]
     assert "What decides where an episode ends" in done.out
     assert "Traceback" not in done.err
-    assert_says_who_decides(json.loads((tmp_path / "new" / "out" / "sweep.json").read_text()))
+    assert_says_who_decides(json.loads((tmp_path / "new" / "out" / "traversal.json").read_text()))
 
 
 def assert_says_who_decides(data):
@@ -109,7 +109,7 @@ def test_runs_of_one_latent_are_told_apart(draw, tmp_path):
     assert done.code == 0, done.err
     found = {name for name in names_in(tmp_path / "out") if name.startswith("figure3")}
     assert found == {"figure3-gau2-g-1", "figure3-gau2-g-2", "figure3-gau2-other"}
-    assert "sweep of gau:2 (g)#1" in done.out
+    assert "traversal of gau:2 (g)#1" in done.out
 
 
 def test_what_does_not_apply_is_said(runs, draw, tmp_path):
@@ -119,11 +119,11 @@ def test_what_does_not_apply_is_said(runs, draw, tmp_path):
     assert done.code == 0, done.err
     said = "\n".join(left_out(done))
     assert "maps of gau:1: its environment is not at hand" in said
-    assert "sweep of gau:1: its environment is not at hand" in said
+    assert "traversal of gau:1: its environment is not at hand" in said
     assert "figure1-point_robot of gau:2,dir:1x2: their goals" in said
-    assert "sweep of gau:2,dir:1x2" in said
+    assert "traversal of gau:2,dir:1x2" in said
     assert "checkpoint" in said
-    assert "sweep-dir1x3-gau1" in names_in(tmp_path / "out")
+    assert "traversal-dir1x3-gau1" in names_in(tmp_path / "out")
 
 
 def test_the_seed_chooses_whose_goals_are_drawn(runs, draw, tmp_path, monkeypatch):

@@ -35,7 +35,7 @@ def trained(monkeypatch):
     asked = {}
 
     def train(group, out, logger):
-        for row in group.rows:
+        for row in group.members:
             plan, returns = row.plan, [4.0, 8.0, 6.0][: row.plan.seeds]
             asked[row.folder.name] = plan
             returns += [6.0] * (plan.seeds - len(returns))
@@ -223,7 +223,7 @@ def test_interrupted_in_the_second_row_and_resumed(tmp_path, table_here, monkeyp
         done = table_here(*TINY, "--out", out)
     assert done.code == 130, done.err
     assert "--resume" in done.out
-    names = {"table_config.json", "cat1x2", "gau1", "shares", ".lock"}
+    names = {"table_config.json", "cat1x2", "gau1", "portions", ".lock"}
     assert {path.name for path in out.iterdir()} == names
     assert (out / "cat1x2" / "results.json").is_file()
     assert not (out / "gau1" / "results.json").exists()
@@ -235,7 +235,7 @@ def test_interrupted_in_the_second_row_and_resumed(tmp_path, table_here, monkeyp
     assert "25/40 updates" not in done.out  # what was trained is not trained again
     assert "40/40 updates  shape1 (1 x 2 seeds)" in done.out
     assert {path.name for path in out.iterdir()} == (names | {"table.md", "table.json"}) - {
-        "shares"
+        "portions"
     }
     updates = [int(row["updates"]) for row in rows_of(out / "gau1")]
     assert updates == [5, 5, 10, 10, 15, 15, 20, 20]
@@ -258,7 +258,7 @@ def test_an_interruption_in_the_last_step_of_a_row_ends_the_table(
     assert done.code == 130
     for name in ("cat1x2", "gau1"):
         assert {path.name for path in (tmp_path / "table" / name).iterdir()} == {"config.json"}
-    assert [path.name for path in (tmp_path / "table" / "shares").iterdir()] == ["shape0-0-of-1"]
+    assert [path.name for path in (tmp_path / "table" / "portions").iterdir()] == ["shape0-0-of-1"]
 
 
 def test_help_mentions_everything(table_here):

@@ -1,7 +1,7 @@
 """Fitting the world model: to which batches, what depends on it, and what it knows afterwards.
 
 The policy of the tests that train it goes where z points, so that every place of the line is the
-outcome of some z.
+destination of some z.
 """
 
 import jax
@@ -158,16 +158,16 @@ def test_it_learns_how_the_world_moves(trained):
     np.testing.assert_allclose(got, obs + 0.5 * action, atol=0.05)
 
 
-def outcomes_of(trained, places):
+def destinations_of(trained, places):
     params, act, _ = trained
     z = latents_of(places)
-    run = jax.jit(lambda p: world_model.imagine(WIDE, p, act, jnp.zeros(1), z, HORIZON).outcome)
+    run = jax.jit(lambda p: world_model.imagine(WIDE, p, act, jnp.zeros(1), z, HORIZON).destination)
     return run(params)
 
 
 def test_it_knows_where_latents_lead_seen_or_between(trained):
     places = np.concatenate([TRAINING, BETWEEN])
-    np.testing.assert_allclose(outcomes_of(trained, places)[:, 0], places, atol=0.1)
+    np.testing.assert_allclose(destinations_of(trained, places)[:, 0], places, atol=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -177,11 +177,11 @@ def judged(trained):
     rng = np.random.default_rng(2)
     obs = rng.uniform(-2.5, 2.5, (8, 400, 1)).astype(np.float32)
     seen = transitions_of(goals, obs, rng.uniform(-1, 1, (8, 400, 1)).astype(np.float32))
-    outcomes = outcomes_of(trained, goals)[:, None]
+    destinations = destinations_of(trained, goals)[:, None]
 
     @jax.jit
     def run(params):
-        given = (params, seen.obs, seen.action, outcomes)
+        given = (params, seen.obs, seen.action, destinations)
         density = world_model.reward_log_density(WIDE, *given, seen.reward)
         return WIDE.reward(*given), density
 

@@ -77,9 +77,9 @@ def test_weights_are_a_power_of_the_likelihood():
     before = before._replace(log_weights=jnp.linspace(-1.0, 1.0, 16))
     after = update(before, seen, jnp.float32(0.3))
     np.testing.assert_array_equal(after.z, before.z)
-    np.testing.assert_array_equal(after.outcome, before.outcome)
-    for outcome, prior, weight in zip(*before[1:], after.log_weights, strict=True):
-        predicted = MODEL.reward(WORLD, seen.obs, seen.action, outcome)
+    np.testing.assert_array_equal(after.destination, before.destination)
+    for destination, prior, weight in zip(*before[1:], after.log_weights, strict=True):
+        predicted = MODEL.reward(WORLD, seen.obs, seen.action, destination)
         likelihood = mixture_log_density(seen.reward, *predicted).sum()
         assert weight == pytest.approx(float(prior) + 0.3 * likelihood, rel=1e-3)
     assert np.ptp(after.log_weights - before.log_weights) > 0.1
@@ -159,7 +159,7 @@ def returns_by_hand(belief):
         obs = OBS
         for _ in range(HORIZON):
             action = act(obs, z)
-            logit, mean, _ = MODEL.reward(WORLD, obs, action, belief.outcome)
+            logit, mean, _ = MODEL.reward(WORLD, obs, action, belief.destination)
             table[i] += np.asarray(mean / (1.0 + jnp.exp(-logit)))
             obs = MODEL.next_obs(WORLD, obs, action)
     return table
@@ -194,7 +194,7 @@ def test_the_prior_has_equal_weights():
     belief = Hypotheses(jnp.eye(4), jnp.eye(4), jnp.arange(4.0))
     flat = hypotheses.prior_where(belief, jnp.bool_(True))
     np.testing.assert_array_equal(flat.log_weights, jnp.zeros(4))
-    np.testing.assert_array_equal(flat.outcome, belief.outcome)
+    np.testing.assert_array_equal(flat.destination, belief.destination)
     kept = hypotheses.prior_where(belief, jnp.bool_(False))
     np.testing.assert_array_equal(kept.log_weights, belief.log_weights)
 
@@ -244,18 +244,18 @@ def test_neighbours_in_the_order_are_alike():
     assert step.mean() < 0.25 * shuffled.mean()
 
 
-def test_hypotheses_are_draws_from_the_prior_in_the_order_of_their_outcomes():
+def test_hypotheses_are_draws_from_the_prior_in_the_order_of_their_destinations():
     found = drawn(64)
     assert found.z.shape == (64, SPACE.dim)
     expected = SPACE.sample_prior(jax.random.key(1), (64,))
     np.testing.assert_allclose(np.sort(found.z[:, -1]), np.sort(expected[:, -1]), rtol=1e-5)
     assert not np.any(np.asarray(found.log_weights))
-    own = world_model.imagine(MODEL, WORLD, act, OBS, found.z, HORIZON).outcome
-    np.testing.assert_allclose(found.outcome, own, rtol=1e-4, atol=1e-5)
-    outcome = np.asarray(found.outcome)
-    axis = np.argmax(np.ptp(outcome, axis=0))  # the halves are split along it
-    assert np.ptp(outcome[:, axis]) > 1e-3
-    assert outcome[:32, axis].max() <= outcome[32:, axis].min()
+    own = world_model.imagine(MODEL, WORLD, act, OBS, found.z, HORIZON).destination
+    np.testing.assert_allclose(found.destination, own, rtol=1e-4, atol=1e-5)
+    destination = np.asarray(found.destination)
+    axis = np.argmax(np.ptp(destination, axis=0))  # the halves are split along it
+    assert np.ptp(destination[:, axis]) > 1e-3
+    assert destination[:32, axis].max() <= destination[32:, axis].min()
 
 
 @pytest.mark.parametrize("change", ["start", "horizon"])
@@ -263,7 +263,9 @@ def test_outcomes_depend_on_the_episode(change):
     start, horizon = (OBS + 1.0, HORIZON) if change == "start" else (OBS, HORIZON + 1)
     other = draw(16, horizon)(start)
     np.testing.assert_array_equal(np.sort(other.z[:, -1]), np.sort(drawn().z[:, -1]))
-    assert not np.any(np.isclose(np.sort(other.outcome, axis=0), np.sort(drawn().outcome, axis=0)))
+    assert not np.any(
+        np.isclose(np.sort(other.destination, axis=0), np.sort(drawn().destination, axis=0))
+    )
 
 
 @pytest.mark.parametrize("count", [0, 3, 100])

@@ -1,4 +1,4 @@
-"""The world model: its outcomes and densities by hand, and what a step of it may touch."""
+"""The world model: its destinations and densities by hand, and what a step of it may touch."""
 
 from functools import cache
 
@@ -60,13 +60,13 @@ def test_dynamics_add_a_network_and_a_linear_map_of_observation_and_action():
 
 
 def test_rewards_are_a_network_of_action_and_displacement():
-    """Every outcome ``[5, 1]`` with each of the transitions ``[7]``."""
-    obs, action, outcome = normal(7, OBS), normal(7, ACTION), normal(5, 1, OBS)
-    got = np.stack(jax.jit(MODEL.reward)(params(), obs, action, outcome), -1)
-    given = (np.broadcast_to(action, (5, 7, ACTION)), outcome - obs)
+    """Every destination ``[5, 1]`` with each of the transitions ``[7]``."""
+    obs, action, destination = normal(7, OBS), normal(7, ACTION), normal(5, 1, OBS)
+    got = np.stack(jax.jit(MODEL.reward)(params(), obs, action, destination), -1)
+    given = (np.broadcast_to(action, (5, 7, ACTION)), destination - obs)
     expected = by_hand.mlp(params()["reward"], np.concatenate(given, -1))
     np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
-    one = MODEL.reward(params(), obs[2], action[2], outcome[3, 0])
+    one = MODEL.reward(params(), obs[2], action[2], destination[3, 0])
     np.testing.assert_allclose(one, expected[3, 2], rtol=1e-3, atol=1e-4)
 
 
@@ -85,13 +85,13 @@ def imagine(params, obs, z):
     return world_model.imagine(MODEL, params, act, obs, z, HORIZON)
 
 
-def outcome(params, obs, z):
-    return imagine(params, obs, z).outcome
+def destination(params, obs, z):
+    return imagine(params, obs, z).destination
 
 
 def test_an_outcome_is_where_what_acts_ends():
     z = normal(5, LATENT)
-    got = outcome(params(), START, z)
+    got = destination(params(), START, z)
     for i in range(5):
         obs = START
         for _ in range(HORIZON):
@@ -101,29 +101,29 @@ def test_an_outcome_is_where_what_acts_ends():
 
 
 @pytest.mark.parametrize("lead", [(), (1,), (2, 3)])
-def test_outcomes_of_many_latents_are_those_of_each(lead):
+def test_destinations_of_many_latents_are_those_of_each(lead):
     z = normal(*lead, LATENT)
-    got = outcome(params(), START, z)
+    got = destination(params(), START, z)
     assert got.shape == (*lead, OBS)
-    alone = [outcome(params(), START, one) for one in z.reshape(-1, LATENT)]
+    alone = [destination(params(), START, one) for one in z.reshape(-1, LATENT)]
     np.testing.assert_allclose(got.reshape(-1, OBS), alone, rtol=1e-4, atol=1e-5)
 
 
 def test_each_task_may_start_somewhere_else():
     z = normal(K, T, LATENT)
-    got = outcome(params(), STARTS, z)
+    got = destination(params(), STARTS, z)
     for i in range(T):
         np.testing.assert_allclose(
-            got[:, i], outcome(params(), STARTS[i], z[:, i]), rtol=1e-4, atol=1e-5
+            got[:, i], destination(params(), STARTS[i], z[:, i]), rtol=1e-4, atol=1e-5
         )
 
 
-def test_outcomes_of_an_exact_model_are_those_of_the_environment():
+def test_destinations_of_an_exact_model_are_those_of_the_environment():
     own = setup()
     z = normal(7, own.space.dim)
     mode = mode_of(own.networks, following_z(fresh().agent).policy)
     start = jnp.array([0.25])
-    got = world_model.imagine(exact_model(own), {}, mode, start, z, HORIZON).outcome
+    got = world_model.imagine(exact_model(own), {}, mode, start, z, HORIZON).destination
     np.testing.assert_allclose(got, 0.25 + 0.5 * HORIZON * np.tanh(z[:, -1:]), atol=1e-5)
 
 
@@ -136,7 +136,7 @@ def test_an_imagined_episode_is_what_leads_to_its_outcome():
     np.testing.assert_allclose(got.action, act(got.obs, z[..., None, :]), rtol=1e-4, atol=1e-5)
     after = MODEL.next_obs(params(), got.obs, got.action)
     np.testing.assert_allclose(after[..., :-1, :], got.obs[..., 1:, :], rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(after[..., -1, :], got.outcome, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(after[..., -1, :], got.destination, rtol=1e-4, atol=1e-5)
 
 
 def test_an_expected_return_is_the_sum_of_expected_rewards():
@@ -156,7 +156,7 @@ def test_an_expected_return_is_the_sum_of_expected_rewards():
 class Stub(world_model.WorldModel):
     """Its prediction is the parameters themselves: a logit, a mean, a log deviation."""
 
-    def reward(self, params, obs, action, outcome):
+    def reward(self, params, obs, action, destination):
         return params
 
 
@@ -211,22 +211,22 @@ def test_densities_integrate_to_one(logit, log_std):
 
 
 def test_densities_of_many_outcomes_are_those_of_each():
-    t, outcomes = transitions(), normal(T, OBS)
+    t, destinations = transitions(), normal(T, OBS)
     density = lambda *x: world_model.reward_log_density(MODEL, params(), *x)  # noqa: E731
-    got = jax.jit(density)(t.obs, t.action, outcomes[:, None], t.reward)
+    got = jax.jit(density)(t.obs, t.action, destinations[:, None], t.reward)
     assert got.shape == (T, B)
     for i in range(T):
         for j in range(B):
-            one = [t.obs[i, j], t.action[i, j], outcomes[i]]
+            one = [t.obs[i, j], t.action[i, j], destinations[i]]
             expected = mixture_log_density(t.reward[i, j], *MODEL.reward(params(), *one))
             np.testing.assert_allclose(got[i, j], expected, rtol=1e-3, atol=1e-4)
             np.testing.assert_allclose(density(*one, t.reward[i, j]), expected, rtol=1e-3)
 
 
 @jax.jit
-def loss(world, transitions, outcomes):
+def loss(world, transitions, destinations):
     """Value, parts and gradients."""
-    run = lambda world: world_model.loss(world, MODEL, transitions, outcomes)  # noqa: E731
+    run = lambda world: world_model.loss(world, MODEL, transitions, destinations)  # noqa: E731
     (value, parts), grads = jax.value_and_grad(run, has_aux=True)(world)
     return value, parts, grads
 
@@ -234,13 +234,13 @@ def loss(world, transitions, outcomes):
 @pytest.mark.parametrize("draws", [1, K])
 def test_loss_is_an_error_and_a_negative_log_likelihood(draws):
     """A task's rewards are explained together, by the draws of its latent in turn."""
-    t, world, outcomes = transitions(), params(), normal(draws, T, OBS)
-    value, parts, _ = loss(world, t, outcomes)
+    t, world, destinations = transitions(), params(), normal(draws, T, OBS)
+    value, parts, _ = loss(world, t, destinations)
     surprises, errors = [], []
     for i in range(T):
         likelihoods = [
             np.exp(mixture_log_density(t.reward[i], *MODEL.reward(world, *given)).sum())
-            for given in [(t.obs[i], t.action[i], outcomes[k, i]) for k in range(draws)]
+            for given in [(t.obs[i], t.action[i], destinations[k, i]) for k in range(draws)]
         ]
         surprises.append(-np.log(np.mean(likelihoods)) / B)  # per transition
         errors.append(MODEL.next_obs(world, t.obs[i], t.action[i]) - t.next_obs[i])
@@ -251,10 +251,10 @@ def test_loss_is_an_error_and_a_negative_log_likelihood(draws):
 
 
 def test_each_part_trains_its_own_network():
-    t, world, outcomes = transitions(), params(), normal(K, T, OBS)
-    _, _, grads = loss(world, t, outcomes)
-    _, _, elsewhere = loss(world, t._replace(next_obs=t.next_obs + 1.0), outcomes)
-    _, _, paying = loss(world, t._replace(reward=t.reward + 1.0), outcomes)
+    t, world, destinations = transitions(), params(), normal(K, T, OBS)
+    _, _, grads = loss(world, t, destinations)
+    _, _, elsewhere = loss(world, t._replace(next_obs=t.next_obs + 1.0), destinations)
+    _, _, paying = loss(world, t._replace(reward=t.reward + 1.0), destinations)
     assert_same(grads["reward"], elsewhere["reward"])
     assert_same(grads["dynamics"], paying["dynamics"])
     for name, other in (("dynamics", elsewhere), ("reward", paying)):
@@ -268,11 +268,11 @@ def update(params, moments, z):
     return world_model.update(MODEL, params, moments, *given)
 
 
-def test_a_step_descends_the_loss_at_the_outcomes_of_the_latents():
-    """Adam's first step has the sign of the gradient, which does not pass through the outcomes."""
+def test_a_step_descends_the_loss_at_the_destinations_of_the_latents():
+    """Adam's first step has the sign of the gradient, not through the destinations."""
     z, before = normal(K, T, LATENT), params()
     after, moments, parts = update(before, optim.init(before), z)
-    _, expected, grads = loss(before, transitions(), outcome(before, STARTS, z))
+    _, expected, grads = loss(before, transitions(), destination(before, STARTS, z))
     np.testing.assert_allclose(parts, expected, rtol=1e-4)
     for new, old, grad in zip(*map(jax.tree.leaves, (after, before, grads)), strict=True):
         large = np.abs(grad) > 1e-4
@@ -286,6 +286,6 @@ def test_a_second_step_goes_on_with_the_moments():
     z, before = normal(K, T, LATENT), params()
     once, moments, _ = update(before, optim.init(before), z)
     twice, _, _ = update(once, moments, z)
-    gradient = loss(once, transitions(), outcome(once, STARTS, z))[2]
+    gradient = loss(once, transitions(), destination(once, STARTS, z))[2]
     expected, _ = optim.adam(once, gradient, moments, jnp.float32(LR))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), twice, expected)

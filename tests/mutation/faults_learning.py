@@ -183,12 +183,15 @@ BELIEF = {
         ("jax.nn.log_sigmoid(-logit))", "jax.nn.log_sigmoid(logit))"),
         ("reward != 0, jax.nn", "reward == 0, jax.nn"),
         ("jnp.sum(each, axis=-1), axis=0", "jnp.mean(each, axis=-1), axis=0"),
-        ("- jnp.log(outcomes.shape[0])", "- 0.0"),
+        ("- jnp.log(destinations.shape[0])", "- 0.0"),
         ("return obs + self.dynamics", "return self.dynamics"),
-        ("ahead = outcome - obs", "ahead = outcome + obs"),
+        ("ahead = destination - obs", "ahead = destination + obs"),
     ],
     "inference/hypotheses.py": [
-        ("return Hypotheses(z[order], outcome[order]", "return Hypotheses(z[order], outcome"),
+        (
+            "return Hypotheses(z[order], destination[order]",
+            "return Hypotheses(z[order], destination",
+        ),
         ("evidence_weight * jnp.sum", "jnp.sum"),
         ("log_density, 0.0)", "log_density, log_density)"),
         ("log_weights=hypotheses.log_weights + gain", "log_weights=hypotheses.log_weights - gain"),

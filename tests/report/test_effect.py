@@ -136,7 +136,7 @@ def test_the_part_that_decides_has_all_of_the_variance():
         np.testing.assert_allclose(measure.total[[0, 2]], 0.0, atol=1e-5)
 
 
-def test_a_sweep_moves_one_variable_and_leaves_the_others():
+def test_a_traversal_moves_one_variable_and_leaves_the_others():
     agent, env = agent_of("cat:1x3,dir:1x3,gau:2")
     seen = []
     roll = effect.roller(agent, env)
@@ -145,25 +145,25 @@ def test_a_sweep_moves_one_variable_and_leaves_the_others():
         seen.append(np.array(z))
         return roll(params, z)
 
-    sweeps = traverse.sweeps(agent, recording, PLANE)
+    traversals = traverse.traversals(agent, recording, PLANE)
     third = 1.0 / 3.0
     rest = np.array([1.0, 0.0, 0.0, third, third, third, 0.0, 0.0])
     columns = [slice(0, 3), slice(3, 6), slice(6, 7), slice(7, 8)]
-    assert len(sweeps) == len(seen) == len(columns)
-    for one, z, swept in zip(sweeps, seen, columns, strict=True):
+    assert len(traversals) == len(seen) == len(columns)
+    for one, z, swept in zip(traversals, seen, columns, strict=True):
         others = np.ones(8, bool)
         others[swept] = False
         np.testing.assert_allclose(z[:, others] - rest[others], 0.0, atol=1e-6)
         np.testing.assert_allclose(z[:, swept].reshape(np.shape(one.values)), one.values)
-    ends = sweeps[-1].paths[:, -1, 0]
-    np.testing.assert_allclose(ends, 0.5 * HORIZON * np.tanh(sweeps[-1].values), rtol=1e-5)
-    np.testing.assert_allclose(sweeps[2].paths, 0.0, atol=1e-6)
+    ends = traversals[-1].paths[:, -1, 0]
+    np.testing.assert_allclose(ends, 0.5 * HORIZON * np.tanh(traversals[-1].values), rtol=1e-5)
+    np.testing.assert_allclose(traversals[2].paths, 0.0, atol=1e-6)
 
 
 @pytest.mark.parametrize(("classes", "pairs"), [(2, 1), (4, 6), (8, 8)])
 def test_weights_go_from_class_to_class(classes, pairs):
     agent, env = agent_of(f"dir:1x{classes},gau:1")
-    weights = traverse.sweeps(agent, effect.roller(agent, env), PLANE)[0].values
+    weights = traverse.traversals(agent, effect.roller(agent, env), PLANE)[0].values
     np.testing.assert_array_equal(weights[:classes], np.eye(classes))
     np.testing.assert_allclose(weights.sum(axis=1), 1.0)
     assert len(np.unique(weights.round(6), axis=0)) == len(weights) == classes + 7 * pairs

@@ -75,10 +75,10 @@ def test_an_environment_without_a_plane(tmp_path):
         "the maps of gau:2: its environment has no plane to draw them in.",
         "the maps of dir:1x3: its environment has no plane to draw them in.",
         "simplex of gau:2: no variable of its latent is a mixture of classes.",
-        "the sweep map of gau:2: its environment has no plane to draw paths in.",
-        "the sweep map of dir:1x3: its environment has no plane to draw paths in.",
+        "the traversal map of gau:2: its environment has no plane to draw paths in.",
+        "the traversal map of dir:1x3: its environment has no plane to draw paths in.",
     ]
-    data = json.loads(album.texts["sweep.json"])
+    data = json.loads(album.texts["traversal.json"])
     assert set(data["measures"]) == {"end"}
     whole = data["runs"][0]["parts"][0]
     assert whole["end"]["alone"]["per_seed"] == pytest.approx([1.0, 1.0])
@@ -91,10 +91,10 @@ def test_paths_without_goals(tmp_path):
     album = drawn(written(tmp_path / "run", dense(plane=FLAT, **ORACLE), "dir:1x3,gau:1"))
     assert set(album.figures) == {
         *CURVES,
-        *("figure2", "figure3-dir1x3-gau1", "simplex-dir1x3-gau1", "sweep-dir1x3-gau1"),
+        *("figure2", "figure3-dir1x3-gau1", "simplex-dir1x3-gau1", "traversal-dir1x3-gau1"),
     }
     assert album.left_out == ["figure1 of dir:1x3,gau:1: its tasks have no goals."]
-    assert set(json.loads(album.texts["sweep.json"])["measures"]) == {"position", "direction"}
+    assert set(json.loads(album.texts["traversal.json"])["measures"]) == {"position", "direction"}
 
 
 def test_environments_are_not_mixed(tmp_path):
@@ -105,7 +105,7 @@ def test_environments_are_not_mixed(tmp_path):
         written(tmp_path / "c", dense(), "gau:1"),
     )
     assert {f"{name}-{env}" for name in CURVES for env in ("dense", "point_robot")} | {
-        *("figure1-point_robot", "figure2-point_robot", "figure3-gau2-b", "sweep-gau2-b")
+        *("figure1-point_robot", "figure2-point_robot", "figure3-gau2-b", "traversal-gau2-b")
     } == set(album.figures)
     lines = {line.get_label() for line in album.figures["learning_curves-dense"].axes[0].lines}
     assert {"gau:2 (a)", "gau:1"} <= lines
@@ -118,16 +118,16 @@ def test_without_its_environment_a_run_has_curves_and_beliefs(tmp_path):
     assert set(album.figures) == {*CURVES, "simplex-dir1x3"}
     assert album.left_out == [
         "the maps of dir:1x3: its environment is not at hand.",
-        "sweep of dir:1x3: its environment is not at hand.",
+        "traversal of dir:1x3: its environment is not at hand.",
     ]
 
 
-def test_a_run_without_networks_has_no_sweep(tmp_path):
+def test_a_run_without_networks_has_no_traversal(tmp_path):
     def missing(*_):
         raise FileNotFoundError("there is no checkpoint.")
 
     album = drawn(written(tmp_path / "run", dense(), "gau:2"), load=missing)
-    assert "sweep of gau:2: there is no checkpoint." in album.left_out
+    assert "traversal of gau:2: there is no checkpoint." in album.left_out
     assert not album.texts
 
 

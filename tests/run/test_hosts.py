@@ -21,7 +21,7 @@ def test_shares_cover_everything_once(monkeypatch, total, count):
     covered = []
     for index in range(count):
         monkeypatch.setattr(jax, "process_index", lambda index=index: index)
-        first, size = hosts.share(total)
+        first, size = hosts.portion(total)
         covered += range(first, first + size)
         assert size in (total // count, -(-total // count))
     assert covered == list(range(total))

@@ -143,7 +143,7 @@ class ByWeight(BySum):
         super().__init__(learned, plan, task)
         start = OWN.env.observe(OWN.env.reset(plan.start, task))
         drawn = jax.jit(OWN.inference.init)(learned, plan.init, start).hypotheses
-        self.z, self.outcome = np.asarray(drawn.z), drawn.outcome
+        self.z, self.destination = np.asarray(drawn.z), drawn.destination
         self.log_weights = np.zeros(len(self.z))
 
     def weights(self):
@@ -158,7 +158,7 @@ class ByWeight(BySum):
 
     def see(self, obs, action, reward):
         super().see(obs, action, reward)
-        given = (jnp.float32([obs]), jnp.float32([action]), self.outcome)
+        given = (jnp.float32([obs]), jnp.float32([action]), self.destination)
         self.log_weights += mixture_log_density(reward, *predict(self.learned.inference, *given))
 
     def mean(self):

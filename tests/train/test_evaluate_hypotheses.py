@@ -120,7 +120,7 @@ def by_hand():
     def draw(model, params, act, space, obs, horizon, count, key):
         np.testing.assert_array_equal(obs.shape, (1,))
         assert (horizon, count) == (HORIZON, COUNT)
-        return Hypotheses(GRID, OUTCOMES, jnp.zeros(len(GRID)))
+        return Hypotheses(GRID, DESTINATIONS, jnp.zeros(len(GRID)))
 
     with pytest.MonkeyPatch.context() as patch, quick_compile():
         patch.setattr(hypotheses, "draw", draw)
@@ -131,7 +131,7 @@ def by_hand():
 
 EXPONENT = 0.1
 GRID = jnp.array([[1, 0, 0, -1.5], [0, 1, 0, -0.5], [0, 0, 1, 0.4], [1, 0, 0, 1.6]])
-OUTCOMES = jnp.array([[-1.6], [-0.9], [0.7], [1.5]])
+DESTINATIONS = jnp.array([[-1.6], [-0.9], [0.7], [1.5]])
 
 
 predict = jax.jit(world_model.make(S.world_width, 1, 1).reward)
@@ -145,8 +145,8 @@ def log_weights(path, task, episodes):
         action = (after - obs) / 0.5
         distance = np.abs(after[:, 0] - task)
         reward = np.where(distance <= 0.6, 1.0 - distance, 0.0)
-        for i, outcome in enumerate(OUTCOMES):
-            predicted = predict(network_params().inference, obs, action, outcome)
+        for i, destination in enumerate(DESTINATIONS):
+            predicted = predict(network_params().inference, obs, action, destination)
             total[i] += EXPONENT * np.sum(mixture_log_density(reward, *predicted))
     return total
 

@@ -14,8 +14,8 @@ from structlat_jax.report.finished_run import RunFiles
 from structlat_jax.report.plane.map import starts_of
 from structlat_jax.report.plane.panels import PriorPanel, prior_panels
 from structlat_jax.report.plane.paths import adaptation_paths, task_map
-from structlat_jax.report.plane.sweep import sweep
-from structlat_jax.report.plane.traverse import sweeps
+from structlat_jax.report.plane.traversals import draw as draw_traversals
+from structlat_jax.report.plane.traverse import traversals
 from structlat_jax.report.shares_table import percent
 
 
@@ -68,19 +68,19 @@ def maps(cases: Sequence[Case], album: Album, choose: Choose = choose_all) -> No
 def sweep_map(
     case: Case, agent: Agent, roll: Roll, alone: Mapping[str, float], album: Album
 ) -> None:
-    """The paths while one variable of z is swept, with the share of the variance of where an
+    """The paths while one variable of z is traversed, with the share of the variance of where an
     episode ends that it explains ``alone``, by its name."""
     title = (
-        f"{case.label}: one variable is swept, the others rest at the prior's mean\n"
+        f"{case.label}: one variable is traversed, the others rest at the prior's mean\n"
         "percentage: of the variance of where an episode ends, explained by it alone"
     )
 
     def draw():
-        found = sweeps(agent, roll, case.plane)
+        found = traversals(agent, roll, case.plane)
         named = [one._replace(title=f"{one.title}: {percent(alone[one.title])}") for one in found]
-        return sweep(named, case.plane, title)
+        return draw_traversals(named, case.plane, title)
 
-    album.add(f"sweep-{case.file}", draw)
+    album.add(f"traversal-{case.file}", draw)
 
 
 def _tasks(mapped: Sequence[Case], suffix: str, album: Album) -> None:

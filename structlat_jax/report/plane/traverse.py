@@ -8,7 +8,7 @@ from structlat_jax.agent import Agent
 from structlat_jax.envs.base import Plane
 from structlat_jax.report.effect import Measure, Roll
 from structlat_jax.report.parts import Part, variables_of
-from structlat_jax.report.plane.sweep import Sweep
+from structlat_jax.report.plane.traversals import Traversal
 
 MEASURES = {
     "position": "where an episode ends",
@@ -30,8 +30,8 @@ def measures(plane: Plane) -> Mapping[str, Measure]:
     return {"position": position, "direction": direction}
 
 
-def sweeps(agent: Agent, roll: Roll, plane: Plane) -> list[Sweep]:
-    """One sweep per variable, which takes the values of its traversal while the others rest."""
+def traversals(agent: Agent, roll: Roll, plane: Plane) -> list[Traversal]:
+    """One per variable, which takes the values of its traversal while the others rest."""
     found = []
     variables = variables_of(agent.space)
     rest = np.concatenate([part.rest for part in variables])
@@ -39,12 +39,12 @@ def sweeps(agent: Agent, roll: Roll, plane: Plane) -> list[Sweep]:
         z = np.tile(rest, (len(part.traversal), 1))
         z[:, part.columns] = part.traversal
         paths = np.asarray(plane.project(roll(agent.learned, z)))
-        found.append(Sweep(part.name, _values(part), paths))
+        found.append(Traversal(part.name, _values(part), paths))
     return found
 
 
 def _values(part: Part) -> np.ndarray | None:
-    """As in `Sweep`."""
+    """As in `Traversal`."""
     if part.simplex:
         return part.traversal
     return part.traversal[:, 0] if part.traversal.shape[1] == 1 else None

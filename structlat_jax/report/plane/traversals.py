@@ -1,4 +1,4 @@
-"""What each part of z does: paths while one variable is swept and the others stand still."""
+"""What each part of z does: paths while one variable is traversed and the others stand still."""
 
 import math
 from collections.abc import Sequence
@@ -24,8 +24,8 @@ _DISC = 0.05  # between the discs at the ends, as a share of the map's width
 _VALUES = matplotlib.colormaps["coolwarm"]
 
 
-class Sweep(NamedTuple):
-    """The paths of one sweep.
+class Traversal(NamedTuple):
+    """The paths of one traversal.
 
     Attributes:
       title: Stands above the panel; names the variable.
@@ -40,27 +40,27 @@ class Sweep(NamedTuple):
 
 
 @styled
-def sweep(sweeps: Sequence[Sweep], plane: Plane, title: str = "") -> Figure:
-    """Paths while one variable is swept and all others stand still, one map per variable.
+def draw(traversals: Sequence[Traversal], plane: Plane, title: str = "") -> Figure:
+    """Paths while one variable is traversed and all others stand still, one map per variable.
 
     Weights have the colours of their classes, mixed as the weights say; paths of a single class
     are thick and end in a disc with its number.
 
     Args:
-      sweeps: One per variable.
+      traversals: One per variable.
       plane: Of the environment.
       title: Stands above the figure.
 
     Raises:
-      ValueError: if there is no sweep or a shape does not fit.
+      ValueError: if there is no traversal or a shape does not fit.
     """
-    if not sweeps:
-        raise ValueError("sweeps must hold at least one sweep.")
-    drawn = [_arrays(one) for one in sweeps]
+    if not traversals:
+        raise ValueError("traversals must hold at least one traversal.")
+    drawn = [_arrays(one) for one in traversals]
     numbers = [values for _, values in drawn if np.ndim(values) == 1]
     box = limits(plane, *(paths for paths, _ in drawn))
-    columns = 2 if len(sweeps) == 4 else min(len(sweeps), _COLUMNS)
-    rows = math.ceil(len(sweeps) / columns)
+    columns = 2 if len(traversals) == 4 else min(len(traversals), _COLUMNS)
+    rows = math.ceil(len(traversals) / columns)
     tall, extra = _WIDE * tallness(box), 0.4 if columns == 1 else 0.0  # for a taller legend
     figure = Figure(
         figsize=(
@@ -69,10 +69,10 @@ def sweep(sweeps: Sequence[Sweep], plane: Plane, title: str = "") -> Figure:
         ),
         layout="compressed",
     )
-    axes = map_grid(figure, len(sweeps), columns, plane)
+    axes = map_grid(figure, len(traversals), columns, plane)
     reach = max((np.abs(values).max() for values in numbers), default=1.0)
     scale = ScalarMappable(Normalize(-reach, reach), _VALUES)
-    for ax, one, (paths, values) in zip(axes.flat, sweeps, drawn, strict=False):
+    for ax, one, (paths, values) in zip(axes.flat, traversals, drawn, strict=False):
         ground(ax, plane, box, starts_of(paths))
         if values is None:
             _paths(ax, paths, VIRIDIS(np.linspace(0.0, 0.93, len(paths))))
@@ -91,7 +91,7 @@ def sweep(sweeps: Sequence[Sweep], plane: Plane, title: str = "") -> Figure:
     return figure
 
 
-def _arrays(one: Sweep) -> tuple[np.ndarray, np.ndarray | None]:
+def _arrays(one: Traversal) -> tuple[np.ndarray, np.ndarray | None]:
     if one.values is None:
         return arrays(paths=(one.paths, "N P 2"))[0], None
     axes = "N K" if np.ndim(one.values) == 2 else "N"

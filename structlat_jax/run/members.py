@@ -1,4 +1,4 @@
-"""Several runs side by side, the rows of a table: trained together, resumable, then compared."""
+"""Several runs side by side, the members of a table or a sweep: trained together, resumable."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +13,7 @@ from structlat_jax.train.setup import Setup, make_setup
 RESULTS_FILE = "results.json"
 
 
-class Row(NamedTuple):
+class Member(NamedTuple):
     """One of several runs: its label, its folder, its plan and its environment."""
 
     label: str
@@ -32,29 +32,29 @@ class Row(NamedTuple):
         return make_setup(self.plan.config, self.env)
 
 
-def make(labelled: Iterable[tuple[str, Path, Plan]], env: Env) -> list[Row]:
-    """The rows in the order in which they are shown.
+def make(labelled: Iterable[tuple[str, Path, Plan]], env: Env) -> list[Member]:
+    """The members in the order in which they are shown.
 
     Raises:
       CheckpointError: if a folder that is there belongs to something else.
     """
-    rows = [Row(*one, env) for one in labelled]
-    for row in rows:
-        if (row.folder / CONFIG_FILE).exists():
-            config, data = read_config(row.folder)
-            there, own = settings(saved_plan(config, data)), settings(row.plan)
+    members = [Member(*each, env) for each in labelled]
+    for one in members:
+        if (one.folder / CONFIG_FILE).exists():
+            config, data = read_config(one.folder)
+            there, own = settings(saved_plan(config, data)), settings(one.plan)
             different = "; ".join(
                 f"{name} is {there[name]!r} there and {own[name]!r} here"
                 for name in differences(there, own)
             )
             if different:
-                raise CheckpointError(f"{row.folder} belongs to another table: {different}.")
-    return rows
+                raise CheckpointError(f"{one.folder} belongs to another table: {different}.")
+    return members
 
 
-def prepare(rows: list[Row]) -> None:
+def prepare(members: list[Member]) -> None:
     """Makes the folders and writes their configurations, where they are not there yet."""
-    for row in rows:
-        if not (row.folder / CONFIG_FILE).exists():
-            make_folder(row.folder)
-            write_config(row.folder, row.plan.config, **row.plan.records())
+    for one in members:
+        if not (one.folder / CONFIG_FILE).exists():
+            make_folder(one.folder)
+            write_config(one.folder, one.plan.config, **one.plan.records())

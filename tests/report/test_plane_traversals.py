@@ -1,4 +1,4 @@
-"""What a sweep of z looks like."""
+"""What a traversal of z looks like."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from drawable import PLANE
 from looks import assert_good
 
 from structlat_jax.envs.base import Plane
-from structlat_jax.report.plane.sweep import Sweep, blend, sweep
+from structlat_jax.report.plane.traversals import Traversal, blend, draw
 
 H = 5
 
@@ -18,19 +18,21 @@ def rng():
 
 @pytest.mark.parametrize("classes", [(), (4, 4), (3,)])
 @pytest.mark.parametrize("numbers", [0, 1, 5])
-def test_sweep(rng, tmp_path, classes, numbers):
-    sweeps = [
-        Sweep(f"weights {i}", np.eye(k).repeat(2, axis=0), paths(rng, 2 * k))
+def test_traversals(rng, tmp_path, classes, numbers):
+    traversals = [
+        Traversal(f"weights {i}", np.eye(k).repeat(2, axis=0), paths(rng, 2 * k))
         for i, k in enumerate(classes)
     ]
-    sweeps += [Sweep(f"number {i}", np.linspace(-2, 2, 9), paths(rng, 9)) for i in range(numbers)]
-    if not sweeps:
-        with pytest.raises(ValueError, match="at least one sweep"):
-            sweep(sweeps, PLANE)
+    traversals += [
+        Traversal(f"number {i}", np.linspace(-2, 2, 9), paths(rng, 9)) for i in range(numbers)
+    ]
+    if not traversals:
+        with pytest.raises(ValueError, match="at least one traversal"):
+            draw(traversals, PLANE)
         return
-    figure = sweep(sweeps, PLANE, "title")
+    figure = draw(traversals, PLANE, "title")
     assert_good(figure, tmp_path / "figure.png")
-    assert [ax.get_title() for ax in figure.axes if ax.get_title()] == [s.title for s in sweeps]
+    assert [ax.get_title() for ax in figure.axes if ax.get_title()] == [s.title for s in traversals]
     bars = [ax for ax in figure.axes if ax.get_ylabel() == "value of the number"]
     assert len(bars) == (numbers > 0)
     words = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
@@ -51,7 +53,7 @@ def test_a_mixture_has_the_mixed_colour():
 def test_discs_go_with_the_size_of_the_plane(rng, tmp_path, scale):
     ends = np.zeros((4, H + 1, 2))
     ends[:, 1:] = scale
-    figure = sweep([Sweep("weights", np.eye(4), ends)], Plane(project=None))
+    figure = draw([Traversal("weights", np.eye(4), ends)], Plane(project=None))
     assert_good(figure, tmp_path / "figure.png")
     discs = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     places = np.array([[*line.get_xdata(), *line.get_ydata()] for line in discs])
@@ -59,7 +61,7 @@ def test_discs_go_with_the_size_of_the_plane(rng, tmp_path, scale):
 
 
 def test_values_of_several_numbers_have_the_colours_of_their_order(rng, tmp_path):
-    figure = sweep([Sweep("on a sphere", None, paths(rng, 9))], PLANE)
+    figure = draw([Traversal("on a sphere", None, paths(rng, 9))], PLANE)
     assert_good(figure, tmp_path / "figure.png")
     assert len(np.unique(figure.axes[0].collections[0].get_colors(), axis=0)) == 9
     words = [text.get_text() for text in figure.legends[0].get_texts()]
@@ -68,6 +70,6 @@ def test_values_of_several_numbers_have_the_colours_of_their_order(rng, tmp_path
 
 def test_a_wrong_shape_raises(rng):
     with pytest.raises(ValueError, match=r"values must be \[N=4\], not \[3\]"):
-        sweep([Sweep("a", np.ones(3), paths(rng, 4))], PLANE)
+        draw([Traversal("a", np.ones(3), paths(rng, 4))], PLANE)
     with pytest.raises(ValueError, match=r"paths must be \[N, P, 2\]"):
-        sweep([Sweep("a", np.ones(3), np.ones((3, H, 3)))], PLANE)
+        draw([Traversal("a", np.ones(3), np.ones((3, H, 3)))], PLANE)

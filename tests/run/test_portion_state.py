@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 from tiny import assert_same
 
-from structlat_jax.run.share_state import ShareState
+from structlat_jax.run.portion_state import PortionState
 from structlat_jax.store.checkpoint import CheckpointError, WriteError
 from structlat_jax.train.state import TrainState
 
@@ -30,18 +30,18 @@ def state(sign=1.0, width=3):
 
 @pytest.fixture
 def saved(tmp_path):
-    with ShareState(tmp_path) as share:
+    with PortionState(tmp_path) as share:
         assert share.latest is None
         share.save(7, state(), HISTORY)
     return tmp_path
 
 
 def last(folder):
-    return folder / "checkpoint" / str(ShareState(folder).latest)
+    return folder / "checkpoint" / str(PortionState(folder).latest)
 
 
 def test_what_was_saved_is_restored(saved):
-    share = ShareState(saved)
+    share = PortionState(saved)
     assert share.latest == 7
     found, history = share.restore(jax.eval_shape(state))
     assert_same(found, state())
@@ -51,7 +51,7 @@ def test_what_was_saved_is_restored(saved):
 
 
 def test_a_later_state_comes_before_an_earlier_one(saved):
-    share = ShareState(saved)
+    share = PortionState(saved)
     share.save(8, state(-1.0), [])
     found, history = share.restore(jax.eval_shape(state))
     assert share.latest == 8
@@ -65,14 +65,14 @@ def test_a_failed_write_leaves_what_was_there(saved, monkeypatch):
         raise ZeroDivisionError
 
     monkeypatch.setattr("numpy.lib.format.write_array", half)
-    share = ShareState(saved)
+    share = PortionState(saved)
     with pytest.raises(WriteError, match="7 is intact"):
         share.save(8, state(), [])
     assert share.latest == 7
 
 
 def test_a_damaged_state_is_passed_over(saved):
-    share, told = ShareState(saved), []
+    share, told = PortionState(saved), []
     share.save(8, state(-1.0), [])
     path = last(saved) / "arrays" / "state.npz"
     path.write_bytes(path.read_bytes()[:100])
@@ -85,10 +85,10 @@ def test_a_damaged_state_is_passed_over(saved):
 
 def test_another_shape_is_refused(saved):
     with pytest.raises(CheckpointError, match="other shapes"):
-        ShareState(saved).restore(jax.eval_shape(lambda: state(width=4)))
+        PortionState(saved).restore(jax.eval_shape(lambda: state(width=4)))
 
 
 def test_no_agent_is_the_best(saved):
-    share = ShareState(saved)
+    share = PortionState(saved)
     share.save_best(7, state().learned, 1.0)
     assert share.best is None
