@@ -6,13 +6,13 @@ theta = theta_0 + (theta_1 - theta_0) w with w the first weight of a draw from D
 """
 
 import math
-import numbers
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from structlat_jax.envs import given
 from structlat_jax.envs.base import Env, Plane, Step
 from structlat_jax.types import Array
 
@@ -48,17 +48,10 @@ def make(
     Raises:
       ValueError: if a number is outside its range.
     """
-    positive = {
-        "concentration": concentration,
-        "goal_radius": goal_radius,
-        "step_size": step_size,
-        "horizon": horizon,
-    }
-    for name, value in positive.items():
-        if not _is_number(value) or not (value > 0 and math.isfinite(value)):
-            raise ValueError(f"{name} must be above 0 and finite, not {value!r}.")
-    if int(horizon) != horizon:
-        raise ValueError(f"horizon must be a whole number, not {horizon!r}.")
+    given.require_positive(
+        concentration=concentration, goal_radius=goal_radius, step_size=step_size
+    )
+    given.require_whole(1, horizon=horizon)
     if not _are_angles(anchors):
         raise ValueError(f"anchors must be two finite angles in radians, not {anchors!r}.")
 
@@ -115,12 +108,5 @@ def make(
 
 
 def _are_angles(anchors: object) -> bool:
-    return (
-        isinstance(anchors, tuple | list)
-        and len(anchors) == 2
-        and all(_is_number(x) and math.isfinite(x) for x in anchors)
-    )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+    pair = isinstance(anchors, tuple | list) and len(anchors) == 2
+    return pair and all(map(given.is_number, anchors))

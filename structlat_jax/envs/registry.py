@@ -15,12 +15,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from structlat_jax.envs import point_robot
+from structlat_jax.envs import drive_mix, point_mix, point_robot, speed_mix
 from structlat_jax.envs.base import Env
 from structlat_jax.envs.checks import require_env
 from structlat_jax.envs.spec import EnvError, EnvSpec, canonical, spec
 
-BUILT_IN: dict[str, Callable[..., Env]] = {"point_robot": point_robot.make}
+BUILT_IN: dict[str, Callable[..., Env]] = {
+    "point_robot": point_robot.make,
+    "point_mix": point_mix.make,
+    "triangle": point_mix.triangle,
+    "tetrahedron": point_mix.tetrahedron,
+    "speed_mix": speed_mix.make,
+    "drive_mix": drive_mix.make,
+}
 """A new environment of the library is one new file and one entry here."""
 
 GROUP = "structlat_jax.envs"

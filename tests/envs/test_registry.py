@@ -65,7 +65,7 @@ def refusal(make, *arguments, **options):
 def test_built_in_environments_have_names():
     assert registry.names()[0] == "point_robot"
     for name in envs.BUILT_IN:
-        assert envs.make(name).name == name
+        assert envs.make(name).spec.name == name
 
 
 def test_options_are_given_to_the_factory():
@@ -99,7 +99,8 @@ def test_a_file_that_was_changed_is_read_again(written):
     assert envs.make("mine_env.py").name == "ours"
 
 
-ALLOWED = "env must be one of point_robot, package.module:factory, or path/to/file.py:factory, "
+BUILT_IN = ", ".join(envs.BUILT_IN)
+ALLOWED = f"env must be one of {BUILT_IN}, package.module:factory, or path/to/file.py:factory, "
 WRONG = {
     "pointrobot": f"{ALLOWED}not 'pointrobot'.",
     "": f"{ALLOWED}not ''.",
@@ -148,9 +149,9 @@ def test_options_that_a_factory_does_not_take(written):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"horizon": 20.5}, "horizon must be a whole number, not 20.5."),
-        ({"horizon": "30"}, "horizon must be above 0 and finite, not '30'."),
-        ({"horizon": None}, "horizon must be above 0 and finite, not None."),
+        ({"horizon": 20.5}, "horizon must be a whole number of at least 1, not 20.5."),
+        ({"horizon": "30"}, "horizon must be a whole number of at least 1, not '30'."),
+        ({"horizon": None}, "horizon must be a whole number of at least 1, not None."),
         ({"goal_radius": (1, 2)}, "goal_radius must be above 0 and finite, not (1, 2)."),
         ({"step_size": True}, "step_size must be above 0 and finite, not True."),
         ({"anchors": 3}, "anchors must be two finite angles in radians, not 3."),

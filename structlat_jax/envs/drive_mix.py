@@ -1,0 +1,103 @@
+"""A body that is paid for a mixture of going east, going north and saving its strength.
+
+The three base rewards are the two components of its velocity, and minus the squared action; a task
+is a mixture of them, ``w ~ Dir(c, c, c)``. An actuator's gain per axis (its logarithm), normal with
+mean 0, is the task's style. Observed is the velocity; rewards are dense and of either sign.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from structlat_jax.envs import given
+from structlat_jax.envs.base import Env, Step
+from structlat_jax.types import Array
+
+
+class DriveTask(NamedTuple):
+    """One task.
+
+    Attributes:
+      weights: Of east, north and rest, on the simplex, ``[..., 3]``.
+      gain: Logarithms of the actuator's gains, ``[..., 2]``.
+    """
+
+    weights: Array
+    gain: Array
+
+
+def make(
+    concentration: float = 0.2,
+    gain: float = 0.3,
+    friction: float = 0.3,
+    horizon: int = 30,
+) -> Env:
+    """Makes the environment.
+
+    Args:
+      concentration: Of the symmetric Dirichlet that mixes the base rewards, above 0.
+      gain: Standard deviation of the logarithm of the actuator's gain on each axis; 0 for none.
+      friction: Share of the velocity that is lost per step, above 0 and at most 1.
+      horizon: Steps in an episode, at least 1.
+
+    Raises:
+      ValueError: if a number is outside its range.
+    """
+    given.require_whole(1, horizon=horizon)
+    given.require_positive(concentration=concentration, friction=friction)
+    given.require_not_negative(gain=gain)
+    if friction > 1:
+        raise ValueError(f"friction must be at most 1, not {friction!r}.")
+    keep, horizon = 1.0 - friction, int(horizon)
+
+    def sample_tasks(key, n):
+        key_weights, key_gain = jax.random.split(key)
+        weights = jax.random.dirichlet(key_weights, jnp.full(3, concentration), (n,))
+        return DriveTask(weights, gain * jax.random.normal(key_gain, (n, 2)))
+
+    def reset(key, task):
+        del key, task  # every episode starts at rest
+        return jnp.zeros(2)
+
+    def effort(weights):
+        return _EFFORT + weights[2]
+
+    def step(state, action, task):
+        action = jnp.clip(action, -1.0, 1.0)
+        velocity = keep * state + _FORCE * jnp.exp(task.gain) * action
+        gained = task.weights[:2] @ velocity - effort(task.weights) * jnp.sum(action**2)
+        return Step(velocity, velocity, gained, gained, jnp.zeros(()))
+
+    def oracle_return(task):
+        """An action adds its share to the velocities of all later steps, so that a return is a sum
+        over actions a of ``slope * a - effort * a^2``, each greatest at ``slope / (2 effort)``."""
+        later = jnp.cumsum(keep ** jnp.arange(horizon))[::-1, None]
+        slope = later * task.weights[:2] * _FORCE * jnp.exp(task.gain)
+        best = jnp.clip(slope / (2.0 * effort(task.weights)), -1.0, 1.0)
+        return jnp.sum(slope * best - effort(task.weights) * best**2)
+
+    def factors(task):
+        return {"mixture": task.weights, **({"gain": task.gain} if gain else {})}
+
+    return Env(
+        name="drive_mix",
+        obs_dim=2,
+        action_dim=2,
+        horizon=horizon,
+        sample_tasks=sample_tasks,
+        reset=reset,
+        observe=lambda state: state,
+        step=step,
+        oracle_return=oracle_return,
+        factors=factors,
+        label=lambda task: task.weights[0],
+    )
+
+
+_FORCE = 0.3
+"""Metres per second that a full action adds per step and axis at a gain of 1."""
+
+_EFFORT = 0.1
+"""What an action costs in every task: without it, who is paid for nothing but speed would not need
+to know how much."""
