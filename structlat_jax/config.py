@@ -232,4 +232,9 @@ def preset(
     general, own = PRESETS.get(name), {} if env is None else env.presets
     chosen = own.get(name, general)
     changes: Mapping[str, Any] = {**(general.changes if general else {}), **chosen.changes}
-    return Config().replace(env=spec, **changes), chosen.updates
+    try:
+        return Config().replace(env=spec, **changes), chosen.updates
+    except ConfigError as error:
+        if name not in own:
+            raise
+        raise ConfigError(None, f"the preset {name} of {env.name}: {error}") from None

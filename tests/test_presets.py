@@ -77,3 +77,16 @@ def test_a_preset_with_a_value_that_is_not_allowed(changes):
     wrong = dataclasses.replace(line(), presets={"mine": Preset(5, changes)})
     with pytest.raises(ConfigError):
         preset("mine", wrong)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"latnet": "gau:2"}, "the preset mine of line: there is no field 'latnet'"),
+        ({"width": 0}, "the preset mine of line: width must be at least 1, not 0"),
+    ],
+)
+def test_a_preset_that_is_wrong_is_named(changes, said):
+    env = dataclasses.replace(line(), presets={"mine": Preset(10, changes)})
+    with pytest.raises(ConfigError, match=said):
+        preset("mine", env)

@@ -51,8 +51,8 @@ def program_help(doc: str) -> str:
     return re.sub(r"\n\n(?=(python -m|structlat) )", "\n\n\b\n", doc)
 
 
-class Whole(click.IntRange):
-    """A whole number in a range, also one that is written as 1e4."""
+class _AlsoExponents:
+    """Whole numbers may be written as 1e4."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         text = str(value)
@@ -60,6 +60,14 @@ class Whole(click.IntRange):
             if not text.isdecimal() and (number := float(text)) == int(number):
                 value = int(number)
         return super().convert(value, param, ctx)
+
+
+class Whole(_AlsoExponents, type(click.INT)):
+    """A whole number."""
+
+
+class WholeRange(_AlsoExponents, click.IntRange):
+    """A whole number in a range."""
 
 
 def env_options(command: Callable) -> Callable:
@@ -208,7 +216,7 @@ def _all(options: Sequence[Decorator]) -> Decorator:
 
 
 def _number(name: str, text: str, default: int | None = None) -> Decorator:
-    limits = Whole(*PLAN_LIMITS[name][1:])
+    limits = WholeRange(*PLAN_LIMITS[name][1:])
     shown = default is not None
     return click.option(f"--{name}", type=limits, default=default, show_default=shown, help=text)
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from structlat_jax.envs.base import Env, Step, labels
 from structlat_jax.envs.spec import EnvError
@@ -55,6 +56,8 @@ def require_env(name: str, env: Any) -> None:
     for field, arguments in (("oracle_return", (task,)), ("success", (transition, task))):
         if (fn := getattr(env, field)) is not None:
             _require_scalar(name, field, _shape(name, field, fn, *arguments))
+    if env.factors is not None:
+        _shape(name, "factors", env.factors, task)
     _shape(name, "label or factors", lambda t: labels(env, t), tasks)
     if env.explore is not None:
         actions = _shape(name, "explore", env.explore, key)
@@ -62,11 +65,25 @@ def require_env(name: str, env: Any) -> None:
 
 
 def _shape(name: str, field: str, fn: Any, *arguments: Any) -> Any:
+    def checked(*given):
+        out = fn(*given)
+        _require_numbers(name, field, out)
+        return out
+
     try:
-        return jax.eval_shape(fn, *arguments)
+        return jax.eval_shape(checked, *arguments)
+    except EnvError:
+        raise
     except Exception as error:  # anybody's code
         words = " ".join(str(error).split())[:300].rstrip(".")
         raise EnvError(f"{field} of {name} fails: {type(error).__name__}: {words}.") from error
+
+
+def _require_numbers(name: str, field: str, out: Any) -> None:
+    for path, leaf in jax.tree_util.tree_flatten_with_path(out)[0]:
+        if not isinstance(leaf, jax.Array | np.ndarray | np.generic | bool | int | float):
+            place = jax.tree_util.keystr(path).lstrip(".") or "result"
+            raise EnvError(f"{field} of {name} must return numbers; its {place} is {leaf!r}.")
 
 
 def _require_floats(name: str, what: str, found: Any, shape: tuple, field: str = "") -> None:

@@ -51,7 +51,8 @@ def steps(
     """Some steps of an episode from one of its states; see `episode`.
 
     Behind the end of an episode the environment goes on being stepped, and what it says is taken
-    for nothing: zeros, whatever its numbers have become.
+    for nothing: zeros, whatever its numbers have become. At the end itself, a number observed that
+    is not finite is taken to be the last one that was.
     """
 
     def advance(carry, step_given):
@@ -60,7 +61,9 @@ def steps(
         action = act(obs, step_given)
         out = env.step(state, action, task)
         reward, train_reward, done = map(_number, (out.reward, out.train_reward, out.done))
-        t = Transition(obs, action, reward, train_reward, out.obs, done)
+        # The observation at an episode's end is of nothing that goes on; it need not be a number.
+        next_obs = jnp.where((done > 0) & ~jnp.isfinite(out.obs), obs, out.obs)
+        t = Transition(obs, action, reward, train_reward, next_obs, done)
         return (out.state, ended | (done > 0)), jax.tree.map(lambda x: jnp.where(ended, 0.0, x), t)
 
     before = ended

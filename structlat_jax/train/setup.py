@@ -52,7 +52,7 @@ def _setup(config: Config, env: Env) -> Setup:
     if env.spec is None:  # `envs.make` has looked at the others
         require_env(env.name, env)
     if config.structure.explorer == "own" and env.explore is None:
-        rule = f"another than the environment's own, since {env.name} has none"
+        rule = f"held, uniform or smooth, since {env.name} has no explore of its own"
         raise ConfigError("explorer", rule, "own")
     return assemble(make_parts(config, env))
 

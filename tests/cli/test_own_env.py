@@ -236,6 +236,6 @@ def test_a_module_is_named_like_a_file(place, here, monkeypatch):
 def test_the_list_says_what_is_known_of_it(place, in_process):
     assert in_process(environments).out.split() == ["point_robot"]
     done = in_process(environments, "--env", "own.py", "--env-option", "horizon=9")
-    assert "slope: 2 numbers observed, 1 actions" in done.out
+    assert "slope: obs_dim 2, action_dim 1" in done.out
     assert "horizon 9; it knows no ground truth" in done.out
     assert "presets quick, cpu, paper" in done.out

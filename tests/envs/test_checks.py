@@ -151,13 +151,21 @@ WRONG = {
         changed(success=lambda t, task: t.obs > 0),
         "success of mine must be a scalar, not [1].",
     ),
+    "a factor is text": (
+        changed(factors=lambda task: {"wind": task, "kind": "gale"}),
+        "factors of mine must return numbers; its ['kind'] is 'gale'.",
+    ),
+    "done is text": (
+        stepping(done=lambda x: "yes"),
+        "step of mine must return numbers; its done is 'yes'.",
+    ),
     "success fails": (
         changed(success=lambda t, task: t.info),
         "success of mine fails: AttributeError: ",
     ),
     "factors fail": (
         changed(factors=fails, label=None),
-        "label or factors of mine fails: KeyError: ",
+        "factors of mine fails: KeyError: ",
     ),
     "explore too short": (
         changed(explore=lambda key: jnp.zeros((2, 1))),

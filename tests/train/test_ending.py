@@ -2,6 +2,7 @@
 them equals a loop in Python that stops there.
 """
 
+import dataclasses
 from functools import cache
 
 import jax
@@ -14,6 +15,7 @@ from tiny import setup as tiny_setup
 from structlat_jax.data import batches
 from structlat_jax.inference import additive, world_model
 from structlat_jax.train import evaluate as module
+from structlat_jax.train import rollout
 from structlat_jax.train.learn import init, meta_step
 from structlat_jax.types import Transition, within
 
@@ -78,6 +80,30 @@ def test_what_is_collected_stops_where_an_episode_ends():
         np.testing.assert_array_equal(one.done, np.arange(HORIZON) == length - 1 if ended else 0.0)
         assert all(np.all(x[length:] == 0) for x in one)
     assert set(lengths[:, :2].ravel()) == {2, 3, HORIZON}
+
+
+def test_what_is_observed_at_an_end_need_not_be_a_number():
+    """An environment may have nothing to show there; it is taken to be what was seen before."""
+
+    def step(state, action, task):
+        out = env.step(state, action, task)
+        return out._replace(obs=jnp.where(out.done > 0, jnp.nan, out.obs))
+
+    env = OWN.env
+    without = dataclasses.replace(env, step=step)
+    task = jax.tree.map(lambda x: x[0], trained()[1].train_tasks)
+    actions = jnp.full((HORIZON, 1), 1.0)
+    ends = [
+        rollout.episode(one, lambda obs, given: given, task, jax.random.key(0), actions)
+        for one in (env, without)
+    ]
+    usual, found = (jax.device_get(one) for one in ends)
+    last = found.length - 1
+    assert found.length == usual.length < HORIZON
+    np.testing.assert_array_equal(found.transitions.next_obs[last], usual.transitions.obs[last])
+    same = found.transitions._replace(next_obs=usual.transitions.next_obs)
+    jax.tree.map(np.testing.assert_array_equal, same, usual.transitions)
+    assert all_finite(found)
 
 
 def test_nothing_leaks_into_what_is_learned():

@@ -96,7 +96,7 @@ def test_own_is_refused_where_the_environment_has_none():
         make_setup(config(explorer="own"), line())
     assert caught.value.field == "explorer"
     assert str(caught.value) == (
-        "explorer must be another than the environment's own, since line has none, not 'own'."
+        "explorer must be held, uniform or smooth, since line has no explore of its own, not 'own'."
     )
 
 
