@@ -9,7 +9,8 @@ import jax
 import numpy as np
 
 from structlat_jax.envs.base import Env, labels
-from structlat_jax.report import results
+from structlat_jax.latents import LatentSpace
+from structlat_jax.report import recovery, results
 from structlat_jax.report.plane import places
 from structlat_jax.report.run_files import ADAPTATION_FILE, RESULTS_FILE
 from structlat_jax.store.run_folder import WriteError, reason
@@ -70,7 +71,48 @@ def write_run(out: Path, setup: Setup, ended: Ended, tell: Tell = print) -> None
     finite = np.isfinite(arrays["returns_test"]).all(axis=(1, 2, 3))
     if finite.any():
         draw(out, setup, {name: x[finite] for name, x in arrays.items()}, ended, tell)
+    ended.results |= recovered(setup.space, arrays, finite)
     results.write_results(out / RESULTS_FILE, ended.results)
+
+
+def recovered(
+    space: LatentSpace, arrays: dict[str, np.ndarray], finite: np.ndarray
+) -> dict[str, Any]:
+    """The field ``recovery`` of ``results.json``: R^2 of each factor from each block's last belief,
+    means over the ``finite`` seeds; nothing where the environment knows no factors.
+
+    Args:
+      space: The latent space.
+      arrays: From `adaptation_arrays`; training and test tasks count alike.
+      finite: Which seeds count, ``[S]``.
+    """
+
+    def of(name):
+        return np.concatenate([arrays[f"{name}_{kind}"] for kind in ("train", "test")], axis=1)
+
+    names = [x.removesuffix("_test") for x in arrays if x.startswith("factor_")]
+    names = [name for name in dict.fromkeys(names) if not name.endswith("_train")]
+    beliefs = of("belief")[finite][..., -1, :]
+    if not names or not len(beliefs) or beliefs.shape[1] < 3:
+        return {}
+    factors = {name.removeprefix("factor_"): of(name)[finite] for name in names}
+    found = recovery.recover(space, beliefs, factors)
+    return {
+        "recovery": {
+            factor: {block: _mean(one.linear) for block, one in blocks.items()}
+            for factor, blocks in found.items()
+        },
+        "recovery_matched": {
+            factor: {b: _mean(one.matched) for b, one in blocks.items() if one.matched is not None}
+            for factor, blocks in found.items()
+        },
+    }
+
+
+def _mean(values: np.ndarray) -> float | None:
+    """Over what is finite; None if nothing is."""
+    values = values[np.isfinite(values)]
+    return float(values.mean()) if len(values) else None
 
 
 def adaptation_arrays(

@@ -15,7 +15,7 @@ from structlat_jax.report import results
 from structlat_jax.run import failures, machine
 from structlat_jax.run.loggers.base import Logger
 from structlat_jax.run.measures import evaluation_metrics
-from structlat_jax.run.outcome import Lanes, Outcome, last_kl, summary
+from structlat_jax.run.outcome import Lanes, Outcome, summary
 from structlat_jax.run.plan import Plan
 from structlat_jax.run.stop import Stop
 from structlat_jax.store import checkpoint
@@ -238,4 +238,4 @@ def _without(adaptation, bad):
     return adaptation._replace(returns=blank(adaptation.returns), encoder=blank(adaptation.encoder))
 
 
-__all__ = ["Job", "Lanes", "about", "last_kl", "run"]
+__all__ = ["Job", "Lanes", "about", "run"]

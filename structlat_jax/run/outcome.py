@@ -15,6 +15,9 @@ from structlat_jax.run import failures
 from structlat_jax.train.evaluate import Adaptation, References
 from structlat_jax.train.setup import Setup
 
+USED = 0.1
+"""Nats of KL to its prior from which on a block of z counts as used."""
+
 ARRAYS = ("adaptation", "train_tasks", "test_tasks", "references", "learned")
 """Of an `Outcome`: what has an axis of seeds."""
 
@@ -92,23 +95,29 @@ def summary(setup: Setup, outcome: Outcome, about: dict[str, Any]) -> dict[str, 
             of_test(adaptation.success),
         ),
         "failed_seeds": failures.records(outcome.rows, seeds),
-        "kl_nats": last_kl(setup, outcome.rows[-seeds:], failures.found(outcome.rows, seeds)),
+        **last_kl(setup, outcome.rows[-seeds:], failures.found(outcome.rows, seeds)),
     }
 
 
 def last_kl(
     setup: Setup, rows: list[dict[str, Any]], failed: Iterable[int] = ()
-) -> dict[str, float]:
-    """KL to the prior in nats per block, mean over the rows (of one meta-step) but for the places
-    of those that ``failed``; empty if there are no others."""
+) -> dict[str, dict[str, float]]:
+    """What the blocks of z hold, over the rows (of one meta-step) but for the places of those that
+    ``failed``.
+
+    Returns:
+      By block: ``kl_nats``, the mean KL to the prior, and ``block_used``, the share of seeds in
+      which it is at least `USED`. Both are empty if there are no rows.
+    """
     rows = [row for i, row in enumerate(rows) if i not in failed]
-    if not rows:
-        return {}
-    return {
-        name: float(np.mean([row[f"kl {name}"] for row in rows]))
-        for name in block_names(setup.space)
-        if f"kl {name}" in rows[0]  # an algorithm may report none
-    }
+    found: dict[str, dict[str, float]] = {"kl_nats": {}, "block_used": {}}
+    for name in block_names(setup.space):
+        if not rows or f"kl {name}" not in rows[0]:  # an algorithm may report none
+            continue
+        values = np.array([row[f"kl {name}"] for row in rows])
+        found["kl_nats"][name] = float(values.mean())
+        found["block_used"][name] = float(np.mean(values >= USED))
+    return found
 
 
 def part(whole: Outcome, first: int, count: int) -> Outcome:

@@ -64,6 +64,11 @@ def test_results(finished):
         assert found[name]["mean"] == pytest.approx(np.mean(found[name]["per_seed"]))
     assert set(found["kl_nats"]) == {"cat:1x2", "gau:1"}
     assert all(value >= 0 for value in found["kl_nats"].values())
+    assert set(found["block_used"]) == {"cat:1x2", "gau:1"}
+    assert set(found["recovery"]) == set(found["recovery_matched"]) == {"mixture"}
+    assert set(found["recovery"]["mixture"]) == {"cat:1x2", "gau:1"}
+    assert set(found["recovery_matched"]["mixture"]) == {"cat:1x2"}
+    assert all(value < 1.0 for value in found["recovery"]["mixture"].values())
     assert 10 < found["oracle_return"] < 16
     floor = found["floor_return"]
     share = 100 * (found["test_return"]["mean"] - floor) / (found["oracle_return"] - floor)

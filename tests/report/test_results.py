@@ -177,6 +177,13 @@ ABOUT = {
 }
 
 
+def test_recovery_is_told_by_factor():
+    summary = {**ABOUT, "seeds": 1, "recovery": {"mixture": {"dir:1x3": 0.914, "gau:2": None}}}
+    table = results_table(summary)
+    cells = [list(column.cells) for column in table.columns]
+    assert cells[1][cells[0].index("R^2 of mixture from")] == "dir:1x3 0.91"
+
+
 def table_text(returns, *arguments, **options):
     summary = results.summarise(returns, returns, *arguments, **options)
     table = results_table({**summary, **ABOUT, "seeds": len(returns)})

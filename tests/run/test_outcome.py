@@ -46,10 +46,12 @@ def test_joining_undoes_cutting(whole, sizes):
 
 def test_last_kl_is_a_mean_over_lanes():
     rows = [{"kl cat:1x3": 1.0, "kl gau:1": 0.0}, {"kl cat:1x3": 3.0, "kl gau:1": 1.0}]
-    assert last_kl(setup(), rows) == {"cat:1x3": 2.0, "gau:1": 0.5}
+    found = last_kl(setup(), rows)
+    assert found["kl_nats"] == {"cat:1x3": 2.0, "gau:1": 0.5}
+    assert found["block_used"] == {"cat:1x3": 1.0, "gau:1": 0.5}
 
 
 def test_last_kl_leaves_out_who_failed_and_what_is_not_reported():
     rows = [{"kl cat:1x3": 1.0}, {"kl cat:1x3": float("nan")}]
-    assert last_kl(setup(), rows, failed=[1]) == {"cat:1x3": 1.0}
-    assert last_kl(setup(), rows, failed=[0, 1]) == {}
+    assert last_kl(setup(), rows, failed=[1])["kl_nats"] == {"cat:1x3": 1.0}
+    assert last_kl(setup(), rows, failed=[0, 1]) == {"kl_nats": {}, "block_used": {}}
