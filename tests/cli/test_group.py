@@ -9,6 +9,7 @@ from program import ROOT, assert_refused, start
 
 import structlat_jax
 from structlat_jax.cli import group, main
+from structlat_jax.envs import BUILT_IN
 
 COMMANDS = ("train", "sweep", "evaluate", "figures", "config", "envs")
 
@@ -106,4 +107,4 @@ def test_what_it_needs_is_said_in_one_sentence(module):
 
 def test_in_its_own_process(tmp_path):
     done = start("envs", program="structlat_jax.cli.main", cwd=tmp_path)
-    assert (done.code, done.out.split(), done.err) == (0, ["point_robot"], "")
+    assert (done.code, done.out.split(), done.err) == (0, list(BUILT_IN), "")

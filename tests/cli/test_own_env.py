@@ -17,7 +17,7 @@ import structlat_jax as sl
 from experiments import figures, table1
 from structlat_jax.cli import evaluate, sweep
 from structlat_jax.cli.config import environments
-from structlat_jax.envs import EnvError
+from structlat_jax.envs import BUILT_IN, EnvError
 from structlat_jax.report import album, effect
 from structlat_jax.report.run_files import read_run
 
@@ -234,7 +234,7 @@ def test_a_module_is_named_like_a_file(place, here, monkeypatch):
 
 
 def test_the_list_says_what_is_known_of_it(place, in_process):
-    assert in_process(environments).out.split() == ["point_robot"]
+    assert in_process(environments).out.split() == list(BUILT_IN)
     done = in_process(environments, "--env", "own.py", "--env-option", "horizon=9")
     assert "slope: obs_dim 2, action_dim 1" in done.out
     assert "horizon 9; it knows no ground truth" in done.out

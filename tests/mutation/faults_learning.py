@@ -139,12 +139,10 @@ TRAINING = {
     "train/rollout.py": [
         ("lambda x: jnp.where(ended, 0.0, x), t)", "lambda x: x, t)"),
         ("ended | (done > 0)", "done > 0"),
-        ("succeeded = jnp.where(ended, 0.0, succeeded)", "succeeded = succeeded"),
-        ("(t, ~ended, succeeded)", "(t, ~ended & (done == 0), succeeded)"),
-        (
-            "Episodes(seen, length, jnp.max(succeeded))",
-            "Episodes(seen, length, jnp.min(succeeded))",
-        ),
+        ("(done > 0) & ~jnp.isfinite(out.obs)", "(done > 2) & ~jnp.isfinite(out.obs)"),
+        ("1 + jnp.argmax(stops)", "jnp.argmax(stops)"),
+        ("jnp.where(before, 0, length)", "length"),
+        ("jnp.max(jnp.where(within(length, each.shape[0]), each, 0.0))", "jnp.max(each)"),
         ("jnp.max(jnp.stack([p.success for p in parts]))", "parts[0].success"),
         ("sum(p.length for p in parts)", "parts[0].length"),
         ("seen.length[..., None])", "seen.length[..., None] - 1)"),
