@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from structlat_jax.algos.options import AlgorithmHyper
+from structlat_jax.algos.options import AlgorithmHyper, AlgorithmOptions
 from structlat_jax.data.options import DataHyper, DataOptions
 from structlat_jax.envs import Env, EnvError, EnvSpec, Preset
 from structlat_jax.envs.legacy import read_env
@@ -32,6 +32,7 @@ OWNERS = (
     DataOptions,
     InferenceOptions,
     ProtocolOptions,
+    AlgorithmOptions,
     AlgorithmHyper,
     DataHyper,
     InferenceHyper,
@@ -42,6 +43,7 @@ OWNERS = (
 @dataclasses.dataclass(frozen=True)
 class Structure(
     # Dataclasses collect the fields of their bases from the last to the first.
+    AlgorithmOptions,
     ProtocolOptions,
     InferenceOptions,
     DataOptions,

@@ -250,7 +250,7 @@ def exact_model(own: Setup) -> WorldModel:
 
 def informed(own: Setup) -> Setup:
     """The same setup with an exact world model."""
-    return assemble(own, inference=bayes.make(own, own.algorithm.act, exact_model(own)))
+    return assemble(own, inference=bayes.make(own, own.algorithm, exact_model(own)))
 
 
 def mixture_log_density(reward: Any, logit: Any, mean: Any, log_std: Any) -> np.ndarray:

@@ -6,6 +6,26 @@ from structlat_jax.options import option
 
 
 @dataclasses.dataclass(frozen=True)
+class AlgorithmOptions:
+    """Where z comes from in training."""
+
+    posterior: str = option(
+        "context",
+        "which posterior an update draws a task's z from: the encoder's given a context, as PEARL "
+        "does, or one of each training task's own, which the encoder learns to infer",
+        choices=("context", "task"),
+    )
+    decoder_width: int = option(
+        64, "hidden width of the decoder of rewards and transitions (posterior: task)", low=1
+    )
+    imagined_tasks: bool = option(
+        True,
+        "beside every task of an update one that nobody has met, z from the prior and rewards from "
+        "the decoder (posterior: task)",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class AlgorithmHyper:
     """The coefficients of PEARL's losses, and how they change along a run."""
 
@@ -29,5 +49,8 @@ class AlgorithmHyper:
         1.0, "KL to the prior given a context's failed episodes only, per KL weight", low=0.0
     )
     kl_ramp_updates: float = option(9_000.0, "updates over which the KL weight ramps", low=0.0)
+    decoder_weight: float = option(
+        0.03, "weight of the decoder's loss in the tasks' own posteriors", low=0.0
+    )
     mean_reg: float = option(1e-5, "penalty on the squared policy mean", low=0.0)
     std_reg: float = option(1e-5, "penalty on the squared policy log-std", low=0.0)

@@ -1,47 +1,107 @@
-"""PEARL's update as an `Algorithm`."""
+"""PEARL's actor-critic as an `Algorithm`, with either posterior to draw z from in training."""
+
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 
-from structlat_jax.algos import pearl_sac
+from structlat_jax.algos import by_task, pearl_sac
 from structlat_jax.algos.base import Algorithm
 from structlat_jax.algos.schedules import coefficients_at
+from structlat_jax.inference import additive, decoder
 from structlat_jax.latents import LatentSpace, block_names
 from structlat_jax.nets.heads import squash
 from structlat_jax.nets.networks import SMALL_HEADS, Networks
+from structlat_jax.parts import Parts
+from structlat_jax.types import Array
 
 
 def make(networks: Networks, space: LatentSpace) -> Algorithm:
-    """The record of `pearl_sac`.
+    """The record of `pearl_sac`: z from the encoder's posterior given a context.
 
     Its metrics: the losses ``q``, ``v`` and ``policy``, ``q_mean`` (scaled reward units),
     ``entropy`` (nats), and per block ``kl BLOCK`` (nats).
     """
     names = block_names(space)
 
-    def act(params, obs, z, noise):
-        mean, log_std = networks.policy(params.policy, obs, z)
-        return jnp.tanh(mean) if noise is None else squash(mean, log_std, noise)[0]
-
-    def start(params):
-        return params._replace(target_v=jax.tree.map(jnp.copy, params.v))
+    def posterior(params, batch):
+        context = batch.context
+        return additive.infer_contexts(
+            *(networks, space, params.encoder),
+            *(context.features, context.owners, context.length),
+        )
 
     def update(params, moments, batch, coefficients):
         params, moments, losses = pearl_sac.update(
             networks, space, params, moments, batch, coefficients
         )
-        metrics = losses._asdict()
-        kl = metrics.pop("kl")
-        metrics |= {f"kl {name}": kl[i] for i, name in enumerate(names)}
-        return params, moments, {**metrics, "kl_weight": coefficients.kl_weight}
+        return params, moments, _metrics(losses, names, coefficients)
 
     return Algorithm(
         name="pearl_sac",
         zeros=networks.zeros,
         small_heads=SMALL_HEADS,
-        start=start,
+        start=_start,
         moments=pearl_sac.init_optimisers,
-        act=act,
+        act=_actor(networks),
         coefficients=coefficients_at,
+        posterior=posterior,
+        own_posterior=None,
         update=update,
     )
+
+
+def make_by_task(parts: Parts) -> Algorithm:
+    """The record of `by_task`: z from a posterior of each training task's own.
+
+    Its metrics are those of `make`, and ``q_imagined``, ``encoder``, ``decoder_reward``,
+    ``decoder_shaped`` and ``decoder_change``; see `by_task.TaskLosses`.
+    """
+    s, env, space, networks = parts.structure, parts.env, parts.space, parts.networks
+    names = block_names(space)
+    model = decoder.make(s.decoder_width, env.obs_dim, env.action_dim, space.dim)
+    static = by_task.Parts(networks, space, model, s.imagined_tasks, s.next_obs_in_context)
+
+    def zeros():
+        rows = jnp.zeros((s.train_tasks, space.stat_dim))
+        own = {"table": {"rows": rows}, "decoder": model.zeros(), "scale": ()}
+        return by_task.TaskParams(**networks.zeros()._asdict(), **own)
+
+    def start(params):
+        return _start(params)._replace(scale=decoder.initial_scale(env.obs_dim))
+
+    def update(params, moments, batch, coefficients):
+        params, moments, losses = by_task.update(static, params, moments, batch, coefficients)
+        return params, moments, _metrics(losses, names, coefficients)
+
+    return Algorithm(
+        name="pearl_sac by task",
+        zeros=zeros,
+        small_heads=SMALL_HEADS,
+        start=start,
+        moments=by_task.init_optimisers,
+        act=_actor(networks),
+        coefficients=coefficients_at,
+        posterior=lambda params, batch: by_task.posterior_of(space, params, batch.tasks),
+        own_posterior=lambda params, tasks: by_task.posterior_of(space, params, tasks),
+        update=update,
+    )
+
+
+def _start(params):
+    return params._replace(target_v=jax.tree.map(jnp.copy, params.v))
+
+
+def _actor(networks: Networks):
+    def act(params, obs, z, noise):
+        mean, log_std = networks.policy(params.policy, obs, z)
+        return jnp.tanh(mean) if noise is None else squash(mean, log_std, noise)[0]
+
+    return act
+
+
+def _metrics(losses, names: Sequence[str], coefficients) -> dict[str, Array]:
+    metrics = losses._asdict()
+    kl = metrics.pop("kl")
+    metrics |= {f"kl {name}": kl[i] for i, name in enumerate(names)}
+    return {**metrics, "kl_weight": coefficients.kl_weight}

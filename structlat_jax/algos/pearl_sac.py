@@ -33,6 +33,8 @@ class Coefficients(NamedTuple):
     silent_weight: ScalarLike
     mean_reg: ScalarLike
     std_reg: ScalarLike
+    decoder_weight: ScalarLike = 0.0
+    context_reward_scale: ScalarLike = 1.0
 
 
 class Optimisers(NamedTuple):
@@ -161,6 +163,53 @@ def value_loss(
     return jnp.mean((networks.v(v, obs, z[:, None]) - target) ** 2)
 
 
+class Improved(NamedTuple):
+    """What `improve` brings about: new parameters, new moments, and what it reports."""
+
+    v: Params
+    target_v: Params
+    policy: Params
+    opt_v: optax.OptState
+    opt_policy: optax.OptState
+    loss_v: Float[Array, ""]
+    loss_policy: Float[Array, ""]
+    entropy: Float[Array, ""]
+
+
+def improve(
+    networks: Networks,
+    params: Any,
+    q: Params,
+    optimisers: Any,
+    batch: Batch,
+    z: Float[ArrayLike, "T D"],
+    c: Coefficients,
+) -> Improved:
+    """The part of an update that follows the critics': value, target, policy.
+
+    Args:
+      networks: Static.
+      params: `AgentParams` before the update, or any with its ``v``, ``target_v`` and ``policy``.
+      q: The critics after it.
+      optimisers: Adam's moments, with ``v`` and ``policy``.
+      batch: One batch.
+      z: The latent of each task, without gradient, ``[T, D]``.
+      c: Coefficients.
+    """
+    (loss_policy, (log_pi, min_q)), grad_policy = jax.value_and_grad(policy_loss, has_aux=True)(
+        params.policy, q, networks, batch, z, c
+    )
+    v_target = jax.lax.stop_gradient(min_q - c.entropy_weight * log_pi)
+    loss_v, grad_v = jax.value_and_grad(value_loss)(
+        params.v, networks, batch.transitions.obs, z, v_target
+    )
+    v, opt_v = optim.adam(params.v, grad_v, optimisers.v, c.lr)
+    target_v = optax.incremental_update(v, params.target_v, c.tau)
+    policy, opt_policy = optim.adam(params.policy, grad_policy, optimisers.policy, c.lr)
+    entropy = -jnp.mean(log_pi)
+    return Improved(v, target_v, policy, opt_v, opt_policy, loss_v, loss_policy, entropy)
+
+
 def update(
     networks: Networks,
     space: LatentSpace,
@@ -189,26 +238,15 @@ def update(
     )
     q, opt_q = optim.adam(params.q, grad_q, optimisers.q, c.lr)
 
-    z = jax.lax.stop_gradient(aux.z)
-    (loss_policy, (log_pi, min_q)), grad_policy = jax.value_and_grad(policy_loss, has_aux=True)(
-        params.policy, q, networks, batch, z, c
-    )
-    v_target = jax.lax.stop_gradient(min_q - c.entropy_weight * log_pi)
-    loss_v, grad_v = jax.value_and_grad(value_loss)(
-        params.v, networks, batch.transitions.obs, z, v_target
-    )
-    v, opt_v = optim.adam(params.v, grad_v, optimisers.v, c.lr)
-    target_v = optax.incremental_update(v, params.target_v, c.tau)
-    policy, opt_policy = optim.adam(params.policy, grad_policy, optimisers.policy, c.lr)
-
+    made = improve(networks, params, q, optimisers, batch, jax.lax.stop_gradient(aux.z), c)
     losses = Losses(
         q=aux.bellman,
-        v=loss_v,
-        policy=loss_policy,
+        v=made.loss_v,
+        policy=made.loss_policy,
         kl=jnp.mean(aux.kl, axis=0),
         q_mean=aux.q_mean,
-        entropy=-jnp.mean(log_pi),
+        entropy=made.entropy,
     )
-    new_params = AgentParams(encoder, q, v, target_v, policy)
-    new_optimisers = Optimisers(opt_encoder, opt_q, opt_v, opt_policy)
+    new_params = AgentParams(encoder, q, made.v, made.target_v, made.policy)
+    new_optimisers = Optimisers(opt_encoder, opt_q, made.opt_v, made.opt_policy)
     return new_params, new_optimisers, losses

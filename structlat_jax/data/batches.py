@@ -42,6 +42,7 @@ class Draws(NamedTuple):
       latent: From `LatentSpace.noise`, ``[M, D]``.
       action: Standard normal, ``[M, B, action_dim]``.
       kl: A key for ``kl="exact"`` (otherwise unused).
+      imagined: For tasks that nobody has met; None where the algorithm imagines none.
     """
 
     tasks: Float[Array, " train_tasks"]
@@ -50,6 +51,23 @@ class Draws(NamedTuple):
     latent: Float[Array, "M D"]
     action: Float[Array, "M B action_dim"]
     kl: PRNGKeyArray
+    imagined: "Imagined | None" = None
+
+
+class Imagined(NamedTuple):
+    """The random numbers of tasks that nobody has met.
+
+    Attributes:
+      z: Draws from the prior, ``[M, D]``.
+      action: Standard normal, ``[M, B, action_dim]``.
+      blend: Uniform in [0, 1), ``[M]``.
+      paid: Uniform in [0, 1), for each transition of a context, ``[E, H]``.
+    """
+
+    z: Float[Array, "M D"]
+    action: Float[Array, "M B action_dim"]
+    blend: Float[Array, " M"]
+    paid: Float[Array, "E H"]
 
 
 class Context(NamedTuple):
@@ -60,12 +78,14 @@ class Context(NamedTuple):
       length: Steps of each episode, ``[E]``.
       owners: 1 where an episode belongs to a task's context and 0 elsewhere, ``[M, E]``.
       failed: 1 for episodes without success and 0 for others, ``[E]``.
+      transitions: What the features are of, ``[E, H]``, for who imagines others in their place.
     """
 
     features: Float[Array, "E H features"]
     length: Int[Array, " E"]
     owners: Float[Array, "M E"]
     failed: Float[Array, " E"]
+    transitions: Transition | None = None
 
 
 class Batch(NamedTuple):
@@ -78,6 +98,9 @@ class Batch(NamedTuple):
       latent_noise: From `LatentSpace.noise`, ``[M, D]``.
       action_noise: Standard normal, ``[M, B, action_dim]``.
       kl_key: For ``kl="exact"`` (otherwise unused).
+      tasks: Which tasks these are, indices among the training tasks, ``[M]``; not for who does not
+        know them by number.
+      imagined: As in `Draws`.
     """
 
     transitions: Transition
@@ -86,6 +109,8 @@ class Batch(NamedTuple):
     latent_noise: Float[Array, "M D"]
     action_noise: Float[Array, "M B action_dim"]
     kl_key: PRNGKeyArray
+    tasks: Int[Array, " M"] | None = None
+    imagined: Imagined | None = None
 
 
 class Sampler(NamedTuple):
@@ -153,6 +178,21 @@ def draw(parts: Parts, key: PRNGKeyArray) -> Draws:
         latent=parts.space.noise(keys["latent"], (s.meta_batch,)),
         action=jax.random.normal(keys["action"], action),
         kl=keys["kl"],
+        imagined=_imagined(parts, keys["imagined"], context.episodes),
+    )
+
+
+def _imagined(parts: Parts, key: PRNGKeyArray, episodes: int) -> Imagined | None:
+    s = parts.structure
+    if s.posterior != "task":
+        return None
+    count, shape = s.meta_batch, (episodes, parts.env.horizon)
+    key_z, key_action, key_blend, key_paid = jax.random.split(key, 4)
+    return Imagined(
+        z=parts.space.sample_prior(key_z, (count,)),
+        action=jax.random.normal(key_action, (count, s.batch_size, parts.env.action_dim)),
+        blend=jax.random.uniform(key_blend, (count,)),
+        paid=jax.random.uniform(key_paid, shape),
     )
 
 
@@ -170,6 +210,8 @@ def make_batch(parts: Parts, hyper: Hyper, seen: View, draws: Draws) -> Batch:
         latent_noise=draws.latent,
         action_noise=draws.action,
         kl_key=draws.kl,
+        tasks=tasks,
+        imagined=draws.imagined,
     )
 
 
@@ -187,4 +229,4 @@ def draw_contexts(
     features = additive.context_features(
         found.transitions, hyper.context_reward_scale, parts.structure.next_obs_in_context
     )
-    return Context(features, found.length, found.owners, found.failed)
+    return Context(features, found.length, found.owners, found.failed, found.transitions)

@@ -1,11 +1,11 @@
 """Hypotheses and their world model as an inference, beside the encoder's sum of evidence."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from structlat_jax.algos.base import Algorithm
 from structlat_jax.algos.schedules import step_size_share
 from structlat_jax.inference import additive, hypotheses, world_model
 from structlat_jax.inference.base import Inference, Learned, Plan
@@ -14,8 +14,6 @@ from structlat_jax.inference.world_model import WorldModel
 from structlat_jax.nets import optim
 from structlat_jax.parts import Parts
 from structlat_jax.types import Array
-
-Act = Callable[[Any, Array, Array, Array | None], Array]
 
 
 class Belief(NamedTuple):
@@ -30,15 +28,17 @@ class Belief(NamedTuple):
     total: Array
 
 
-def make(parts: Parts, act: Act, model: WorldModel | None = None) -> Inference:
+def make(parts: Parts, algorithm: Algorithm, model: WorldModel | None = None) -> Inference:
     """Bayes' rule over draws from the prior; see `hypotheses`.
 
     Args:
       parts: Of the run.
-      act: As `Algorithm.act`; imagined episodes act by its mode.
+      algorithm: Imagined episodes act by its mode, and the world model is fitted to z from its
+        posteriors.
       model: The world model; of the configured width by default.
     """
     s, env, space, networks = parts.structure, parts.env, parts.space, parts.networks
+    act = algorithm.act
     if model is None:
         model = world_model.make(s.world_width, env.obs_dim, env.action_dim)
     observe = additive.observer(networks, space, s.next_obs_in_context)
@@ -100,31 +100,24 @@ def make(parts: Parts, act: Act, model: WorldModel | None = None) -> Inference:
         zeros=model.zeros,
         small_heads=world_model.SMALL_HEADS,
         moments=optim.init,
-        fit=_fitter(parts, act, model),
+        fit=_fitter(parts, algorithm, model),
     )
 
 
-def _fitter(parts: Parts, act: Act, model: WorldModel) -> Any:
+def _fitter(parts: Parts, algorithm: Algorithm, model: WorldModel) -> Any:
     """`Inference.fit`: the world model explains batches drawn as those of the agent's updates."""
-    s, space, networks, horizon = parts.structure, parts.space, parts.networks, parts.env.horizon
+    s, space, horizon = parts.structure, parts.space, parts.env.horizon
 
     def fit(hyper, state, sampler, key):
         lr = hyper.lr * step_size_share(hyper, state.updates)
 
         def mode(obs, z):
-            return act(state.params, obs, z, None)
+            return algorithm.act(state.params, obs, z, None)
 
         def body(carry, inputs):
             draws, noise = inputs
             batch = sampler.make(draws)
-            posterior = additive.infer_contexts(
-                networks,
-                space,
-                state.params.encoder,
-                batch.context.features,
-                batch.context.owners,
-                batch.context.length,
-            )
+            posterior = algorithm.posterior(state.params, batch)
             z = jax.vmap(space.transform, in_axes=(None, 0))(posterior, noise)
             *carry, losses = world_model.update(
                 model, *carry, mode, batch.transitions, batch.start, z, horizon, lr

@@ -82,6 +82,8 @@ class Block:
       sample_prior: ``(key, shape)`` to draws from the prior ``[*shape, dim]``.
       empty: posterior to a mask ``[...]``: has it seen nothing?
       kl: ``(posterior, key)`` to the KL to the prior in nats ``[...]``.
+      log_prob: ``(posterior, z [..., dim])`` to the log-density of z in nats ``[...]``, for
+        posteriors that have seen a transition; each family says with respect to which measure.
       mean: posterior to the posterior mean of z ``[..., dim]``.
     """
 
@@ -102,6 +104,7 @@ class Block:
     sample_prior: Callable[..., Array]
     empty: Callable[[Any], Array]
     kl: Callable[[Any, Any], Array]
+    log_prob: Callable[[Any, Array], Array]
     mean: Callable[[Any], Array]
 
     @property

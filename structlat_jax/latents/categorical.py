@@ -71,6 +71,10 @@ def make(sizes: str, options: LatentOptions) -> Block:
         uniform = distrax.Categorical(logits=jnp.zeros_like(q.logits))
         return jnp.sum(distrax.Categorical(logits=q.logits).kl_divergence(uniform), axis=-1)
 
+    def log_prob(q: CategoricalPosterior, z: Float[Array, "*batch dim"]) -> Float[Array, "*batch"]:
+        """Of one-hot vectors; of relaxed ones the weighted mean over the classes."""
+        return jnp.sum(q.logits * split(z), axis=(-2, -1))
+
     return Block(
         spec=f"cat:{variables}x{classes}",
         family="cat",
@@ -88,6 +92,7 @@ def make(sizes: str, options: LatentOptions) -> Block:
         sample_prior=sample_prior,
         empty=lambda q: q.empty,
         kl=kl,
+        log_prob=log_prob,
         mean=lambda q: flat(jnp.exp(q.logits)),
     )
 

@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from structlat_jax.latents import divergence, laplace_bridge, natural
 from structlat_jax.latents.block import Block, Family, LatentOptions, whole_numbers
 
+_LEAST = 1e-4  # of a weight whose logarithm counts
 _STEPS = 8  # of a traversal from one class to another
 _ALL_PAIRS = 6  # with more classes, only neighbours are mixed
 
@@ -77,6 +78,13 @@ def make(sizes: str, options: LatentOptions) -> Block:
             per_variable = divergence.dirichlet_kl(concentration(q), options.alpha)
         return jnp.where(q.empty, 0.0, jnp.sum(per_variable, axis=-1))
 
+    def log_prob(q: DirichletPosterior, z: Float[Array, "*batch dim"]) -> Float[Array, "*batch"]:
+        """Log-density of the centred logits of z; weights below `_LEAST` count as that, since what
+        tells them apart changes nothing that acts on z."""
+        logits = jnp.log(jnp.maximum(split(z), _LEAST))
+        per_variable = divergence.centred_log_prob(logits, q.mean, q.variance)
+        return jnp.sum(per_variable, axis=-1)
+
     def mean(q: DirichletPosterior) -> Float[Array, "*batch dim"]:
         alpha = laplace_bridge.logit_normal_to_dirichlet(q.mean, q.variance)
         return flat(alpha / jnp.sum(alpha, axis=-1, keepdims=True))
@@ -98,6 +106,7 @@ def make(sizes: str, options: LatentOptions) -> Block:
         sample_prior=sample_prior,
         empty=lambda q: q.empty,
         kl=kl,
+        log_prob=log_prob,
         mean=mean,
     )
 

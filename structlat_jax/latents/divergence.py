@@ -1,4 +1,4 @@
-"""Two KL divergences to a symmetric Dirichlet prior, in nats."""
+"""Two KL divergences to a symmetric Dirichlet prior, and a logit-normal's density, in nats."""
 
 import math
 
@@ -34,6 +34,34 @@ def _stirling_remainders(
     digamma_gap = -gap + 0.5 / (low + _SHIFT) - 0.5 / low + jnp.sum(1.0 / steps, axis=-1)
     t_small = low * (series_t / (low + _SHIFT) + digamma_gap)
     return jnp.where(small, r_small, series_r), jnp.where(small, t_small, series_t)
+
+
+def centred_log_prob(
+    logits: Float[Array, "*batch K"],
+    mean: Float[Array, "*batch K"],
+    variance: Float[Array, "*batch K"],
+) -> Float[Array, "*batch"]:
+    """Log-density of logits but for their mean, of which softmax knows nothing.
+
+    With x ~ N(mean, diag variance), the density of x less its mean, in the plane of K - 1
+    dimensions in which it lies: the integral of the normal's density along (1, ..., 1). It does not
+    change where the same number is added to all logits or to all means.
+
+    Args:
+      logits, mean, variance: ``[..., K]``.
+
+    Returns:
+      ``[...]``.
+    """
+    classes = logits.shape[-1]
+    precision = 1.0 / variance
+    total = jnp.sum(precision, axis=-1)
+    apart = logits - mean
+    # Around the weighted mean, which the integral leaves; large means cancel before the squares.
+    apart = apart - (jnp.sum(precision * apart, axis=-1) / total)[..., None]
+    square = jnp.sum(precision * apart**2, axis=-1)
+    volume = (classes - 1) * math.log(2.0 * math.pi) - math.log(classes)
+    return -0.5 * (square + volume + jnp.sum(jnp.log(variance), axis=-1) + jnp.log(total))
 
 
 def log_beta(alpha: float, classes: int) -> float:

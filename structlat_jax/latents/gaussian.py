@@ -42,6 +42,10 @@ def make(sizes: str, options: LatentOptions) -> Block:
         normal = distrax.Normal(q.mean, jnp.sqrt(q.variance))
         return jnp.sum(normal.kl_divergence(distrax.Normal(0.0, 1.0)), axis=-1)
 
+    def log_prob(q: GaussianPosterior, z: Float[Array, "*batch n"]) -> Float[Array, "*batch"]:
+        squares = (z - q.mean) ** 2 / q.variance
+        return -0.5 * jnp.sum(squares + jnp.log(2.0 * jnp.pi * q.variance), axis=-1)
+
     return Block(
         spec=f"gau:{n}",
         family="gau",
@@ -59,6 +63,7 @@ def make(sizes: str, options: LatentOptions) -> Block:
         sample_prior=noise,
         empty=lambda q: q.empty,
         kl=kl,
+        log_prob=log_prob,
         mean=lambda q: q.mean,
     )
 

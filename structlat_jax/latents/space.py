@@ -161,6 +161,20 @@ class LatentSpace:
         values = [b.kl(q, k) for b, q, k in zip(self.blocks, posterior, keys, strict=True)]
         return jnp.stack(values, axis=-1)
 
+    def log_prob(
+        self, posterior: tuple[Any, ...], z: Float[ArrayLike, "..."]
+    ) -> Float[Array, "... {len(self.blocks)}"]:
+        """Log-density of z in nats, ``[..., blocks]``, one per block in the spec's order.
+
+        Args:
+          posterior: From `posterior`, leading axes ``[...]``, each of a transition at least.
+          z: ``[..., dim]``.
+        """
+        require_last_axis("z", z, self.dim)
+        parts = self._split(z, [block.dim for block in self.blocks])
+        triples = zip(self.blocks, posterior, parts, strict=True)
+        return jnp.stack([block.log_prob(q, part) for block, q, part in triples], axis=-1)
+
     def mean(self, posterior: tuple[Any, ...]) -> Float[Array, "... {self.dim}"]:
         """Posterior mean of z, ``[..., dim]``: mixture weights, probabilities, Gaussian means.
 

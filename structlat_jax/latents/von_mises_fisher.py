@@ -63,6 +63,12 @@ def make(sizes: str, options: LatentOptions) -> Block:
         del key  # closed form
         return jnp.sum(kl_to_uniform(q.natural), axis=-1)
 
+    def log_prob(
+        q: VonMisesFisherPosterior, z: Float[Array, "*batch dim"]
+    ) -> Float[Array, "*batch"]:
+        """Log-density on the unit sphere with respect to its surface."""
+        return jnp.sum(log_density(q.natural, split(z)), axis=-1)
+
     return Block(
         spec=f"vmf:{variables}",
         family="vmf",
@@ -80,6 +86,7 @@ def make(sizes: str, options: LatentOptions) -> Block:
         sample_prior=noise,
         empty=lambda q: q.empty,
         kl=kl,
+        log_prob=log_prob,
         mean=lambda q: flat(mean_of(q.natural)),
     )
 
@@ -108,6 +115,22 @@ def kl_to_uniform(eta: Float[Array, "*batch 3"]) -> Float[Array, "*batch"]:
     rest = -jnp.expm1(-2.0 * kappa)
     direct = 2.0 * kappa * faded / rest - 1.0 + jnp.log(2.0 * kappa) - jnp.log(rest)
     return jnp.where(small, series, direct)
+
+
+def log_density(
+    eta: Float[Array, "*batch 3"], z: Float[Array, "*batch 3"]
+) -> Float[Array, "*batch"]:
+    """``log(kappa / (4 pi sinh(kappa))) + eta . z``, z of length 1; the first term is the KL to the
+    uniform distribution less the mean of the second.
+
+    Args:
+      eta, z: ``[..., 3]``.
+
+    Returns:
+      Log-density in nats, ``[...]``.
+    """
+    away = z - mean_of(eta)
+    return kl_to_uniform(eta) - math.log(4.0 * math.pi) + _inner(eta, away)[..., 0]
 
 
 def moved(

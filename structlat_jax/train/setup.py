@@ -65,10 +65,11 @@ def assemble(parts: Parts, inference: Inference | None = None) -> Setup:
       inference: In place of the configured one.
     """
     s = parts.structure
-    algorithm = pearl.make(parts.networks, parts.space)
+    by_task = s.posterior == "task"
+    algorithm = pearl.make_by_task(parts) if by_task else pearl.make(parts.networks, parts.space)
     encoder = additive.make(parts.networks, parts.space, s.next_obs_in_context)
     if inference is None:
         amortised = s.inference == "amortised"
-        inference = encoder if amortised else bayes.make(parts, algorithm.act)
+        inference = encoder if amortised else bayes.make(parts, algorithm)
     own = {field.name: getattr(parts, field.name) for field in dataclasses.fields(Parts)}
     return Setup(**own, algorithm=algorithm, inference=inference, encoder=encoder)

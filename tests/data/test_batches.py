@@ -126,5 +126,25 @@ def test_draws_have_keys_and_ranges_of_their_own():
         assert found.max() < 1
     assert draws.action.shape == (S.meta_batch, S.batch_size, 1)
     assert draws.latent.shape == (S.meta_batch, OWN.space.dim)
-    numbers = np.concatenate([np.ravel(x) for x in draws[:-1]])
+    numbers = np.concatenate([np.ravel(x) for x in draws[:5]])
+    assert len(np.unique(numbers)) == numbers.size
+    assert draws.imagined is None
+
+
+def test_tasks_that_nobody_has_met_have_draws_of_their_own():
+    own = setup("ending", train_tasks=4, meta_batch=3, batch_size=16, posterior="task")
+    key = jax.random.key(2)
+    draws, usual = (
+        jax.device_get(jax.jit(lambda key, s=s: batches.draw(s, key))(key)) for s in (own, OWN)
+    )
+    for ours, its in zip(draws[:5], usual[:5], strict=True):  # whatever else is drawn
+        np.testing.assert_array_equal(ours, its)
+    found, m = draws.imagined, S.meta_batch
+    episodes = batches.context_sampler(own, m).episodes
+    assert found.z.shape == (m, own.space.dim)
+    assert found.action.shape == (m, S.batch_size, 1)
+    assert found.paid.shape == (episodes, own.env.horizon)
+    for uniform in (found.blend, found.paid):
+        assert 0 <= uniform.min() <= uniform.max() < 1
+    numbers = np.concatenate([np.ravel(x) for x in (*draws[:5], *found[1:])])
     assert len(np.unique(numbers)) == numbers.size

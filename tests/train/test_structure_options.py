@@ -55,6 +55,22 @@ CASES = {
         "encoder_norm": False,
         "eval_encoder": False,
     },
+    "tasks' own posteriors, next observation; no success": {
+        "env": "dense",
+        "posterior": "task",
+        "latent": "dir:1x3,gau:1",
+        "next_obs_in_context": True,
+        "kl": "exact",
+        "decoder_width": 3,
+    },
+    "tasks' own posteriors, none imagined; episodes that end": {
+        "env": "ending",
+        "posterior": "task",
+        "latent": "cat:1x3,vmf:1",
+        "imagined_tasks": False,
+        "inference": "amortised",
+        "posterior_episodes": 3,
+    },
 }
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from structlat_jax.run.loggers.base import Logger, Metrics
 
 _USUAL = re.compile(
-    "kl |(collected|floor|oracle|test|train|world)_|"
-    "(entropy|kl_weight|not_finite_at|percent_of_oracle|policy|q|q_mean|seconds|v)$"
+    "kl |(collected|decoder|floor|oracle|test|train|world)_|"
+    "(encoder|entropy|kl_weight|not_finite_at|percent_of_oracle|policy|q|q_imagined|q_mean|seconds|v)$"
 )
 """Names for which a line has no room, or which it shows in a way of its own; all others, which
 somebody has added, are shown as they are."""

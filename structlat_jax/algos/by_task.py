@@ -1,0 +1,285 @@
+"""PEARL's actor-critic with a posterior of its own for every training task.
+
+Training tasks are numbered, so that none of them has to be inferred while the critics learn what z
+is to say: each has a row of a table of encoder outputs, and z is drawn from the posterior that the
+row stands for. The Bellman error, the KL and the decoder's loss train the table; the encoder learns
+by example, from the z that these posteriors draw, what a context says of it. That parts learning z
+from finding out about z.
+
+Beside the training tasks stand imagined ones, whose z is drawn from the prior and whose rewards and
+transitions the decoder gives (after Lee and Chung 2021, who mix the latent dynamics of training
+tasks): the critics and the policy learn what to do wherever the prior is, and the encoder to infer
+z in tasks that are none of the training ones.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+from structlat_jax.algos.pearl_sac import Coefficients, improve
+from structlat_jax.data.batches import Batch, Context
+from structlat_jax.inference import additive, decoder
+from structlat_jax.inference.decoder import Decoder, Scale
+from structlat_jax.latents import LatentSpace
+from structlat_jax.nets import optim
+from structlat_jax.nets.networks import Networks
+from structlat_jax.types import Params, Transition
+
+_TABLE_GAIN = (
+    10.0  # rows start at zero, and Adam moves all parameters alike: these are to move fast
+)
+
+
+class TaskParams(NamedTuple):
+    """`AgentParams`, and what training tasks are known by.
+
+    Attributes:
+      encoder, q, v, target_v, policy: As there.
+      table: Encoder outputs over `_TABLE_GAIN`, a row per training task, ``[tasks, stat_dim]``.
+      decoder: The decoder's.
+      scale: Of what it predicts; no gradient changes it.
+    """
+
+    encoder: Params
+    q: Params
+    v: Params
+    target_v: Params
+    policy: Params
+    table: Params
+    decoder: Params
+    scale: Any
+
+
+class TaskOptimisers(NamedTuple):
+    """Adam's moments, one state per loss."""
+
+    encoder: optax.OptState
+    q: optax.OptState
+    v: optax.OptState
+    policy: optax.OptState
+    table: optax.OptState
+    decoder: optax.OptState
+
+
+class TaskLosses(NamedTuple):
+    """What an update reports, scalars but for ``kl``.
+
+    Attributes:
+      q, v, policy, kl, q_mean, entropy: As in `pearl_sac.Losses`; the KL is that of the tasks' own
+        posteriors.
+      q_imagined: The Bellman error on imagined tasks.
+      encoder: Minus the log-density of z given a context, in nats.
+      decoder_reward, decoder_shaped, decoder_change: Minus the decoder's log-density, in nats per
+        transition, of the task's own reward, the shaped one, and the change of the observation.
+    """
+
+    q: Float[Array, ""]
+    v: Float[Array, ""]
+    policy: Float[Array, ""]
+    kl: Float[Array, " blocks"]
+    q_mean: Float[Array, ""]
+    entropy: Float[Array, ""]
+    q_imagined: Float[Array, ""]
+    encoder: Float[Array, ""]
+    decoder_reward: Float[Array, ""]
+    decoder_shaped: Float[Array, ""]
+    decoder_change: Float[Array, ""]
+
+
+class Parts(NamedTuple):
+    """What is static.
+
+    Attributes:
+      networks, space, decoder: As they are.
+      imagined: Whether a task that nobody has met stands beside every task of an update.
+      next_obs: Whether the encoder sees the next observation.
+    """
+
+    networks: Networks
+    space: LatentSpace
+    decoder: Decoder
+    imagined: bool
+    next_obs: bool
+
+
+def init_optimisers(params: TaskParams) -> TaskOptimisers:
+    """Fresh Adam states."""
+    return TaskOptimisers(*(optim.init(getattr(params, x)) for x in TaskOptimisers._fields))
+
+
+def posterior_of(
+    space: LatentSpace, params: TaskParams, tasks: Int[Array, " N"]
+) -> tuple[Any, ...]:
+    """The posteriors of training tasks by their numbers ``[N]``, leading axis ``[N]``."""
+    return space.posterior(space.evidence(_TABLE_GAIN * params.table["rows"][tasks]))
+
+
+def update(
+    parts: Parts, params: TaskParams, optimisers: TaskOptimisers, batch: Batch, c: Coefficients
+) -> tuple[TaskParams, TaskOptimisers, TaskLosses]:
+    """One update: critics, table, decoder and encoder at once, then value, target, policy.
+
+    Args:
+      parts: Static.
+      params: All parameters.
+      optimisers: Adam's moments.
+      batch: One batch.
+      c: Coefficients.
+
+    Returns:
+      New parameters, new moments, and the losses.
+    """
+    params = params._replace(scale=decoder.track(params.scale, batch.transitions))
+    trained = {name: getattr(params, name) for name in ("encoder", "q", "table", "decoder")}
+    grads, aux = jax.grad(_loss, has_aux=True)(trained, params, parts, batch, c)
+    rates = {"encoder": c.encoder_lr, "q": c.lr, "table": c.encoder_lr, "decoder": c.lr}
+    stepped = {
+        name: optim.adam(trained[name], grads[name], getattr(optimisers, name), rate)
+        for name, rate in rates.items()
+    }
+    q = stepped["q"][0]
+    noise = batch.action_noise
+    if parts.imagined:
+        noise = jnp.concatenate([noise, batch.imagined.action])
+    both = batch._replace(transitions=aux.transitions, action_noise=noise)
+    made = improve(parts.networks, params, q, optimisers, both, aux.z, c)
+    new_params = params._replace(
+        **{name: value for name, (value, _) in stepped.items()},
+        **{name: getattr(made, name) for name in ("v", "target_v", "policy")},
+    )
+    new_optimisers = TaskOptimisers(
+        **{name: state for name, (_, state) in stepped.items()},
+        v=made.opt_v,
+        policy=made.opt_policy,
+    )
+    losses = aux.losses._replace(v=made.loss_v, policy=made.loss_policy, entropy=made.entropy)
+    return new_params, new_optimisers, losses
+
+
+class _Aux(NamedTuple):
+    """What the loss hands on: transitions and latents of real and imagined tasks, without
+    gradient, and its terms."""
+
+    transitions: Transition
+    z: Float[Array, "T D"]
+    losses: TaskLosses
+
+
+def _loss(
+    trained: dict[str, Params], params: TaskParams, parts: Parts, batch: Batch, c: Coefficients
+) -> tuple[Float[Array, ""], _Aux]:
+    """The sum of what trains the critics and the table (Bellman error on real and imagined tasks,
+    KL), the decoder (its likelihood; ``decoder_weight`` of it reaches the table), and the encoder
+    (the likelihood of z given contexts, real and imagined)."""
+    networks, space, t = parts.networks, parts.space, batch.transitions
+    posterior = posterior_of(space, params._replace(table=trained["table"]), batch.tasks)
+    z = space.transform(posterior, batch.latent_noise)
+    fixed = jax.lax.stop_gradient(z)
+    kl = space.kl(posterior, batch.kl_key)
+
+    fit = _decoded(parts, trained["decoder"], params.scale, t, fixed)
+    through = _decoded(parts, jax.lax.stop_gradient(trained["decoder"]), params.scale, t, z)
+    own = jax.lax.stop_gradient(trained["decoder"])
+    none = jnp.zeros(())
+    wide, every = t, z
+    if parts.imagined:
+        there = imagine(parts.decoder, own, params.scale, t, batch.imagined.z)
+        wide = jax.tree.map(lambda *x: jnp.concatenate(x), t, there)
+        every = jnp.concatenate([z, batch.imagined.z])
+    errors, q_mean = _bellman(networks, trained["q"], params.target_v, wide, every, c)
+    bellman = 2.0 * jnp.mean(errors[: len(z)])  # the critics' are added, as in PEARL
+    on_imagined = 2.0 * jnp.mean(errors[len(z) :]) if parts.imagined else none
+
+    encoder = _encoder_loss(trained["encoder"], own, params.scale, parts, batch, fixed, c)
+    loss = bellman + on_imagined + c.kl_weight * jnp.sum(kl) + encoder
+    loss += sum(fit) + c.decoder_weight * sum(through)
+    losses = TaskLosses(
+        q=bellman,
+        v=none,  # `improve` will say
+        policy=none,
+        kl=jnp.mean(kl, axis=0),
+        q_mean=q_mean,
+        entropy=none,
+        q_imagined=on_imagined,
+        encoder=encoder,
+        decoder_reward=fit.reward,
+        decoder_shaped=fit.shaped,
+        decoder_change=fit.change,
+    )
+    return loss, _Aux(wide, jax.lax.stop_gradient(every), losses)
+
+
+def imagine(
+    model: Decoder, params: Params, scale: Scale, t: Transition, z: Float[Array, "T D"]
+) -> Transition:
+    """Tasks' transitions ``[T, B]`` as they would be in the tasks of z ``[T, D]``: what was done
+    where, with the decoder's means in place of what came of it."""
+    p = model.predict(params, scale, t.obs, t.action, z[:, None])
+    return t._replace(next_obs=t.obs + p.change, train_reward=p.shaped)
+
+
+def _bellman(
+    networks: Networks, q: Params, target_v: Params, t: Transition, z: Array, c: Coefficients
+) -> tuple[Float[Array, " T"], Float[Array, ""]]:
+    """Mean squared Bellman error of each task over its transitions and both critics, and mean Q."""
+    v_t = networks.v(target_v, t.next_obs, jax.lax.stop_gradient(z)[:, None])
+    target = c.reward_scale * t.train_reward + (1.0 - t.done) * c.discount * v_t
+    q_tm1 = networks.q(q, t.obs, t.action, z[:, None])
+    error = q_tm1 - jax.lax.stop_gradient(target)
+    return jnp.mean(error**2, axis=(0, 2)), jnp.mean(q_tm1)
+
+
+def _decoded(
+    parts: Parts, params: Params, scale: Scale, t: Transition, z: Array
+) -> decoder.LogDensity:
+    """Minus the decoder's mean log-densities."""
+    found = decoder.log_density(parts.decoder, params, scale, t, z[:, None])
+    return jax.tree.map(lambda x: -jnp.mean(x), found)
+
+
+def _encoder_loss(
+    encoder: Params,
+    own: Params,
+    scale: Scale,
+    parts: Parts,
+    batch: Batch,
+    z: Float[Array, "M D"],
+    c: Coefficients,
+) -> Float[Array, ""]:
+    """``-log q(z | context)``, means over the tasks and over as many imagined ones.
+
+    These lie between a task and a draw from the prior, close to the task more often than not: what
+    its context has found is of use there still.
+    """
+    context, imagined = batch.context, batch.imagined
+    blend = imagined.blend[:, None] ** 2
+    between = z + blend * (imagined.z - z)
+    seen = simulate(parts.decoder, own, scale, context, between, imagined.paid)
+    features = additive.context_features(seen, c.context_reward_scale, parts.next_obs)
+    both = jnp.stack([context.features, jax.lax.stop_gradient(features)])
+    evidence = additive.evidence_of(parts.networks, parts.space, encoder, both)
+    totals = jax.vmap(
+        lambda one: additive.totals_of(parts.space, one, context.owners, context.length)
+    )(evidence)
+    posterior = parts.space.posterior(totals)
+    return -jnp.sum(parts.space.log_prob(posterior, jnp.stack([z, between]))) / len(z)
+
+
+def simulate(
+    model: Decoder,
+    params: Params,
+    scale: Scale,
+    context: Context,
+    z: Float[Array, "M D"],
+    paid: Float[Array, "E H"],
+) -> Transition:
+    """The transitions ``[E, H]`` of contexts as they would be in the tasks of z, with draws of
+    whether a reward is paid."""
+    t = context.transitions
+    of_episode = context.owners.T @ z
+    p = model.predict(params, scale, t.obs, t.action, of_episode[:, None])
+    reward = jnp.where(paid < jax.nn.sigmoid(p.paid), p.reward, 0.0)
+    return t._replace(next_obs=t.obs + p.change, reward=reward)

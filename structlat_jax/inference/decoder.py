@@ -1,0 +1,191 @@
+"""What z says of a task: a model of rewards and transitions that reads z.
+
+``p(next_obs, train_reward, reward | obs, action, z)``: normals with learned deviations, but for the
+task's own reward, which is a mixture of nothing at all and a normal where it is often exactly zero.
+It is the reconstruction of the paper's equation 1, fitted by maximum likelihood to the replay with
+z from the posteriors of training tasks; and since it reads any z, it tells what a task would be
+like that nobody has met. Changes of observations and rewards are in units of their own spread,
+which is estimated along the way, so that no option depends on their scale.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
+
+from structlat_jax.nets.mlp import MLP
+from structlat_jax.types import Params, Transition
+
+_LOG_STD_RANGE = (-3.0, 1.0)  # a sharper density than e^-3 would trust the model too far
+_RATE = 0.01  # of the running moments, per update
+_LEAST = 1e-3  # of a spread: what never varies has none
+
+
+class Scale(NamedTuple):
+    """Running means and mean squares of what is predicted.
+
+    Attributes:
+      change, change_square: Of ``next_obs - obs``, ``[obs_dim]``.
+      shaped, shaped_square: Of the reward that training sees.
+      reward, reward_square: Of the task's own reward, zeros included.
+      paid: Share of transitions whose own reward is not zero.
+    """
+
+    change: Float[Array, " obs_dim"]
+    change_square: Float[Array, " obs_dim"]
+    shaped: Float[Array, ""]
+    shaped_square: Float[Array, ""]
+    reward: Float[Array, ""]
+    reward_square: Float[Array, ""]
+    paid: Float[Array, ""]
+
+
+class Predicted(NamedTuple):
+    """What the decoder says of transitions ``[...]``; deviations are logarithms, in units of the
+    spread of what they are of.
+
+    Attributes:
+      change, change_log_std: Of ``next_obs - obs``, ``[..., obs_dim]``.
+      shaped, shaped_log_std: Of the reward that training sees, ``[...]``.
+      reward, reward_log_std: Of the task's own reward where it is not zero, ``[...]``.
+      paid: Logit of its not being zero, ``[...]``.
+    """
+
+    change: Float[Array, "*batch obs_dim"]
+    change_log_std: Float[Array, "*batch obs_dim"]
+    shaped: Float[Array, "*batch"]
+    shaped_log_std: Float[Array, "*batch"]
+    reward: Float[Array, "*batch"]
+    reward_log_std: Float[Array, "*batch"]
+    paid: Float[Array, "*batch"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoder:
+    """Its network as a pure function of its parameters.
+
+    Attributes:
+      net: The flax module.
+      widths: (observation, action, latent).
+    """
+
+    net: MLP
+    widths: tuple[int, int, int]
+
+    def zeros(self) -> Params:
+        """Parameters that are all zero, for `init.initialise`."""
+        obs, action, latent = self.widths
+        key = jax.random.key(0)
+        return self.net.init(key, jnp.zeros((obs + action,)), jnp.zeros((latent,)))
+
+    def predict(
+        self,
+        params: Params,
+        scale: Scale,
+        obs: Float[ArrayLike, "... {self.widths[0]}"],
+        action: Float[ArrayLike, "... {self.widths[1]}"],
+        z: Float[ArrayLike, "... {self.widths[2]}"],
+    ) -> Predicted:
+        """Of transitions ``[...]`` in the task that z stands for; all broadcast."""
+        wide = self.widths[0]
+        out = self.net.apply(params, jnp.concatenate([obs, action], axis=-1), z)
+        change, change_log_std, rest = jnp.split(out, [wide, 2 * wide], axis=-1)
+        shaped, shaped_log_std, reward, reward_log_std, paid = jnp.moveaxis(rest, -1, 0)
+        of_change, of_shaped, of_reward = spreads(scale)
+        return Predicted(
+            change=of_change.mean + of_change.std * change,
+            change_log_std=jnp.clip(change_log_std, *_LOG_STD_RANGE),
+            shaped=of_shaped.mean + of_shaped.std * shaped,
+            shaped_log_std=jnp.clip(shaped_log_std, *_LOG_STD_RANGE),
+            reward=of_reward.mean + of_reward.std * reward,
+            reward_log_std=jnp.clip(reward_log_std, *_LOG_STD_RANGE),
+            paid=paid,
+        )
+
+
+class Spread(NamedTuple):
+    """Mean and standard deviation."""
+
+    mean: Array
+    std: Array
+
+
+def make(width: int, obs_dim: int, action_dim: int, latent: int) -> Decoder:
+    """A decoder of a hidden width."""
+    return Decoder(MLP(width, 2, 2 * obs_dim + 5), (obs_dim, action_dim, latent))
+
+
+def initial_scale(obs_dim: int) -> Scale:
+    """The scale before anything was seen: everything has mean 0 and spread 1."""
+    wide, zero, one = jnp.zeros((obs_dim,)), jnp.zeros(()), jnp.ones(())
+    return Scale(wide, wide + 1.0, zero, one, zero, one, one)
+
+
+def spreads(scale: Scale) -> tuple[Spread, Spread, Spread]:
+    """Of changes, of shaped rewards, and of the task's own where they are not zero."""
+
+    def of(mean: Array, square: Array) -> Spread:
+        return Spread(mean, jnp.sqrt(jnp.maximum(square - mean**2, _LEAST**2)))
+
+    paid = jnp.maximum(scale.paid, 1e-6)
+    return (
+        of(scale.change, scale.change_square),
+        of(scale.shaped, scale.shaped_square),
+        of(scale.reward / paid, scale.reward_square / paid),
+    )
+
+
+def track(scale: Scale, t: Transition) -> Scale:
+    """The scale after one more batch of transitions ``[T, B]``."""
+    change = t.next_obs - t.obs
+    now = Scale(
+        *(jnp.mean(change, axis=(0, 1)), jnp.mean(change**2, axis=(0, 1))),
+        *(jnp.mean(t.train_reward), jnp.mean(t.train_reward**2)),
+        *(jnp.mean(t.reward), jnp.mean(t.reward**2)),
+        jnp.mean(t.reward != 0, dtype=jnp.float32),
+    )
+    return jax.tree.map(lambda old, new: old + _RATE * (new - old), scale, now)
+
+
+class LogDensity(NamedTuple):
+    """In nats per transition ``[...]`` and in units of each spread, up to a constant.
+
+    Attributes:
+      reward: Of the task's own reward.
+      shaped: Of the reward that training sees.
+      change: Of the change of the observation.
+    """
+
+    reward: Float[Array, "*batch"]
+    shaped: Float[Array, "*batch"]
+    change: Float[Array, "*batch"]
+
+
+def log_density(
+    decoder: Decoder, params: Params, scale: Scale, t: Transition, z: Array
+) -> LogDensity:
+    """How well a z explains transitions; all broadcast.
+
+    Args:
+      decoder: Static.
+      params, scale: Its own.
+      t: ``[...]``.
+      z: ``[..., D]``.
+    """
+    p = decoder.predict(params, scale, t.obs, t.action, z)
+    of_change, of_shaped, of_reward = spreads(scale)
+    change = _normal(t.next_obs - t.obs - p.change, of_change, p.change_log_std)
+    value = _normal(t.reward - p.reward, of_reward, p.reward_log_std)
+    return LogDensity(
+        reward=jnp.where(
+            t.reward != 0, jax.nn.log_sigmoid(p.paid) + value, jax.nn.log_sigmoid(-p.paid)
+        ),
+        shaped=_normal(t.train_reward - p.shaped, of_shaped, p.shaped_log_std),
+        change=jnp.sum(change, axis=-1),
+    )
+
+
+def _normal(apart: Array, spread: Spread, log_std: Array) -> Array:
+    return -0.5 * (apart / spread.std * jnp.exp(-log_std)) ** 2 - log_std

@@ -1,0 +1,243 @@
+"""Posteriors of training tasks' own: the loss term by term, what each step may touch, imagined
+tasks, and what the encoder learns from."""
+
+import functools
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import quick_compile, setup
+
+from structlat_jax.algos import by_task, pearl, pearl_sac
+from structlat_jax.data import batches
+from structlat_jax.inference import additive, decoder
+from structlat_jax.train.learn import init, meta_step
+
+OWN = setup("ending", posterior="task", latent="dir:1x3,gau:1", next_obs_in_context=True)
+NONE = setup(
+    *("ending",),
+    posterior="task",
+    latent="dir:1x3,gau:1",
+    next_obs_in_context=True,
+    imagined_tasks=False,
+)
+S, SPACE, NETWORKS = OWN.structure, OWN.space, OWN.networks
+MODEL = decoder.make(S.decoder_width, OWN.env.obs_dim, OWN.env.action_dim, SPACE.dim)
+M, B = S.meta_batch, S.batch_size
+
+
+def static(imagined):
+    return by_task.Parts(NETWORKS, SPACE, MODEL, imagined, S.next_obs_in_context)
+
+
+def coefficients(**changes):
+    known = pearl.coefficients_at(OWN.config.hyper, jnp.int32(7))
+    return known._replace(**changes)
+
+
+@cache
+def trained():
+    """A state whose replay holds something and whose table is not all zero."""
+    with quick_compile():
+        run = jax.jit(lambda key: meta_step(OWN, OWN.config.hyper, init(OWN, key))[0])
+        return run(jax.random.key(0))
+
+
+@cache
+def batch(seed=0):
+    hyper = OWN.config.hyper
+    with quick_compile():
+        sampler = batches.sampler(OWN, hyper, batches.view(OWN, hyper, trained().replay))
+        return jax.jit(lambda key: sampler.make(sampler.draw(key)))(jax.random.key(seed))
+
+
+def updated(params, one, c, imagined=True):
+    with quick_compile():
+        return program(imagined)(params, by_task.init_optimisers(params), one, c)
+
+
+@cache
+def program(imagined):
+    return jax.jit(functools.partial(by_task.update, static(imagined)))
+
+
+def changed(before, after):
+    """Names of the networks whose parameters are not what they were."""
+    return {
+        name
+        for name in before._fields
+        if any(
+            np.any(x != y)
+            for x, y in zip(
+                jax.tree.leaves(getattr(before, name)),
+                jax.tree.leaves(getattr(after, name)),
+                strict=True,
+            )
+        )
+    }
+
+
+def bellman(params, t, z, c):
+    """Of tasks ``[T]``, critic by critic."""
+    v = NETWORKS.v(params.target_v, t.next_obs, z[:, None])
+    target = c.reward_scale * t.train_reward + (1.0 - t.done) * c.discount * v
+    q = NETWORKS.q(params.q, t.obs, t.action, z[:, None])
+    return sum(np.mean((q[i] - target) ** 2) for i in range(2))
+
+
+def posterior_and_z(params, one):
+    raw = 10.0 * params.table["rows"][one.tasks]
+    posterior = SPACE.posterior(SPACE.evidence(raw))
+    return posterior, SPACE.transform(posterior, one.latent_noise)
+
+
+def test_the_losses_by_hand():
+    params, one, c = trained().params, batch(), coefficients()
+    _, _, losses = updated(params, one, c)
+    scale = decoder.track(params.scale, one.transitions)
+    posterior, z = posterior_and_z(params, one)
+    np.testing.assert_allclose(losses.q, bellman(params, one.transitions, z, c), rtol=1e-4)
+    there = by_task.imagine(MODEL, params.decoder, scale, one.transitions, one.imagined.z)
+    expected = bellman(params, there, one.imagined.z, c)
+    np.testing.assert_allclose(losses.q_imagined, expected, rtol=1e-4)
+    np.testing.assert_allclose(losses.kl, np.mean(SPACE.kl(posterior), axis=0), rtol=1e-4)
+    found = decoder.log_density(MODEL, params.decoder, scale, one.transitions, z[:, None])
+    for name in ("reward", "shaped", "change"):
+        mean = -np.mean(getattr(found, name))
+        np.testing.assert_allclose(getattr(losses, f"decoder_{name}"), mean, rtol=1e-4, atol=1e-5)
+
+
+def test_the_encoder_learns_from_the_tasks_and_from_what_lies_between_them_and_the_prior():
+    params, one, c = trained().params, batch(), coefficients()
+    _, _, losses = updated(params, one, c)
+    scale = decoder.track(params.scale, one.transitions)
+    _, z = posterior_and_z(params, one)
+    between = z + one.imagined.blend[:, None] ** 2 * (one.imagined.z - z)
+    given = (MODEL, params.decoder, scale, one.context, between, one.imagined.paid)
+    features = [
+        one.context.features,
+        additive.context_features(by_task.simulate(*given), c.context_reward_scale, True),
+    ]
+    total = 0.0
+    for own, target in zip(features, (z, between), strict=True):
+        posterior = additive.infer_contexts(
+            *(NETWORKS, SPACE, params.encoder, own, one.context.owners, one.context.length)
+        )
+        total += -np.mean(np.sum(SPACE.log_prob(posterior, target), axis=-1))
+    np.testing.assert_allclose(losses.encoder, total, rtol=1e-4)
+
+
+def test_imagined_tasks_are_what_the_decoder_says():
+    params, t, z = trained().params, batch().transitions, batch().imagined.z
+    found = by_task.imagine(MODEL, params.decoder, params.scale, t, z)
+    for name in ("obs", "action", "done"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(t, name))
+    for i in range(M):
+        p = MODEL.predict(params.decoder, params.scale, t.obs[i], t.action[i], z[i])
+        np.testing.assert_allclose(found.train_reward[i], p.shaped, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found.next_obs[i], t.obs[i] + p.change, rtol=1e-4, atol=1e-5)
+
+
+def test_simulated_contexts_belong_to_their_tasks():
+    params, context = trained().params, batch().context
+    z = jnp.stack([jnp.array([1.0, 0.0, 0.0, -3.0]), jnp.array([0.0, 0.0, 1.0, 3.0])])
+    always, never = (jnp.full(context.transitions.reward.shape, u) for u in (0.0, 1.0))
+    given = (MODEL, params.decoder, params.scale, context, z)
+    paid, unpaid = by_task.simulate(*given, always), by_task.simulate(*given, never)
+    assert np.all(unpaid.reward == 0)
+    owners = np.asarray(context.owners)
+    for episode in range(owners.shape[1]):
+        if not owners[:, episode].any():
+            continue
+        own = z[np.argmax(owners[:, episode])]
+        t = jax.tree.map(lambda x, e=episode: x[e], context.transitions)
+        p = MODEL.predict(params.decoder, params.scale, t.obs, t.action, own)
+        np.testing.assert_allclose(paid.reward[episode], p.reward, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(paid.next_obs[episode], t.obs + p.change, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        ({"encoder_lr": 0.0}, {"q", "v", "target_v", "policy", "decoder", "scale"}),
+        ({"lr": 0.0}, {"encoder", "table", "scale"}),
+        ({"lr": 0.0, "encoder_lr": 0.0, "tau": 0.0}, {"scale"}),
+    ],
+)
+def test_what_a_step_touches(rates, expected):
+    params = trained().params
+    after, _, _ = updated(params, batch(), coefficients(**rates))
+    assert changed(params, after) - {"target_v"} == expected - {"target_v"}
+
+
+def test_rows_of_other_tasks_stay():
+    params, one = trained().params, batch()
+    after, _, _ = updated(params, one, coefficients())
+    moved = np.any(np.asarray(after.table["rows"] != params.table["rows"]), axis=1)
+    assert set(np.flatnonzero(moved)) == set(np.asarray(one.tasks).tolist())
+
+
+def test_only_its_weight_lets_the_decoder_into_the_table():
+    params, one = trained().params, batch()
+    loose, tied = (updated(params, one, coefficients(decoder_weight=w))[0] for w in (0.0, 10.0))
+    assert changed(loose, tied) == {"table"}
+
+
+def test_the_encoder_has_no_say_in_what_is_learned():
+    params, one = trained().params, batch()
+    other = params._replace(encoder=jax.tree.map(lambda x: x + 0.1, params.encoder))
+    one_way, another = (updated(p, one, coefficients())[0] for p in (params, other))
+    assert changed(one_way, another) == {"encoder"}
+
+
+def test_none_imagined_is_what_real_tasks_teach():
+    params, one = trained().params, batch()
+    without, _, losses = updated(params, one, coefficients(), imagined=False)
+    assert losses.q_imagined == 0
+    again = one._replace(
+        imagined=one.imagined._replace(action=one.imagined.action + 1.0, z=one.imagined.z)
+    )
+    assert changed(updated(params, again, coefficients(), imagined=False)[0], without) == set()
+    grown, _, _ = updated(params, one, coefficients())
+    assert {"q", "v", "policy"} <= changed(grown, without)
+
+
+def test_critics_and_policy_are_pearls_where_nobody_is_imagined():
+    """With the table's z in place of the encoder's, the same equations."""
+    params, one, c = trained().params, batch(), coefficients(kl_weight=0.0, silent_weight=0.0)
+    after, _, losses = updated(params, one, c, imagined=False)
+    _, z = posterior_and_z(params, one)
+    agent = pearl_sac.AgentParams(*(getattr(params, x) for x in pearl_sac.AgentParams._fields))
+    q = after.q
+    with quick_compile():
+        made = jax.jit(
+            lambda p: pearl_sac.improve(
+                NETWORKS, p, q, pearl_sac.init_optimisers(p), one, jax.lax.stop_gradient(z), c
+            )
+        )(agent)
+    for name in ("v", "policy", "target_v"):
+        for ours, its in zip(
+            jax.tree.leaves(getattr(after, name)), jax.tree.leaves(getattr(made, name)), strict=True
+        ):
+            np.testing.assert_allclose(ours, its, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(losses.policy, made.loss_policy, rtol=1e-4)
+
+
+def test_half_of_the_posterior_episodes_act_as_if_the_task_were_known():
+    own = setup("line", posterior="task", posterior_episodes=4, latent="gau:1")
+    state = init(own, jax.random.key(0))
+    with quick_compile():
+        step = jax.jit(lambda s: meta_step(own, own.config.hyper, s)[0])
+        state = step(state)
+        rows = jnp.full_like(state.params.table["rows"], 1.0).at[:, 0].set(7.0)  # mean 70, sharp
+        known = state._replace(params=state.params._replace(table={"rows": rows}))
+        from structlat_jax.train import collect
+
+        z = jax.jit(
+            lambda s: collect._posterior_latents(own, own.config.hyper, s, jax.random.key(1))
+        )(known)
+    assert z.shape == (own.structure.train_tasks, 4, 1)
+    assert np.all(z[:, :2] > 10.0)
+    assert np.all(np.abs(z[:, 2:]) < 10.0)
