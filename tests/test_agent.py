@@ -83,14 +83,14 @@ def test_a_prior_may_start_from_the_observation_at_hand(agent, by_encoder):
     assert_same(agent.prior(jnp.zeros(1)), usual)  # where episodes on the line start
     ours, its = (np.asarray(b.state.hypotheses.z) for b in (usual, other))
     np.testing.assert_array_equal(ours[np.argsort(ours[:, -1])], its[np.argsort(its[:, -1])])
-    z, destination = (getattr(other.state.hypotheses, name) for name in ("z", "destination"))
+    z, destination = (getattr(other.state.hypotheses, name) for name in ("z", "reading"))
     model = world_model.make(agent.config.structure.world_width, 1, 1)
     act = mode_of(agent.setup.networks, agent.learned.agent.policy)
     given = (model, agent.learned.inference, act, jnp.array([0.7]), z, HORIZON)
     np.testing.assert_allclose(
         destination, world_model.imagine(*given).destination, rtol=1e-4, atol=1e-5
     )
-    assert np.min(np.abs(destination - usual.state.hypotheses.destination)) > 1e-3
+    assert np.min(np.abs(destination - usual.state.hypotheses.reading)) > 1e-3
     assert_same(by_encoder.prior(jnp.ones(1)), by_encoder.prior())
     with pytest.raises(ValueError, match=r"obs must have shape \[1\], not \[2\]"):
         agent.prior(jnp.zeros(2))
@@ -156,7 +156,7 @@ def test_a_silent_walk_rules_its_side_out(agent, goal):
     """With an exact world model, where it matters that nothing was paid: the last number of each
     hypothesis is where it leads."""
     destination = drawn(agent).z[:, -1:]
-    known = agent.start.state.hypotheses._replace(destination=destination)
+    known = agent.start.state.hypotheses._replace(reading=destination)
     start = dataclasses.replace(agent.start, state=agent.start.state._replace(hypotheses=known))
     told = dataclasses.replace(agent, setup=informed(setup()), start=start)
     obs = -goal * jnp.array([[0.0], [0.5], [1.0]])

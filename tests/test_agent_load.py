@@ -65,7 +65,7 @@ def test_load_needs_nothing_but_the_folder(tmp_path, inference, count):
     assert int(belief.steps) == 1
     if count:
         assert drawn(agent).z.shape == (count, own.space.dim)
-        assert drawn(agent).destination.shape == (count, 2)
+        assert drawn(agent).reading.shape == (count, 2)
         assert_from_the_prior(np.asarray(drawn(agent).z))
         assert_where_they_lead(agent)
         assert np.ptp(weighed(belief)) > 0
@@ -80,7 +80,7 @@ def assert_where_they_lead(agent):
     obs = jnp.zeros((len(z), 2))
     for _ in range(agent.env.horizon):
         obs = advance(obs, z)
-    np.testing.assert_allclose(drawn(agent).destination[::50], obs, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(drawn(agent).reading[::50], obs, rtol=1e-3, atol=1e-3)
     assert len(np.unique(np.asarray(obs).round(2))) > 6
 
 

@@ -1,5 +1,7 @@
 """Hypotheses and their world model as an inference, beside the encoder's sum of evidence."""
 
+import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -7,9 +9,10 @@ import jax.numpy as jnp
 
 from structlat_jax.algos.base import Algorithm
 from structlat_jax.algos.schedules import step_size_share
-from structlat_jax.inference import additive, hypotheses, world_model
+from structlat_jax.inference import additive, decoder, hypotheses, world_model
 from structlat_jax.inference.base import Inference, Learned, Plan
-from structlat_jax.inference.hypotheses import Hypotheses
+from structlat_jax.inference.hypotheses import Hypotheses, Reader
+from structlat_jax.inference.imagined import Act
 from structlat_jax.inference.world_model import WorldModel
 from structlat_jax.nets import optim
 from structlat_jax.parts import Parts
@@ -29,7 +32,7 @@ class Belief(NamedTuple):
 
 
 def make(parts: Parts, algorithm: Algorithm, model: WorldModel | None = None) -> Inference:
-    """Bayes' rule over draws from the prior; see `hypotheses`.
+    """Bayes' rule over draws from the prior, read through where they lead; see `hypotheses`.
 
     Args:
       parts: Of the run.
@@ -37,13 +40,44 @@ def make(parts: Parts, algorithm: Algorithm, model: WorldModel | None = None) ->
         posteriors.
       model: The world model; of the configured width by default.
     """
-    s, env, space, networks = parts.structure, parts.env, parts.space, parts.networks
-    act = algorithm.act
+    s, env = parts.structure, parts.env
     if model is None:
         model = world_model.make(s.world_width, env.obs_dim, env.action_dim)
+    made = _make("hypotheses", parts, algorithm, world_model.reader(model), lambda x: x.inference)
+    return dataclasses.replace(
+        made,
+        zeros=model.zeros,
+        small_heads=world_model.SMALL_HEADS,
+        moments=optim.init,
+        fit=_fitter(parts, algorithm, model),
+    )
+
+
+def make_decoded(parts: Parts, algorithm: Algorithm) -> Inference:
+    """The same, read through z by the algorithm's decoder, which it has where training tasks have
+    posteriors of their own; see `decoder.reader`."""
+    s, env = parts.structure, parts.env
+    model = decoder.make(s.decoder_width, env.obs_dim, env.action_dim, parts.space.dim)
+
+    def own(learned):
+        return learned.agent.decoder, learned.agent.scale
+
+    return _make("decoded", parts, algorithm, decoder.reader(model), own)
+
+
+def _make(
+    name: str,
+    parts: Parts,
+    algorithm: Algorithm,
+    reader: Reader,
+    own: Callable[[Learned], Any],
+) -> Inference:
+    """The record, but for what it has to learn; ``own`` says what the reader's parameters are."""
+    s, env, space, networks = parts.structure, parts.env, parts.space, parts.networks
+    act = algorithm.act
     observe = additive.observer(networks, space, s.next_obs_in_context)
 
-    def mode(learned: Learned) -> world_model.Act:
+    def mode(learned: Learned) -> Act:
         return lambda obs, z: act(learned.agent, obs, z, None)
 
     def plan(key, episodes, strata, draws):
@@ -55,13 +89,13 @@ def make(parts: Parts, algorithm: Algorithm, model: WorldModel | None = None) ->
 
     def init(learned, key, obs):
         drawn = hypotheses.draw(
-            *(model, learned.inference, mode(learned), space, obs, env.horizon, s.hypotheses, key)
+            *(reader, own(learned), mode(learned), space, obs, env.horizon, s.hypotheses, key)
         )
         return Belief(drawn, jnp.zeros(space.stat_dim))
 
     def update(learned, hyper, belief, seen, length):
         weight = hyper.evidence_weight
-        after = hypotheses.update(model, learned.inference, belief.hypotheses, seen, length, weight)
+        after = hypotheses.update(reader, own(learned), belief.hypotheses, seen, length, weight)
         return Belief(after, observe(learned, hyper, belief.total, seen, length))
 
     def prior(belief, choice):
@@ -69,8 +103,8 @@ def make(parts: Parts, algorithm: Algorithm, model: WorldModel | None = None) ->
         return hypotheses.at(unseen, choice[0])
 
     def greedy(learned, belief, obs, left, key):
-        own = learned.inference
-        return hypotheses.greedy(model, own, mode(learned), belief.hypotheses, obs, left, key)
+        given = (reader, own(learned), mode(learned))
+        return hypotheses.greedy(*given, belief.hypotheses, obs, left, key)
 
     def choose(learned, belief, obs, left, choice):
         position, key = choice
@@ -87,7 +121,7 @@ def make(parts: Parts, algorithm: Algorithm, model: WorldModel | None = None) ->
         return means, space.kl(space.posterior(totals), key)
 
     return Inference(
-        name="hypotheses",
+        name=name,
         plan=plan,
         init=init,
         update=update,
@@ -97,10 +131,6 @@ def make(parts: Parts, algorithm: Algorithm, model: WorldModel | None = None) ->
         note=lambda belief: (hypotheses.mean(belief.hypotheses), belief.total),
         summary=summary,
         greedy=greedy,
-        zeros=model.zeros,
-        small_heads=world_model.SMALL_HEADS,
-        moments=optim.init,
-        fit=_fitter(parts, algorithm, model),
     )
 
 

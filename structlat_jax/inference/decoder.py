@@ -15,6 +15,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
+from structlat_jax.inference.hypotheses import Reader
+from structlat_jax.inference.imagined import Imagined
 from structlat_jax.nets.mlp import MLP
 from structlat_jax.types import Params, Transition
 
@@ -177,11 +179,8 @@ def log_density(
     p = decoder.predict(params, scale, t.obs, t.action, z)
     of_change, of_shaped, of_reward = spreads(scale)
     change = _normal(t.next_obs - t.obs - p.change, of_change, p.change_log_std)
-    value = _normal(t.reward - p.reward, of_reward, p.reward_log_std)
     return LogDensity(
-        reward=jnp.where(
-            t.reward != 0, jax.nn.log_sigmoid(p.paid) + value, jax.nn.log_sigmoid(-p.paid)
-        ),
+        reward=_own(t.reward, p, of_reward),
         shaped=_normal(t.train_reward - p.shaped, of_shaped, p.shaped_log_std),
         change=jnp.sum(change, axis=-1),
     )
@@ -189,3 +188,40 @@ def log_density(
 
 def _normal(apart: Array, spread: Spread, log_std: Array) -> Array:
     return -0.5 * (apart / spread.std * jnp.exp(-log_std)) ** 2 - log_std
+
+
+def _own(reward: Array, p: Predicted, spread: Spread) -> Array:
+    """Log-density of a task's own reward: exactly 0 or paid, and then normal."""
+    value = _normal(reward - p.reward, spread, p.reward_log_std)
+    return jnp.where(reward != 0, jax.nn.log_sigmoid(p.paid) + value, jax.nn.log_sigmoid(-p.paid))
+
+
+def reader(decoder: Decoder) -> Reader:
+    """Hypotheses read through z itself; its parameters are ``(the decoder's, scale)``.
+
+    Only what a task pays is evidence, not how it moves: few training tasks pin down how rewards
+    depend on z, which the critics and the policy read too, but a density of transitions that is
+    sharp and wrong between them would outweigh everything else.
+    """
+
+    def imagine(params, act, obs, z, horizon):
+        def advance(obs, _):
+            action = act(obs, z)
+            return obs + decoder.predict(*params, obs, action, z).change, (obs, action)
+
+        start = jnp.broadcast_to(obs, (*z.shape[:-1], obs.shape[-1]))
+        last, (obs, action) = jax.lax.scan(advance, start, length=horizon)
+        return Imagined(jnp.moveaxis(obs, 0, -2), jnp.moveaxis(action, 0, -2), last)
+
+    def log_density(params, obs, action, z, reward):
+        p = decoder.predict(*params, obs, action, z)
+        return _own(reward, p, spreads(params[1])[2])
+
+    def expected_return(params, imagined, z):
+        def in_task(one):
+            p = decoder.predict(*params, imagined.obs, imagined.action, one)
+            return jnp.sum(jax.nn.sigmoid(p.paid) * p.reward, axis=-1)
+
+        return jax.vmap(in_task, out_axes=1)(z)
+
+    return Reader(imagine, lambda z, destination: z, log_density, expected_return)

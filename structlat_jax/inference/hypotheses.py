@@ -6,28 +6,47 @@ where a context fits several tasks the Bellman error prefers their middle, or th
 covering them all. Both hurt while little is known. Here the prior is represented by draws from it,
 and each is weighed by how likely it makes the rewards seen so far,
 
-    w_i  proportional to  prod_t p(r_t | s_t, a_t, destination(z_i))^evidence_weight,   z_i ~ p(z),
+    w_i  proportional to  prod_t p(r_t | s_t, a_t, z_i)^evidence_weight,   z_i ~ p(z),
 
 importance sampling of p(z | transitions) with the prior as proposal (Robert and Casella 2004,
-section 3.3); destination and density are the world model's. Weights are additive in the log, so
-that a transition costs O(1) memory here too. The exponent tempers the likelihood (Grunwald 2012):
+section 3.3); the density is that of a `Reader`. Weights are additive in the log, so that a
+transition costs O(1) memory here too. The exponent tempers the likelihood (Grunwald 2012):
 the transitions of an episode share their errors, and a product takes them to be independent.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, PRNGKeyArray, ScalarLike
 
-from structlat_jax.inference import world_model
-from structlat_jax.inference.world_model import WorldModel
+from structlat_jax.inference.imagined import Act, Imagined
 from structlat_jax.latents import LatentSpace
-from structlat_jax.types import Params, Transition, within
+from structlat_jax.types import Transition, within
 
 _GOLDEN = 0.6180339887498949
 _GROUPS = 32
 _CANDIDATES = 32
+
+
+class Reader(NamedTuple):
+    """What is made of hypotheses: a model of what happens where each of them is right.
+
+    Attributes:
+      imagine: ``(params, act, obs, z [..., D], horizon)`` to an `Imagined` episode per latent.
+      read: ``(z [..., D], destination [..., obs_dim])`` to what a hypothesis is read through: the
+        place where its imagined episode ends, or z itself, ``[..., n]``.
+      log_density: ``(params, obs, action, reading, reward)`` to that of a task's own reward in
+        nats; all broadcast.
+      expected_return: ``(params, imagined [N, H, ...], readings [M, n])`` to what imagined episodes
+        pay where a hypothesis is right, undiscounted, ``[N, M]``.
+    """
+
+    imagine: Callable[..., Imagined]
+    read: Callable[[Array, Array], Array]
+    log_density: Callable[..., Array]
+    expected_return: Callable[..., Array]
 
 
 class Hypotheses(NamedTuple):
@@ -35,19 +54,19 @@ class Hypotheses(NamedTuple):
 
     Attributes:
       z: ``[N, D]``, in an order in which neighbours lead to places close to each other.
-      destination: Where each leads, ``[N, obs_dim]``; see `world_model.Imagined`.
+      reading: What each is read through, ``[N, n]``; see `Reader`.
       log_weights: Unnormalised, ``[N]``; zero before anything was seen.
     """
 
     z: Float[Array, "N D"]
-    destination: Float[Array, "N obs_dim"]
+    reading: Float[Array, "N n"]
     log_weights: Float[Array, " N"]
 
 
 def draw(
-    model: WorldModel,
-    params: Params,
-    act: world_model.Act,
+    reader: Reader,
+    params: Any,
+    act: Act,
     space: LatentSpace,
     obs: Float[ArrayLike, " obs_dim"],
     horizon: int,
@@ -57,8 +76,8 @@ def draw(
     """Hypotheses before anything was seen.
 
     Args:
-      model, space: Static.
-      params: Of the model.
+      reader, space: Static.
+      params: The reader's.
       act: The policy.
       obs: The start of an episode, ``[obs_dim]``.
       horizon: Steps in an episode; static.
@@ -66,9 +85,10 @@ def draw(
       key: For the draws.
     """
     z = space.sample_prior(key, (count,))
-    destination = world_model.imagine(model, params, act, obs, z, horizon).destination
+    destination = reader.imagine(params, act, obs, z, horizon).destination
     order = order_of(destination)
-    return Hypotheses(z[order], destination[order], jnp.zeros(count))
+    z, destination = z[order], destination[order]
+    return Hypotheses(z, reader.read(z, destination), jnp.zeros(count))
 
 
 def prior_where(hypotheses: Hypotheses, condition: Bool[ArrayLike, ""]) -> Hypotheses:
@@ -78,8 +98,8 @@ def prior_where(hypotheses: Hypotheses, condition: Bool[ArrayLike, ""]) -> Hypot
 
 
 def update(
-    model: WorldModel,
-    params: Params,
+    reader: Reader,
+    params: Any,
     hypotheses: Hypotheses,
     seen: Transition,
     length: Int[ArrayLike, ""],
@@ -87,8 +107,8 @@ def update(
 ) -> Hypotheses:
     """Weighs the hypotheses by the first ``length`` of transitions ``[H]``; only the task's own
     reward counts."""
-    log_density = world_model.reward_log_density(
-        model, params, seen.obs, seen.action, hypotheses.destination[:, None], seen.reward
+    log_density = reader.log_density(
+        params, seen.obs, seen.action, hypotheses.reading[:, None], seen.reward
     )
     counted = jnp.where(within(length, seen.reward.shape[-1]), log_density, 0.0)
     gain = evidence_weight * jnp.sum(counted, axis=-1)
@@ -102,9 +122,9 @@ def at(hypotheses: Hypotheses, position: Float[ArrayLike, ""]) -> Float[Array, "
 
 
 def greedy(
-    model: WorldModel,
-    params: Params,
-    act: world_model.Act,
+    reader: Reader,
+    params: Any,
+    act: Act,
     hypotheses: Hypotheses,
     obs: Float[ArrayLike, " obs_dim"],
     horizon: int,
@@ -118,8 +138,8 @@ def greedy(
     an unsure posterior a place at its rim.
 
     Args:
-      model: Static.
-      params: Its parameters.
+      reader: Static.
+      params: The reader's.
       act: The policy.
       hypotheses: The belief.
       obs: The observation at hand, ``[obs_dim]``.
@@ -130,8 +150,8 @@ def greedy(
     spread = (jnp.arange(_CANDIDATES) + shifts) / _CANDIDATES
     ways, tasks = jax.vmap(jax.vmap(lambda position: _index(hypotheses, position)))(spread)
     z = hypotheses.z[ways]
-    imagined = world_model.imagine(model, params, act, obs, z, horizon)
-    returns = world_model.expected_return(model, params, imagined, hypotheses.destination[tasks])
+    imagined = reader.imagine(params, act, obs, z, horizon)
+    returns = reader.expected_return(params, imagined, hypotheses.reading[tasks])
     return z[jnp.argmax(jnp.mean(returns, axis=1))]
 
 

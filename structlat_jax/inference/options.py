@@ -11,8 +11,9 @@ class InferenceOptions:
 
     inference: str = option(
         "hypotheses",
-        "of the evaluation: Bayes' rule over draws from the prior, or the encoder's posterior",
-        choices=("hypotheses", "amortised"),
+        "of the evaluation: Bayes' rule over draws from the prior, read through where they lead "
+        "or, by the decoder of --posterior task, as they are; or the encoder's posterior",
+        choices=("hypotheses", "decoded", "amortised"),
     )
     hypotheses: int = option(2048, "draws from the prior that are weighed, a power of two", low=2)
     choice: str = option(

@@ -14,7 +14,7 @@ all, or a normal.
 """
 
 import dataclasses
-from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -22,6 +22,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, ArrayLike, Float, ScalarLike
 
+from structlat_jax.inference.hypotheses import Reader
+from structlat_jax.inference.imagined import Act, Imagined
 from structlat_jax.nets import optim
 from structlat_jax.nets.mlp import MLP
 from structlat_jax.types import Params, Transition
@@ -30,9 +32,6 @@ _LOG_STD_RANGE = (-3.0, 1.0)  # a sharper density than e^-3 would trust the mode
 
 SMALL_HEADS = ("dynamics",)
 """Networks whose heads start small; see `init.initialise`."""
-
-Act = Callable[[Array, Array], Array]
-"""The policy's mode: ``(obs [..., obs_dim], z [..., D])`` to an action ``[..., action_dim]``."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,20 +95,6 @@ class WorldLosses(NamedTuple):
 
     dynamics: Float[Array, ""]
     reward: Float[Array, ""]
-
-
-class Imagined(NamedTuple):
-    """An episode of the policy's mode, as the world model imagines it.
-
-    Attributes:
-      obs: Before each step, ``[..., H, obs_dim]``.
-      action: ``[..., H, action_dim]``.
-      destination: The last observation, after the last step, ``[..., obs_dim]``.
-    """
-
-    obs: Float[Array, "*batch H obs_dim"]
-    action: Float[Array, "*batch H action_dim"]
-    destination: Float[Array, "*batch obs_dim"]
 
 
 def imagine(
@@ -253,3 +238,13 @@ def update(
     grads, parts = jax.grad(loss, has_aux=True)(params, model, transitions, destinations)
     params, moments = optim.adam(params, grads, moments, lr)
     return params, moments, parts
+
+
+def reader(model: WorldModel) -> Reader:
+    """Hypotheses read through the place where their imagined episode ends."""
+    return Reader(
+        imagine=partial(imagine, model),
+        read=lambda z, destination: destination,
+        log_density=partial(reward_log_density, model),
+        expected_return=partial(expected_return, model),
+    )

@@ -54,6 +54,9 @@ def _setup(config: Config, env: Env) -> Setup:
     if config.structure.explorer == "own" and env.explore is None:
         rule = f"held, uniform or smooth, since {env.name} has no explore of its own"
         raise ConfigError("explorer", rule, "own")
+    if config.structure.inference == "decoded" and config.structure.posterior != "task":
+        rule = "hypotheses or amortised, since only `posterior` task has a decoder"
+        raise ConfigError("inference", rule, "decoded")
     return assemble(make_parts(config, env))
 
 
@@ -69,7 +72,13 @@ def assemble(parts: Parts, inference: Inference | None = None) -> Setup:
     algorithm = pearl.make_by_task(parts) if by_task else pearl.make(parts.networks, parts.space)
     encoder = additive.make(parts.networks, parts.space, s.next_obs_in_context)
     if inference is None:
-        amortised = s.inference == "amortised"
-        inference = encoder if amortised else bayes.make(parts, algorithm)
+        inference = _configured(parts, algorithm, encoder)
     own = {field.name: getattr(parts, field.name) for field in dataclasses.fields(Parts)}
     return Setup(**own, algorithm=algorithm, inference=inference, encoder=encoder)
+
+
+def _configured(parts: Parts, algorithm: Algorithm, encoder: Inference) -> Inference:
+    kind = parts.structure.inference
+    if kind == "amortised":
+        return encoder
+    return (bayes.make_decoded if kind == "decoded" else bayes.make)(parts, algorithm)

@@ -141,7 +141,7 @@ def test_a_run_can_be_loaded(finished):
         assert agent.config.structure.latent == LATENT
         drawn = agent.prior().state.hypotheses
         assert drawn.z.shape == (OPTIONS["hypotheses"], agent.space.dim)
-        assert drawn.destination.shape == (OPTIONS["hypotheses"], 2)
+        assert drawn.reading.shape == (OPTIONS["hypotheses"], 2)
 
 
 def test_a_run_with_the_papers_inference(tmp_path, here):

@@ -166,3 +166,51 @@ def test_the_right_z_explains_a_task_better_than_another():
     other = decoder.log_density(MODEL, params, scale, t, jnp.roll(z, 1, axis=0))
     for ours, its in zip(own, other, strict=True):
         assert np.mean(ours) > np.mean(its) + 0.1
+
+
+def test_a_reader_reads_z_and_weighs_what_was_paid_alone():
+    params, scale, t, z = fitted()
+    reader, own = decoder.reader(MODEL), (params, scale)
+    place = jnp.zeros((16, 1, OBS))
+    np.testing.assert_array_equal(reader.read(z, place), z)
+    found = reader.log_density(own, t.obs, t.action, z, t.reward)
+    expected = decoder.log_density(MODEL, params, scale, t, z).reward
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_imagined_episodes_go_where_the_decoder_says():
+    params, scale, _, _ = fitted()
+    reader, own = decoder.reader(MODEL), (params, scale)
+    z = jnp.array([[0.0, 1.0, 0.0], [0.0, -1.0, 0.0]])
+
+    def act(obs, z):
+        return 0.5 * jnp.ones((*z.shape[:-1], 1)) + 0.1 * obs[..., :1]
+
+    found = reader.imagine(own, act, jnp.array([0.2, -0.1]), z, 3)
+    assert found.obs.shape == (2, 3, OBS)
+    assert found.action.shape == (2, 3, ACTION)
+    for i in range(2):
+        obs = jnp.array([0.2, -0.1])
+        for step in range(3):
+            np.testing.assert_allclose(found.obs[i, step], obs, rtol=1e-4, atol=1e-5)
+            action = act(obs, z[i])
+            np.testing.assert_allclose(found.action[i, step], action, rtol=1e-4, atol=1e-5)
+            obs = obs + MODEL.predict(params, scale, obs, action, z[i]).change
+        np.testing.assert_allclose(found.destination[i], obs, rtol=1e-4, atol=1e-5)
+    assert found.destination[0, 0] > 0.5 > -0.5 > found.destination[1, 0]
+
+
+def test_what_imagined_episodes_pay_depends_on_the_task():
+    params, scale, t, _ = fitted()
+    reader, own = decoder.reader(MODEL), (params, scale)
+    tasks = jnp.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    episodes = decoder.Imagined(t.obs[:2], t.action[:2], t.obs[:2, -1])
+    found = reader.expected_return(own, episodes, tasks)
+    assert found.shape == (2, 3)
+    for i in range(2):
+        for j in range(3):
+            p = MODEL.predict(params, scale, t.obs[i], t.action[i], tasks[j])
+            expected = np.sum(jax.nn.sigmoid(p.paid) * p.reward)
+            np.testing.assert_allclose(found[i, j], expected, rtol=1e-4, atol=1e-4)
+    assert np.all(found[:, 0] > found[:, 2])
+    assert np.all(found[:, 2] > found[:, 1])

@@ -22,6 +22,7 @@ from structlat_jax.types import Transition
 SPACE = latent_space("cat:1x3,gau:1")
 NETWORKS = make_networks(Structure(width=8, depth=1), 2, 1, SPACE.dim, SPACE.stat_dim)
 MODEL = world_model.make(8, 2, 1)
+READER = world_model.reader(MODEL)
 SHAPES = jax.eval_shape(lambda: (NETWORKS.zeros(), MODEL.zeros()))
 ZEROS = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), SHAPES)
 AGENT, WORLD = initialise(jax.random.key(0), ZEROS, "he", world_model.SMALL_HEADS)
@@ -46,7 +47,7 @@ def test_what_acts_is_the_mode_of_the_policy():
 def draw(count, horizon=HORIZON):
     """`hypotheses.draw` from a given start."""
     given = (horizon, count, jax.random.key(1))
-    return jax.jit(lambda obs: hypotheses.draw(MODEL, WORLD, act, SPACE, obs, *given))
+    return jax.jit(lambda obs: hypotheses.draw(READER, WORLD, act, SPACE, obs, *given))
 
 
 def drawn(count=16):
@@ -61,7 +62,7 @@ def update(before, seen, exponent, length=None):
 
 @jax.jit
 def _update(before, seen, length, exponent):
-    return hypotheses.update(MODEL, WORLD, before, seen, length, exponent)
+    return hypotheses.update(READER, WORLD, before, seen, length, exponent)
 
 
 def episode(seed, steps=9):
@@ -77,7 +78,7 @@ def test_weights_are_a_power_of_the_likelihood():
     before = before._replace(log_weights=jnp.linspace(-1.0, 1.0, 16))
     after = update(before, seen, jnp.float32(0.3))
     np.testing.assert_array_equal(after.z, before.z)
-    np.testing.assert_array_equal(after.destination, before.destination)
+    np.testing.assert_array_equal(after.reading, before.reading)
     for destination, prior, weight in zip(*before[1:], after.log_weights, strict=True):
         predicted = MODEL.reward(WORLD, seen.obs, seen.action, destination)
         likelihood = mixture_log_density(seen.reward, *predicted).sum()
@@ -149,7 +150,7 @@ def test_positions_draw_in_proportion_to_the_weights():
 
 @jax.jit
 def greedy(belief, key):
-    return hypotheses.greedy(MODEL, WORLD, act, belief, OBS, HORIZON, key)
+    return hypotheses.greedy(READER, WORLD, act, belief, OBS, HORIZON, key)
 
 
 def returns_by_hand(belief):
@@ -159,7 +160,7 @@ def returns_by_hand(belief):
         obs = OBS
         for _ in range(HORIZON):
             action = act(obs, z)
-            logit, mean, _ = MODEL.reward(WORLD, obs, action, belief.destination)
+            logit, mean, _ = MODEL.reward(WORLD, obs, action, belief.reading)
             table[i] += np.asarray(mean / (1.0 + jnp.exp(-logit)))
             obs = MODEL.next_obs(WORLD, obs, action)
     return table
@@ -194,7 +195,7 @@ def test_the_prior_has_equal_weights():
     belief = Hypotheses(jnp.eye(4), jnp.eye(4), jnp.arange(4.0))
     flat = hypotheses.prior_where(belief, jnp.bool_(True))
     np.testing.assert_array_equal(flat.log_weights, jnp.zeros(4))
-    np.testing.assert_array_equal(flat.destination, belief.destination)
+    np.testing.assert_array_equal(flat.reading, belief.reading)
     kept = hypotheses.prior_where(belief, jnp.bool_(False))
     np.testing.assert_array_equal(kept.log_weights, belief.log_weights)
 
@@ -251,8 +252,8 @@ def test_hypotheses_are_draws_from_the_prior_in_the_order_of_their_destinations(
     np.testing.assert_allclose(np.sort(found.z[:, -1]), np.sort(expected[:, -1]), rtol=1e-5)
     assert not np.any(np.asarray(found.log_weights))
     own = world_model.imagine(MODEL, WORLD, act, OBS, found.z, HORIZON).destination
-    np.testing.assert_allclose(found.destination, own, rtol=1e-4, atol=1e-5)
-    destination = np.asarray(found.destination)
+    np.testing.assert_allclose(found.reading, own, rtol=1e-4, atol=1e-5)
+    destination = np.asarray(found.reading)
     axis = np.argmax(np.ptp(destination, axis=0))  # the halves are split along it
     assert np.ptp(destination[:, axis]) > 1e-3
     assert destination[:32, axis].max() <= destination[32:, axis].min()
@@ -263,9 +264,7 @@ def test_outcomes_depend_on_the_episode(change):
     start, horizon = (OBS + 1.0, HORIZON) if change == "start" else (OBS, HORIZON + 1)
     other = draw(16, horizon)(start)
     np.testing.assert_array_equal(np.sort(other.z[:, -1]), np.sort(drawn().z[:, -1]))
-    assert not np.any(
-        np.isclose(np.sort(other.destination, axis=0), np.sort(drawn().destination, axis=0))
-    )
+    assert not np.any(np.isclose(np.sort(other.reading, axis=0), np.sort(drawn().reading, axis=0)))
 
 
 @pytest.mark.parametrize("count", [0, 3, 100])

@@ -169,7 +169,7 @@ class ByWeight(BySum):
         super().__init__(learned, plan, task)
         start = OWN.env.observe(OWN.env.reset(plan.start, task))
         drawn = jax.jit(OWN.inference.init)(learned, plan.init, start).hypotheses
-        self.z, self.destination = np.asarray(drawn.z), drawn.destination
+        self.z, self.destination = np.asarray(drawn.z), drawn.reading
         self.log_weights = np.zeros(len(self.z))
 
     def weights(self):

@@ -63,6 +63,13 @@ CASES = {
         "kl": "exact",
         "decoder_width": 3,
     },
+    "tasks' own posteriors, decoded; episodes that end": {
+        "env": "ending",
+        "posterior": "task",
+        "latent": "gau:2",
+        "inference": "decoded",
+        "eval_draws": 2,
+    },
     "tasks' own posteriors, none imagined; episodes that end": {
         "env": "ending",
         "posterior": "task",
@@ -106,9 +113,9 @@ def test_structure_options_need_no_special_case(changes):
     assert all(x.shape == () for x in metrics.values())
     by_block = {f"kl {name}" for name in block_names(own.space)}
     assert by_block == {name for name in metrics if name.startswith("kl ")}
-    amortised = s.inference == "amortised"
-    assert (state.inference_params == {}) == (state.inference_moments == ()) == amortised
-    assert any(name.startswith("world_") for name in metrics) != amortised
+    needs_none = s.inference in ("amortised", "decoded")
+    assert (state.inference_params == {}) == (state.inference_moments == ()) == needs_none
+    assert any(name.startswith("world_") for name in metrics) != needs_none
     assert (adaptation.encoder is not None) == s.eval_encoder
     assert (adaptation.success is None) == (own.env.success is None)
     given = {name: x for name, x in adaptation._asdict().items() if x is not None}
