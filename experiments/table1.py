@@ -22,6 +22,7 @@ from structlat_jax.cli.errors import main
 from structlat_jax.cli.train import latent_slug
 from structlat_jax.report import table
 from structlat_jax.report.run_files import read_run
+from structlat_jax.run import machine
 from structlat_jax.run.plan import Plan
 
 DEFAULT_LATENTS = ";".join(paper.RETURNS)
@@ -59,6 +60,7 @@ def command(
     latents: Sequence[str], out: Path | None, overwrite: bool, resume: bool, **given: Any
 ) -> int:
     """See the module's docstring."""
+    machine.configure(given["seeds"])
     out, made = tables.settle(TABLE, changes.split(latents), out, overwrite, resume, given)
     console = Console()
     tables.train(out, made, console)

@@ -25,6 +25,7 @@ _SECTIONS = {
     "DataOptions": "Batches, contexts, replay",
     "InferenceOptions": "Inference",
     "ProtocolOptions": "Evaluation",
+    "AlgorithmOptions": "Where z comes from in training",
     "AlgorithmHyper": "Update (traced: no recompilation)",
     "DataHyper": "Experience (traced)",
     "InferenceHyper": "Evidence (traced)",

@@ -14,7 +14,7 @@ from structlat_jax.envs import Env
 from structlat_jax.errors import InputError
 from structlat_jax.options import ConfigError
 from structlat_jax.report import table_text
-from structlat_jax.run import lanes, machine, members
+from structlat_jax.run import lanes, members
 from structlat_jax.run.loggers.console import Meter
 from structlat_jax.run.plan import Plan
 from structlat_jax.store.run_folder import (
@@ -50,24 +50,20 @@ def settle(
     resume: bool,
     options: dict[str, Any],
 ) -> tuple[Path, list[members.Member]]:
-    """The folder and the runs, from the options or from the folder that is to be resumed.
+    """The folder and the runs, from the options or from the folder that is to be resumed; after
+    `machine.configure`.
 
     Raises:
       InputError, ConfigError, EnvError, CheckpointError: on bad input, before anything changes.
       WriteError: if something cannot be written.
     """
-    machine.configure(options["seeds"])
     if resume:
         out = request.require_folder(out, overwrite)
         plan, values, env = _saved(what, out, {**options, what.axis: ";".join(values)})
         claim(out)
     else:
         plan, env = request.new_plan(options)
-        try:
-            what.runs(plan, values, Path())
-        except ConfigError as error:
-            own, text = flag(what.axis), error.sentence(flag)
-            raise InputError(text if text.startswith(own) else f"{own}: {text}") from None
+        require(what, plan, values)
         default = Path("runs") / f"{what.name}-{time.strftime('%Y%m%d-%H%M%S')}"
         out = new_folder(out, default, overwrite, what.marker)
         axis = {what.axis: list(values)}
@@ -75,6 +71,15 @@ def settle(
     made = members.make(what.runs(plan, values, out), env)
     members.prepare(made)
     return out, made
+
+
+def require(what: Several, plan: Plan, values: Sequence[str]) -> None:
+    """Raises `InputError`, about the option of the axis, unless its values make runs."""
+    try:
+        what.runs(plan, values, Path())
+    except ConfigError as error:
+        own, text = flag(what.axis), error.sentence(flag)
+        raise InputError(text if text.startswith(own) else f"{own}: {text}") from None
 
 
 def _saved(what: Several, out: Path, options: dict[str, Any]) -> tuple[Plan, list[str], Env]:
