@@ -23,7 +23,7 @@ class Algorithm:
         standard normal ``[action_dim]``, or None for the policy's mode.
       coefficients: ``(hyper, updates)`` to the scalars of one update.
       posterior: ``(params, batch)`` to the posteriors of the batch's tasks that it trains on,
-        leading axis ``[M]``.
+        leading axis ``[M]``; None if no inference is to be fitted to them.
       own_posterior: ``(params, tasks [N])`` to the posteriors of training tasks by their numbers,
         leading axis ``[N]``; None where these have none of their own.
       update: ``(params, moments, batch, coefficients)`` to the next params and moments, and metrics
@@ -37,6 +37,6 @@ class Algorithm:
     moments: Callable[[Params], Any]
     act: Callable[[Params, Array, Array, Array | None], Array]
     coefficients: Callable[[Hyper, Array], Any]
-    posterior: Callable[[Params, Batch], tuple[Any, ...]]
+    posterior: Callable[[Params, Batch], tuple[Any, ...]] | None
     own_posterior: Callable[[Params, Array], tuple[Any, ...]] | None
     update: Callable[[Params, Any, Batch, Any], tuple[Params, Any, dict[str, Array]]]

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from structlat_jax.envs import given, spread
-from structlat_jax.envs.base import Env, Plane, Step
+from structlat_jax.envs.base import Env, Plane, Preset, Step
 from structlat_jax.types import Array
 
 
@@ -122,6 +122,7 @@ def make(
         factors=factors,
         label=lambda task: task.weights[0],
         plane=plane if dims == 2 else None,
+        presets={"cpu": Preset(30_000, {"next_obs_in_context": any(scales.values())})},
     )
 
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from structlat_jax.envs import given, spread
-from structlat_jax.envs.base import Env, Step
+from structlat_jax.envs.base import Env, Preset, Step
 from structlat_jax.types import Array
 
 
@@ -97,6 +97,10 @@ def make(
         oracle_return=oracle_return,
         factors=factors,
         label=lambda task: task.weights[0],
+        # Held actions say little of a body with inertia; what an action does differs between tasks.
+        presets={
+            "cpu": Preset(30_000, {"explorer": "smooth", "next_obs_in_context": True}),
+        },
     )
 
 

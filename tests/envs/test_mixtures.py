@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from structlat_jax.config import preset
 from structlat_jax.envs import drive_mix, make, point_mix, speed_mix
 
 STYLES = {"drift": 0.025, "gain": 0.3, "rotation": 0.7}
@@ -185,6 +186,14 @@ def test_what_a_step_does_by_hand():
     near = env.step(jnp.array([0.95, 0.1]), jnp.array([-1.0, 0.0]), task)
     np.testing.assert_allclose(near.obs, [0.96, -0.12], atol=1e-6)
     np.testing.assert_allclose(near.reward, 1.0 - math.hypot(0.04, 0.12), atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "seen"), [("triangle", False), ("gain", True), ("speed", True)])
+def test_what_an_action_does_is_shown_where_it_differs(name, seen):
+    config, updates = preset(None, FAMILIES[name])
+    assert config.structure.next_obs_in_context == seen
+    assert config.structure.explorer == ("smooth" if name == "speed" else "held")
+    assert updates == 30_000
 
 
 def test_pictures_are_of_the_plane_only():

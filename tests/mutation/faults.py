@@ -43,7 +43,7 @@ LATENTS = {
             "jnp.where(q.empty, 0.0, jnp.sum(per_variable, axis=-1))",
             "jnp.sum(per_variable, axis=-1)",
         ),
-        ("jnp.sum(per_variable, axis=-1)", "jnp.mean(per_variable, axis=-1)"),
+        ("return jnp.sum(per_variable, axis=-1)", "return jnp.mean(per_variable, axis=-1)"),
         ("alpha / jnp.sum(alpha, axis=-1, keepdims=True)", "alpha"),
     ],
     "latents/divergence.py": [

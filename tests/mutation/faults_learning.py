@@ -22,7 +22,7 @@ UPDATE = {
             "grad_encoder, optimisers.encoder, c.lr",
         ),
         ("(params.encoder, params.q), params.target_v", "(params.encoder, params.q), params.v"),
-        ("z = jax.lax.stop_gradient(aux.z)", "z = aux.z * 0.0"),
+        ("batch, jax.lax.stop_gradient(aux.z), c)", "batch, aux.z * 0.0, c)"),
         (
             "params.policy, q, networks, batch, z, c",
             "params.policy, params.q, networks, batch, z, c",
@@ -33,7 +33,7 @@ UPDATE = {
             "incremental_update(params.v, params.target_v, c.tau)",
         ),
         ("params.target_v, c.tau)", "params.target_v, 1.0 - c.tau)"),
-        ("entropy=-jnp.mean(log_pi)", "entropy=jnp.mean(log_pi)"),
+        ("entropy = -jnp.mean(log_pi)", "entropy = jnp.mean(log_pi)"),
     ],
     "inference/additive.py": [
         ("reward_scale * context.reward[", "reward_scale * context.train_reward["),
@@ -187,8 +187,8 @@ BELIEF = {
     ],
     "inference/hypotheses.py": [
         (
-            "return Hypotheses(z[order], destination[order]",
-            "return Hypotheses(z[order], destination",
+            "z, destination = z[order], destination[order]",
+            "z, destination = z[order], destination",
         ),
         ("evidence_weight * jnp.sum", "jnp.sum"),
         ("log_density, 0.0)", "log_density, log_density)"),

@@ -65,6 +65,8 @@ def steering():
         moments=optim.init,
         act=act,
         coefficients=lambda hyper, updates: hyper.lr * (1.0 + updates),
+        posterior=None,
+        own_posterior=None,
         update=update,
     )
 
