@@ -112,7 +112,8 @@ def test_streaming_equals_batch_inference(agent, steps):
 def test_streaming_equals_weighing_whole_episodes(agent, steps):
     belief = stream(agent, steps, range(STEPS))
     model = world_model.make(agent.config.structure.world_width, 1, 1)
-    made, weight = (model, agent.learned.inference), jnp.float32(config().hyper.evidence_weight)
+    made = (world_model.reader(model), agent.learned.inference)
+    weight = jnp.float32(config().hyper.evidence_weight)
     expected = drawn(agent)
     for part in (slice(0, 4), slice(4, None)):
         episode = jax.tree.map(lambda x, part=part: x[part], steps)
@@ -175,7 +176,7 @@ def test_the_greedy_hypothesis_is_that_of_the_evaluation(agent, steps):
     belief = with_weights(belief, 50.0 * weighed(belief))
     model = world_model.make(agent.config.structure.world_width, 1, 1)
     act = mode_of(agent.setup.networks, agent.learned.agent.policy)
-    made = (model, agent.learned.inference, act, belief.state.hypotheses)
+    made = (world_model.reader(model), agent.learned.inference, act, belief.state.hypotheses)
     obs = np.array([0.2], np.float32)
     for key, left in zip(keys(3), (None, HORIZON, 1), strict=True):
         expected = hypotheses.greedy(*made, obs, left or HORIZON, key)
