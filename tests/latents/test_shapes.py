@@ -17,14 +17,14 @@ ROOT = Path(structlat_jax.__file__).resolve().parents[1]
 
 
 def test_a_wrong_shape_raises():
-    with pytest.raises(TypeCheckError, match=r"f32\[2,4\]"):
+    with pytest.raises(TypeCheckError, match="eta"):
         kl_to_uniform(jnp.ones((2, 4)))
     with pytest.raises(TypeCheckError, match="variance"):
         divergence.expected_logsumexp(jnp.ones(3), jnp.ones(4), jax.random.key(0), 8)
 
 
 def test_a_wrong_kind_of_number_raises():
-    with pytest.raises(TypeCheckError, match="i32"):
+    with pytest.raises(TypeCheckError, match="total"):
         natural.moments_from_total(jnp.ones(4, int), 1.0, True)
 
 
