@@ -127,7 +127,7 @@ def test_the_base_dependencies_train_save_and_load(fresh, tmp_path):
     more = """
         import sys
         assert action.shape == (2,) and found.returns.shape == (2, 2, 4)
-        assert sl.load("run", seed=1).act(jax.numpy.zeros(2), jax.numpy.zeros(3)).shape == (2,)
+        assert sl.load("run", seed=1).act(jax.numpy.zeros(2), jax.numpy.zeros(4)).shape == (2,)
         assert not {"click", "matplotlib"} & set(sys.modules)
         assert sl.__file__.startswith(sys.prefix)
         for absent in ("click", "matplotlib", "experiments", "tests", "beartype", "tensorboardX"):
