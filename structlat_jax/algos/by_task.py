@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from structlat_jax.algos.pearl_sac import Coefficients, improve
+from structlat_jax.algos.pearl_sac import Coefficients, bellman_error, improve
 from structlat_jax.data.batches import Batch, Context
 from structlat_jax.inference import additive, decoder
 from structlat_jax.inference.decoder import Decoder, Scale
@@ -155,8 +155,8 @@ def update(
         v=made.opt_v,
         policy=made.opt_policy,
     )
-    losses = aux.losses._replace(v=made.loss_v, policy=made.loss_policy, entropy=made.entropy)
-    return new_params, new_optimisers, losses
+    own = {"v": made.loss_v, "policy": made.loss_policy, "entropy": made.entropy}
+    return new_params, new_optimisers, TaskLosses(**aux.terms, **own)
 
 
 class _Aux(NamedTuple):
@@ -165,7 +165,7 @@ class _Aux(NamedTuple):
 
     transitions: Transition
     z: Float[Array, "T D"]
-    losses: TaskLosses
+    terms: dict[str, Array]
 
 
 def _loss(
@@ -180,36 +180,35 @@ def _loss(
     fixed = jax.lax.stop_gradient(z)
     kl = space.kl(posterior, batch.kl_key)
 
-    fit = _decoded(parts, trained["decoder"], params.scale, t, fixed)
-    through = _decoded(parts, jax.lax.stop_gradient(trained["decoder"]), params.scale, t, z)
+    # The value is that at z; what of the gradient goes on into the table is weighed.
+    weighed = fixed + c.decoder_weight * (z - fixed)
+    found = decoder.log_density(
+        parts.decoder, trained["decoder"], params.scale, t, weighed[:, None]
+    )
+    fit = jax.tree.map(lambda x: -jnp.mean(x), found)
     own = jax.lax.stop_gradient(trained["decoder"])
-    none = jnp.zeros(())
     wide, every = t, z
     if parts.imagined:
         there = imagine(parts.decoder, own, params.scale, t, batch.imagined.z)
         wide = jax.tree.map(lambda *x: jnp.concatenate(x), t, there)
         every = jnp.concatenate([z, batch.imagined.z])
-    errors, q_mean = _bellman(networks, trained["q"], params.target_v, wide, every, c)
-    bellman = 2.0 * jnp.mean(errors[: len(z)])  # the critics' are added, as in PEARL
-    on_imagined = 2.0 * jnp.mean(errors[len(z) :]) if parts.imagined else none
+    error, q_tm1 = bellman_error(networks, trained["q"], params.target_v, wide, every, c)
+    errors = jnp.sum(jnp.mean(error**2, axis=2), axis=0)  # the critics' are added, as in PEARL
+    bellman = jnp.mean(errors[: len(z)])
+    on_imagined = jnp.mean(errors[len(z) :]) if parts.imagined else jnp.zeros(())
 
     encoder = _encoder_loss(trained["encoder"], own, params.scale, parts, batch, fixed, c)
     loss = bellman + on_imagined + c.kl_weight * jnp.sum(kl) + encoder
-    loss += sum(fit) + c.decoder_weight * sum(through)
-    losses = TaskLosses(
-        q=bellman,
-        v=none,  # `improve` will say
-        policy=none,
-        kl=jnp.mean(kl, axis=0),
-        q_mean=q_mean,
-        entropy=none,
-        q_imagined=on_imagined,
-        encoder=encoder,
-        decoder_reward=fit.reward,
-        decoder_shaped=fit.shaped,
-        decoder_change=fit.change,
-    )
-    return loss, _Aux(wide, jax.lax.stop_gradient(every), losses)
+    loss += sum(fit)
+    terms = {
+        "q": bellman,
+        "kl": jnp.mean(kl, axis=0),
+        "q_mean": jnp.mean(q_tm1),
+        "q_imagined": on_imagined,
+        "encoder": encoder,
+        **{f"decoder_{name}": value for name, value in fit._asdict().items()},
+    }
+    return loss, _Aux(wide, jax.lax.stop_gradient(every), terms)
 
 
 def imagine(
@@ -219,25 +218,6 @@ def imagine(
     where, with the decoder's means in place of what came of it."""
     p = model.predict(params, scale, t.obs, t.action, z[:, None])
     return t._replace(next_obs=t.obs + p.change, train_reward=p.shaped)
-
-
-def _bellman(
-    networks: Networks, q: Params, target_v: Params, t: Transition, z: Array, c: Coefficients
-) -> tuple[Float[Array, " T"], Float[Array, ""]]:
-    """Mean squared Bellman error of each task over its transitions and both critics, and mean Q."""
-    v_t = networks.v(target_v, t.next_obs, jax.lax.stop_gradient(z)[:, None])
-    target = c.reward_scale * t.train_reward + (1.0 - t.done) * c.discount * v_t
-    q_tm1 = networks.q(q, t.obs, t.action, z[:, None])
-    error = q_tm1 - jax.lax.stop_gradient(target)
-    return jnp.mean(error**2, axis=(0, 2)), jnp.mean(q_tm1)
-
-
-def _decoded(
-    parts: Parts, params: Params, scale: Scale, t: Transition, z: Array
-) -> decoder.LogDensity:
-    """Minus the decoder's mean log-densities."""
-    found = decoder.log_density(parts.decoder, params, scale, t, z[:, None])
-    return jax.tree.map(lambda x: -jnp.mean(x), found)
 
 
 def _encoder_loss(

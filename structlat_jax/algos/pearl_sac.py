@@ -17,7 +17,7 @@ from structlat_jax.latents import LatentSpace
 from structlat_jax.nets import optim
 from structlat_jax.nets.heads import squash
 from structlat_jax.nets.networks import AgentParams, Networks
-from structlat_jax.types import Params
+from structlat_jax.types import Params, Transition
 
 
 class Coefficients(NamedTuple):
@@ -114,14 +114,34 @@ def critic_loss(
     kl, kl_failed = space.kl(both, batch.kl_key)
     posterior = jax.tree.map(lambda x: x[0], both)
     z = space.transform(posterior, batch.latent_noise)
-    v_t = networks.v(target_v, t.next_obs, jax.lax.stop_gradient(z)[:, None])
-    target = c.reward_scale * t.train_reward + (1.0 - t.done) * c.discount * v_t
-    q_tm1 = networks.q(q, t.obs, t.action, z[:, None])
-    error = q_tm1 - jax.lax.stop_gradient(target)
+    error, q_tm1 = bellman_error(networks, q, target_v, t, z, c)
     bellman = jnp.sum(jnp.mean(error**2, axis=(1, 2)))
     loss = bellman + c.kl_weight * jnp.sum(kl)
     loss += c.silent_weight * jnp.sum(kl_failed)
     return loss, CriticAux(posterior, z, kl, bellman, jnp.mean(q_tm1))
+
+
+def bellman_error(
+    networks: Networks,
+    q: Params,
+    target_v: Params,
+    t: Transition,
+    z: Float[ArrayLike, "T D"],
+    c: Coefficients,
+) -> tuple[Float[Array, "2 T B"], Float[Array, "2 T B"]]:
+    """``Q_i(s, a, z) - y`` of both critics, with y as in `critic_loss`, and their Q.
+
+    Args:
+      networks: Static.
+      q, target_v: Parameters.
+      t: Transitions, ``[T, B]``.
+      z: The latent of each task, ``[T, D]``.
+      c: Coefficients.
+    """
+    v_t = networks.v(target_v, t.next_obs, jax.lax.stop_gradient(z)[:, None])
+    target = c.reward_scale * t.train_reward + (1.0 - t.done) * c.discount * v_t
+    q_tm1 = networks.q(q, t.obs, t.action, z[:, None])
+    return q_tm1 - jax.lax.stop_gradient(target), q_tm1
 
 
 def policy_loss(

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from structlat_jax.inference.hypotheses import Reader
-from structlat_jax.inference.imagined import Imagined
+from structlat_jax.inference.imagined import imagine as imagine_by
 from structlat_jax.nets.mlp import MLP
 from structlat_jax.types import Params, Transition
 
@@ -205,13 +205,10 @@ def reader(decoder: Decoder) -> Reader:
     """
 
     def imagine(params, act, obs, z, horizon):
-        def advance(obs, _):
-            action = act(obs, z)
-            return obs + decoder.predict(*params, obs, action, z).change, (obs, action)
+        def next_obs(obs, action, z):
+            return obs + decoder.predict(*params, obs, action, z).change
 
-        start = jnp.broadcast_to(obs, (*z.shape[:-1], obs.shape[-1]))
-        last, (obs, action) = jax.lax.scan(advance, start, length=horizon)
-        return Imagined(jnp.moveaxis(obs, 0, -2), jnp.moveaxis(action, 0, -2), last)
+        return imagine_by(next_obs, act, obs, z, horizon)
 
     def log_density(params, obs, action, z, reward):
         p = decoder.predict(*params, obs, action, z)

@@ -24,6 +24,7 @@ from jaxtyping import Array, ArrayLike, Float, ScalarLike
 
 from structlat_jax.inference.hypotheses import Reader
 from structlat_jax.inference.imagined import Act, Imagined
+from structlat_jax.inference.imagined import imagine as imagine_by
 from structlat_jax.nets import optim
 from structlat_jax.nets.mlp import MLP
 from structlat_jax.types import Params, Transition
@@ -115,14 +116,9 @@ def imagine(
       z: ``[..., D]``.
       horizon: Steps to imagine, H; static.
     """
-
-    def advance(obs, _):
-        action = act(obs, z)
-        return model.next_obs(params, obs, action), (obs, action)
-
-    start = jnp.broadcast_to(obs, (*z.shape[:-1], obs.shape[-1]))
-    last, (obs, action) = jax.lax.scan(advance, start, length=horizon)
-    return Imagined(jnp.moveaxis(obs, 0, -2), jnp.moveaxis(action, 0, -2), last)
+    return imagine_by(
+        lambda obs, action, _: model.next_obs(params, obs, action), act, obs, z, horizon
+    )
 
 
 def expected_return(

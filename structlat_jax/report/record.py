@@ -11,6 +11,7 @@ import numpy as np
 from structlat_jax.envs.base import Env, labels
 from structlat_jax.latents import LatentSpace
 from structlat_jax.report import recovery, results
+from structlat_jax.report.finished_run import factors_of
 from structlat_jax.report.plane import places
 from structlat_jax.report.run_files import ADAPTATION_FILE, RESULTS_FILE
 from structlat_jax.store.run_folder import WriteError, reason
@@ -90,12 +91,10 @@ def recovered(
     def of(name):
         return np.concatenate([arrays[f"{name}_{kind}"] for kind in ("train", "test")], axis=1)
 
-    names = [x.removesuffix("_test") for x in arrays if x.startswith("factor_")]
-    names = [name for name in dict.fromkeys(names) if not name.endswith("_train")]
     beliefs = of("belief")[finite][..., -1, :]
-    if not names or not len(beliefs) or beliefs.shape[1] < 3:
+    factors = {name: of(f"factor_{name}")[finite] for name in factors_of(arrays, "test")}
+    if not factors or not len(beliefs) or beliefs.shape[1] < 3:
         return {}
-    factors = {name.removeprefix("factor_"): of(name)[finite] for name in names}
     found = recovery.recover(space, beliefs, factors)
     return {
         "recovery": {

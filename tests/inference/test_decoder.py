@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from structlat_jax.inference import decoder
+from structlat_jax.inference.imagined import Imagined
 from structlat_jax.nets import optim
 from structlat_jax.nets.init import initialise
 from structlat_jax.nets.mlp import MLP
@@ -204,7 +205,7 @@ def test_what_imagined_episodes_pay_depends_on_the_task():
     params, scale, t, _ = fitted()
     reader, own = decoder.reader(MODEL), (params, scale)
     tasks = jnp.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
-    episodes = decoder.Imagined(t.obs[:2], t.action[:2], t.obs[:2, -1])
+    episodes = Imagined(t.obs[:2], t.action[:2], t.obs[:2, -1])
     found = reader.expected_return(own, episodes, tasks)
     assert found.shape == (2, 3)
     for i in range(2):

@@ -7,7 +7,7 @@ UPDATE = {
         ("c.reward_scale * t.train_reward", "c.reward_scale * t.reward"),
         ("(1.0 - t.done)", "(1.0 + t.done)"),
         ("c.discount * v_t", "v_t"),
-        ("error = q_tm1 - jax.lax.stop_gradient(target)", "error = q_tm1 - target"),
+        ("return q_tm1 - jax.lax.stop_gradient(target)", "return q_tm1 - target"),
         ("jnp.sum(jnp.mean(error**2, axis=(1, 2)))", "jnp.mean(error**2)"),
         ("error**2, axis=(1, 2)", "jnp.abs(error), axis=(1, 2)"),
         ("bellman + c.kl_weight * jnp.sum(kl)", "bellman - c.kl_weight * jnp.sum(kl)"),
@@ -173,8 +173,8 @@ TRAINING = {
 
 BELIEF = {
     "nets/optim.py": [("lambda p, d: p - lr * d", "lambda p, d: p + lr * d")],
+    "inference/imagined.py": [("length=horizon", "length=horizon - 1")],
     "inference/world_model.py": [
-        ("length=horizon", "length=horizon - 1"),
         ("jax.nn.sigmoid(logit) * mean", "jax.nn.sigmoid(-logit) * mean"),
         ("(reward - mean) * jnp.exp(-log_std)", "(reward - mean) * jnp.exp(log_std)"),
         ("-0.5 * standard**2 - log_std", "-0.5 * standard**2 + log_std"),
