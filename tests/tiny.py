@@ -186,12 +186,12 @@ def programs(seeds: int) -> tuple[parallel.Programs, Any]:
 
 @cache
 def evaluator(seeds: int = 1):
-    """The evaluation program of `programs`, compiled."""
+    """The evaluation program of `programs`, compiled; gives the adaptation alone."""
     made, hyper = programs(seeds)
     numbers = parallel.seed_numbers(made, 0)
     with quick_compile():
         made.evaluate(hyper, made.init(numbers), numbers, numbers)
-    return made.evaluate
+    return lambda *arguments: made.evaluate(*arguments).adaptation
 
 
 def train(seeds: int, first: int, steps: int) -> tuple[Any, list]:

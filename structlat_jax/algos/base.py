@@ -6,7 +6,7 @@ from typing import Any
 
 from structlat_jax.config import Hyper
 from structlat_jax.data.batches import Batch
-from structlat_jax.types import Array, Params
+from structlat_jax.types import Array, Params, Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Algorithm:
         leading axis ``[M]``; None if no inference is to be fitted to them.
       own_posterior: ``(params, tasks [N])`` to the posteriors of training tasks by their numbers,
         leading axis ``[N]``; None where these have none of their own.
+      told: ``(params, training tasks)`` to the parameters that training starts with, where what the
+        tasks are is told.
       update: ``(params, moments, batch, coefficients)`` to the next params and moments, and metrics
         by name, each a scalar.
     """
@@ -40,3 +42,4 @@ class Algorithm:
     posterior: Callable[[Params, Batch], tuple[Any, ...]] | None
     own_posterior: Callable[[Params, Array], tuple[Any, ...]] | None
     update: Callable[[Params, Any, Batch, Any], tuple[Params, Any, dict[str, Array]]]
+    told: Callable[[Params, Task], Params] = lambda params, tasks: params

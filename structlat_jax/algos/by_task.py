@@ -1,10 +1,10 @@
 """PEARL's actor-critic with a posterior of its own for every training task.
 
-Training tasks are numbered, so that none of them has to be inferred while the critics learn what z
-is to say: each has a row of a table of encoder outputs, and z is drawn from the posterior that the
-row stands for. The Bellman error, the KL and the decoder's loss train the table; the encoder learns
-by example, from the z that these posteriors draw, what a context says of it. That parts learning z
-from finding out about z.
+Training tasks are known, so that none of them has to be inferred while the critics learn what z is
+to say: each has encoder outputs of its own, in a table or as they follow from its ground truth, and
+z is drawn from the posterior that these stand for. The Bellman error, the KL and the decoder's loss
+train them; the encoder learns by example, from the z that these posteriors draw, what a context
+says of it. That parts learning z from finding out about z.
 
 Beside the training tasks stand imagined ones, whose z is drawn from the prior and whose rewards and
 transitions the decoder gives (after Lee and Chung 2021, who mix the latent dynamics of training
@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
+from structlat_jax.algos.known_tasks import KnownTasks, information, posterior_of
 from structlat_jax.algos.pearl_sac import Coefficients, bellman_error, improve
 from structlat_jax.data.batches import Batch, Context
 from structlat_jax.inference import additive, decoder
@@ -28,17 +29,13 @@ from structlat_jax.nets import optim
 from structlat_jax.nets.networks import Networks
 from structlat_jax.types import Params, Transition
 
-_TABLE_GAIN = (
-    10.0  # rows start at zero, and Adam moves all parameters alike: these are to move fast
-)
-
 
 class TaskParams(NamedTuple):
     """`AgentParams`, and what training tasks are known by.
 
     Attributes:
       encoder, q, v, target_v, policy: As there.
-      table: Encoder outputs over `_TABLE_GAIN`, a row per training task, ``[tasks, stat_dim]``.
+      table: What training tasks are known by; see `KnownTasks`.
       decoder: The decoder's.
       scale: Of what it predicts; no gradient changes it.
     """
@@ -70,6 +67,7 @@ class TaskLosses(NamedTuple):
     Attributes:
       q, v, policy, kl, q_mean, entropy: As in `pearl_sac.Losses`; the KL is that of the tasks' own
         posteriors.
+      information: What z tells of the task's number, in nats; see `known_tasks`.
       q_imagined: The Bellman error on imagined tasks.
       encoder: Minus the log-density of z given a context, in nats.
       decoder_reward, decoder_shaped, decoder_change: Minus the decoder's log-density, in nats per
@@ -82,6 +80,7 @@ class TaskLosses(NamedTuple):
     kl: Float[Array, " blocks"]
     q_mean: Float[Array, ""]
     entropy: Float[Array, ""]
+    information: Float[Array, ""]
     q_imagined: Float[Array, ""]
     encoder: Float[Array, ""]
     decoder_reward: Float[Array, ""]
@@ -94,6 +93,7 @@ class Parts(NamedTuple):
 
     Attributes:
       networks, space, decoder: As they are.
+      known: What training tasks are known by.
       imagined: Whether a task that nobody has met stands beside every task of an update.
       next_obs: Whether the encoder sees the next observation.
     """
@@ -101,6 +101,7 @@ class Parts(NamedTuple):
     networks: Networks
     space: LatentSpace
     decoder: Decoder
+    known: KnownTasks
     imagined: bool
     next_obs: bool
 
@@ -108,13 +109,6 @@ class Parts(NamedTuple):
 def init_optimisers(params: TaskParams) -> TaskOptimisers:
     """Fresh Adam states."""
     return TaskOptimisers(*(optim.init(getattr(params, x)) for x in TaskOptimisers._fields))
-
-
-def posterior_of(
-    space: LatentSpace, params: TaskParams, tasks: Int[Array, " N"]
-) -> tuple[Any, ...]:
-    """The posteriors of training tasks by their numbers ``[N]``, leading axis ``[N]``."""
-    return space.posterior(space.evidence(_TABLE_GAIN * params.table["rows"][tasks]))
 
 
 def update(
@@ -175,10 +169,12 @@ def _loss(
     KL), the decoder (its likelihood; ``decoder_weight`` of it reaches the table), and the encoder
     (the likelihood of z given contexts, real and imagined)."""
     networks, space, t = parts.networks, parts.space, batch.transitions
-    posterior = posterior_of(space, params._replace(table=trained["table"]), batch.tasks)
+    posterior = posterior_of(space, parts.known, trained["table"], batch.tasks)
     z = space.transform(posterior, batch.latent_noise)
     fixed = jax.lax.stop_gradient(z)
     kl = space.kl(posterior, batch.kl_key)
+    told = information(space, parts.known, trained["table"], posterior, z)
+    apart = jnp.sum(kl) - jnp.sum(told)  # of the mean posterior from the prior, per task
 
     # The value is that at z; what of the gradient goes on into the table is weighed.
     weighed = fixed + c.decoder_weight * (z - fixed)
@@ -198,11 +194,12 @@ def _loss(
     on_imagined = jnp.mean(errors[len(z) :]) if parts.imagined else jnp.zeros(())
 
     encoder = _encoder_loss(trained["encoder"], own, params.scale, parts, batch, fixed, c)
-    loss = bellman + on_imagined + c.kl_weight * jnp.sum(kl) + encoder
+    loss = bellman + on_imagined + c.kl_weight * jnp.sum(kl) + c.aggregate_weight * apart + encoder
     loss += sum(fit)
     terms = {
         "q": bellman,
         "kl": jnp.mean(kl, axis=0),
+        "information": jnp.mean(told),
         "q_mean": jnp.mean(q_tm1),
         "q_imagined": on_imagined,
         "encoder": encoder,

@@ -12,17 +12,26 @@ class AlgorithmOptions:
     posterior: str = option(
         "context",
         "which posterior an update draws a task's z from: the encoder's given a context, as PEARL "
-        "does, or one of each training task's own, which the encoder learns to infer",
-        choices=("context", "task"),
+        "does, or one of each training task's own, which the encoder learns to infer: known by the "
+        "task's number, or by its ground truth (the environment's factors)",
+        choices=("context", "task", "truth"),
     )
     decoder_width: int = option(
-        64, "hidden width of the decoder of rewards and transitions (posterior: task)", low=1
+        64,
+        "hidden width of the decoder of rewards and transitions (posterior: task or truth)",
+        low=1,
     )
+
     imagined_tasks: bool = option(
         True,
         "beside every task of an update one that nobody has met, z from the prior and rewards from "
-        "the decoder (posterior: task)",
+        "the decoder (posterior: task or truth)",
     )
+
+    @property
+    def tasks_are_known(self) -> bool:
+        """Whether training tasks have posteriors of their own."""
+        return self.posterior != "context"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +58,12 @@ class AlgorithmHyper:
         1.0, "KL to the prior given a context's failed episodes only, per KL weight", low=0.0
     )
     kl_ramp_updates: float = option(9_000.0, "updates over which the KL weight ramps", low=0.0)
+    aggregate_kl: float = option(
+        0.0,
+        "KL of the training tasks' mean posterior to the prior, per KL weight (posterior: task or "
+        "truth)",
+        low=0.0,
+    )
     decoder_weight: float = option(
         0.03, "weight of the decoder's loss in the tasks' own posteriors", low=0.0
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from structlat_jax.algos import by_task, pearl_sac
+from structlat_jax.algos import by_task, known_tasks, pearl_sac
 from structlat_jax.algos.base import Algorithm
 from structlat_jax.algos.schedules import coefficients_at
 from structlat_jax.inference import additive, decoder
@@ -60,11 +60,13 @@ def make_by_task(parts: Parts) -> Algorithm:
     s, env, space, networks = parts.structure, parts.env, parts.space, parts.networks
     names = block_names(space)
     model = decoder.make(s.decoder_width, env.obs_dim, env.action_dim, space.dim)
-    static = by_task.Parts(networks, space, model, s.imagined_tasks, s.next_obs_in_context)
+    known = known_tasks.by_number(s.train_tasks, space.stat_dim)
+    if s.posterior == "truth":
+        known = known_tasks.by_truth(s.train_tasks, space.stat_dim, s.encoder_width, env)
+    static = by_task.Parts(networks, space, model, known, s.imagined_tasks, s.next_obs_in_context)
 
     def zeros():
-        rows = jnp.zeros((s.train_tasks, space.stat_dim))
-        own = {"table": {"rows": rows}, "decoder": model.zeros(), "scale": ()}
+        own = {"table": known.zeros(), "decoder": model.zeros(), "scale": ()}
         return by_task.TaskParams(**networks.zeros()._asdict(), **own)
 
     def start(params):
@@ -74,16 +76,20 @@ def make_by_task(parts: Parts) -> Algorithm:
         params, moments, losses = by_task.update(static, params, moments, batch, coefficients)
         return params, moments, _metrics(losses, names, coefficients)
 
+    def own_posterior(params, tasks):
+        return known_tasks.posterior_of(space, known, params.table, tasks)
+
     return Algorithm(
-        name="pearl_sac by task",
+        name=f"pearl_sac by {s.posterior}",
         zeros=zeros,
         small_heads=SMALL_HEADS,
         start=start,
         moments=by_task.init_optimisers,
         act=_actor(networks),
         coefficients=coefficients_at,
-        posterior=lambda params, batch: by_task.posterior_of(space, params, batch.tasks),
-        own_posterior=lambda params, tasks: by_task.posterior_of(space, params, tasks),
+        posterior=lambda params, batch: own_posterior(params, batch.tasks),
+        own_posterior=own_posterior,
+        told=lambda params, tasks: params._replace(table=known.told(params.table, tasks)),
         update=update,
     )
 

@@ -33,6 +33,7 @@ class Coefficients(NamedTuple):
     silent_weight: ScalarLike
     mean_reg: ScalarLike
     std_reg: ScalarLike
+    aggregate_weight: ScalarLike = 0.0
     decoder_weight: ScalarLike = 0.0
     context_reward_scale: ScalarLike = 1.0
 

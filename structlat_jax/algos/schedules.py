@@ -36,6 +36,7 @@ def coefficients_at(hyper: Hyper, updates: Array) -> pearl_sac.Coefficients:
     scheduled = {
         "kl_weight": weight,
         "silent_weight": hyper.silent_kl * weight,
+        "aggregate_weight": hyper.aggregate_kl * weight,
         "lr": hyper.lr * share,
         "encoder_lr": hyper.encoder_lr * share,
         "entropy_weight": entropy_weight(hyper, updates),

@@ -4,12 +4,13 @@ structlat evaluate runs/first --arms 'eval_draws=2;eval_prior_episodes=1'
 
 An arm changes what the evaluation alone reads. All arms have the run's agents, test tasks and keys,
 so that they are compared seed by seed, and the first, the unchanged one, gives the run's own
-numbers.
+numbers. --env-option changes an option of the environment for all of them: how agents do on tasks
+of another distribution than that they were trained on, for instance.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import jax
@@ -27,6 +28,7 @@ from structlat_jax.cli.options import (
 )
 from structlat_jax.config import Config
 from structlat_jax.errors import InputError
+from structlat_jax.inference import chosen
 from structlat_jax.inference.base import Learned
 from structlat_jax.options import ConfigError
 from structlat_jax.report import results
@@ -37,7 +39,7 @@ from structlat_jax.run.folders import make_folder, require_writable_file
 from structlat_jax.store import checkpoint
 from structlat_jax.store.run_folder import CheckpointError, read_config, write_json
 from structlat_jax.train import parallel
-from structlat_jax.train.evaluate import Adaptation
+from structlat_jax.train.evaluate import Adaptation, References
 from structlat_jax.train.setup import Setup, make_setup
 
 FIELDS = (
@@ -72,16 +74,16 @@ def command(run: Path, arms: Sequence[str], out: Path | None, **options: Any) ->
     machine.configure(files.seeds)
     env = request.saved_env(files.config, options)
     setups = {arm: make_setup(config, env) for arm, config in configs.items()}
-    learned = _learned(run, files.seeds, next(iter(setups.values())))
+    learned = _learned(run, files.seeds, make_setup(files.config, env))
     console = Console()
     rows: list[dict[str, Any]] = []
     for arm, setup in setups.items():
         with console.status(arm):
             found = evaluate(setup, learned, files)
-        rows.append({"arm": arm, **measures(files, found, rows[0] if rows else None)})
+        rows.append({"arm": arm, **measures(found, rows[0] if rows else None)})
     _show(rows, f"{files.latent}, {files.seeds} seed(s), test tasks", console)
     if out is not None:
-        said = {"latent": files.latent, "env": str(files.config.env), "seeds": files.seeds}
+        said = {"latent": files.latent, "env": str(env.spec or env.name), "seeds": files.seeds}
         said |= {name: files.results[name] for name in ("first_seed", "updates")}
         said |= {"jax_version": jax.__version__, "rows": rows}
         make_folder(out.parent)
@@ -89,29 +91,44 @@ def command(run: Path, arms: Sequence[str], out: Path | None, **options: Any) ->
     return 0
 
 
-def evaluate(setup: Setup, learned: Learned, files: RunFiles) -> Adaptation:
+class Evaluated(NamedTuple):
+    """An evaluation on test tasks; seeds that are not finite are left out.
+
+    Attributes:
+      adaptation: ``[S, T, R, E, ...]``.
+      references: Of the same tasks, ``[S, T]``.
+    """
+
+    adaptation: Adaptation
+    references: References
+
+
+def evaluate(setup: Setup, learned: Learned, files: RunFiles) -> Evaluated:
     """The run's last evaluation under another configuration.
 
     Args:
-      setup: Its configuration differs from the run's in `FIELDS` only.
+      setup: Its configuration differs from the run's in `FIELDS` only; its environment may draw
+        other tasks.
       learned: What its agents have learned, ``[seeds]``.
       files: The run.
 
-    Returns:
-      The evaluation on test tasks, ``[S, T, R, E, ...]``; seeds that are not finite are left out.
-
     Raises:
-      CheckpointError: if none is left.
+      CheckpointError: if no seed is finite.
     """
     finite = _finite(files)
     programs = parallel.make_programs(setup, files.seeds)
     numbers = parallel.seed_numbers(programs, files.results["first_seed"])
+    fresh = programs.init(numbers)
+    tasks = (fresh.train_tasks, fresh.test_tasks)
+    references = programs.references(fresh.params, *tasks, numbers)
     # A seed fixes its tasks and keys; only what was learned is the run's.
     own = parallel.pad(programs, learned)
-    state = programs.init(numbers)._replace(params=own.agent, inference_params=own.inference)
+    mine = chosen.fitted(setup.inference, own.inference, fresh.inference_params)
+    state = fresh._replace(params=own.agent, inference_params=mine)
     last = parallel.place(programs, jnp.full_like(numbers, files.results["updates"]))
     hyper = parallel.spread(programs, setup.config.hyper)
-    found = parallel.trim(programs, programs.evaluate(hyper, state, numbers, last))
+    adaptation = programs.evaluate(hyper, state, numbers, last).adaptation
+    found = parallel.trim(programs, Evaluated(adaptation, references))
     return jax.tree.map(lambda x: x[finite, setup.structure.train_tasks :], found)
 
 
@@ -122,11 +139,10 @@ def _finite(files: RunFiles) -> np.ndarray:
     return finite
 
 
-def measures(files: RunFiles, found: Adaptation, first: dict[str, Any] | None) -> dict[str, Any]:
+def measures(found: Evaluated, first: dict[str, Any] | None) -> dict[str, Any]:
     """The numbers of an arm.
 
     Args:
-      files: The run.
       found: From `evaluate`.
       first: The numbers of the arm to compare with.
 
@@ -135,21 +151,23 @@ def measures(files: RunFiles, found: Adaptation, first: dict[str, Any] | None) -
       `results.over_seeds`; ``difference``: of the last return, paired by seed;
       ``episodes_to_80_percent``, of the way from the floor to the last return; where the
       environment says what they are, ``found_early``: the share of tasks in which one of the first
-      five episodes succeeds, and ``episodes_to_80_percent_of_oracle``.
+      five episodes succeeds, ``percent_of_oracle`` and ``episodes_to_80_percent_of_oracle``.
     """
-    finite, returns = _finite(files), found.returns
-    floor, oracle = float(files.floor()[finite].mean()), files.oracle()
+    (adaptation, references), returns = found, found.adaptation.returns
+    floor = float(references.floor.mean())
     few = results.over_seeds(results.last_episode(returns[..., : FEW + 1]))
     numbers = {
         "last_return": results.over_seeds(results.last_episode(returns)),
         "few_shot_return": few if returns.shape[-1] > FEW else None,
         "episodes_to_80_percent": results.episodes_until(returns, floor),
     }
-    if found.success is not None:
-        early = found.success[..., :FEW].astype(bool).any(axis=-1)
+    if adaptation.success is not None:
+        early = adaptation.success[..., :FEW].astype(bool).any(axis=-1)
         numbers["found_early"] = float(early.mean())
-    if oracle is not None:
-        level = results.way(floor, float(oracle[finite].mean()), results.SHARE)
+    if references.oracle is not None:
+        best, last = float(references.oracle.mean()), numbers["last_return"]["mean"]
+        level = results.way(floor, best, results.SHARE)
+        numbers["percent_of_oracle"] = results.percent_of_way(last, floor, best)
         name = "episodes_to_80_percent_of_oracle"
         numbers[name] = results.episodes_until_level(returns, level)
     if first is not None:
@@ -168,8 +186,9 @@ def _configs(run: Path, arms: Sequence[str]) -> dict[str, Config]:
                 raise ConfigError(None, text)
     except ConfigError as error:
         raise InputError(f"--arms: {error}") from None
-    made_without = config.structure.inference == "amortised"
-    if made_without and any(one.structure.inference != "amortised" for one in found.values()):
+    modelled = ("auto", "hypotheses")
+    wanted = any(one.structure.inference in modelled for one in found.values())
+    if wanted and config.structure.inference not in modelled:
         raise InputError(f"--arms: the agents in {run} have no world model for hypotheses.")
     return found
 
@@ -187,9 +206,11 @@ def _show(rows: list[dict[str, Any]], title: str, console: Console) -> None:
         f"found in {FEW}": lambda row: f"{100 * row['found_early']:.0f} %",
         "80 %": lambda row: str(row["episodes_to_80_percent"] or "-"),
         "80 % of oracle": lambda row: str(row["episodes_to_80_percent_of_oracle"] or "-"),
+        "% of oracle": lambda row: _percent(row["percent_of_oracle"]),
     }
     needed = {f"found in {FEW}": "found_early"}
     needed["80 % of oracle"] = "episodes_to_80_percent_of_oracle"
+    needed["% of oracle"] = "percent_of_oracle"
     known = {name: cell for name, cell in columns.items() if needed.get(name, "arm") in rows[0]}
     table = Table(title=title)
     table.add_column("", overflow="fold")  # an arm's name may be long, and is not to be cut
@@ -206,3 +227,7 @@ def _spread(value: dict[str, Any] | None, form: str = ".2f") -> str:
     interval = value["ci95"]
     ends = "" if interval is None else f" ({interval[0]:{form}} to {interval[1]:{form}})"
     return f"{value['mean']:{form}}{ends}"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"

@@ -184,7 +184,7 @@ def draw(parts: Parts, key: PRNGKeyArray) -> Draws:
 
 def _imagined(parts: Parts, key: PRNGKeyArray, episodes: int) -> Imagined | None:
     s = parts.structure
-    if s.posterior != "task":
+    if not s.tasks_are_known:
         return None
     count, shape = s.meta_batch, (episodes, parts.env.horizon)
     key_z, key_action, key_blend, key_paid = jax.random.split(key, 4)

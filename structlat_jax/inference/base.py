@@ -74,6 +74,7 @@ class Inference:
       moments: Its own parameters to its optimiser's state.
       fit: ``(hyper, state, sampler, key)`` to the training state with its own parameters fitted to
         batches, and metrics by name; after the algorithm's updates.
+      candidates: Of an inference that is one of several, these; see `chosen`.
     """
 
     name: str
@@ -90,3 +91,4 @@ class Inference:
     small_heads: tuple[str, ...] = ()
     moments: Callable[[Params], Any] = lambda _: ()
     fit: Callable[[Hyper, Any, Any, Key], tuple[Any, dict[str, Array]]] = _nothing_to_fit
+    candidates: tuple["Inference", ...] = ()

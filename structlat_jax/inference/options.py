@@ -12,8 +12,9 @@ class InferenceOptions:
     inference: str = option(
         "hypotheses",
         "of the evaluation: Bayes' rule over draws from the prior, read through where they lead "
-        "or, by the decoder of --posterior task, as they are; or the encoder's posterior",
-        choices=("hypotheses", "decoded", "amortised"),
+        "or, by the decoder of --posterior task, as they are; the encoder's posterior; or that of "
+        "these which does best on the training tasks",
+        choices=("auto", "hypotheses", "decoded", "amortised"),
     )
     hypotheses: int = option(2048, "draws from the prior that are weighed, a power of two", low=2)
     choice: str = option(

@@ -53,9 +53,18 @@ def _of_oracle(results: dict[str, Any], percent: float | None) -> str:
     return f"{text} (untrained {floor:.2f}, oracle {oracle:.2f})"
 
 
+def _counted(results: dict[str, Any], names: list[str]) -> str:
+    """Which there are, and how often each if they differ."""
+    counts = {name: names.count(name) for name in dict.fromkeys(names)}
+    if len(counts) == 1:
+        return names[0]
+    return ", ".join(f"{name} ({count})" for name, count in counts.items())
+
+
 _MEASURES = {
     "test_return": ("test return, last episode", _spread),
     "percent_of_oracle": ("  % of oracle", _of_oracle),
+    "inference_chosen": ("  inference, chosen on training tasks", _counted),
     "amortised_return": ("  with the encoder's posterior", _spread),
     "train_return": ("train return, last episode", _spread),
     "prior_return": ("prior episodes' return", _formatted("{:.2f}")),

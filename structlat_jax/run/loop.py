@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from structlat_jax.inference import chosen
 from structlat_jax.report import results
 from structlat_jax.run import failures, machine
 from structlat_jax.run.loggers.base import Logger
@@ -140,7 +141,7 @@ class _Loop:
         training = 0.0
         if first in due and "test_return" not in self.rows[-1]:  # a signal came before it
             rows = self.rows[-plan.seeds :]
-            self._evaluate(state, first * per_step, rows)
+            state = self._evaluate(state, first * per_step, rows)
             self.logger.log(first * per_step, _columns(rows))
         for step in range(first + 1, plan.steps + 1):
             if self.stop.asked or self._over():
@@ -154,7 +155,7 @@ class _Loop:
             rows = self._rows(step * per_step, metrics, seconds)
             self.rows.extend(rows)
             if step in due:
-                self._evaluate(state, step * per_step, rows)
+                state = self._evaluate(state, step * per_step, rows)
             self.logger.log(step * per_step, _columns(rows))
             last = self.stop.asked or step == plan.steps or self._over()
             if last or time.perf_counter() - last_save >= plan.checkpoint_seconds:
@@ -162,7 +163,7 @@ class _Loop:
                 last_save = time.perf_counter()
         if self.adaptation is None:  # resumed after the last step: only the files are missing
             updates = len(self.rows) // plan.seeds * per_step
-            self._evaluate(state, updates, [{} for _ in range(plan.seeds)])
+            state = self._evaluate(state, updates, [{} for _ in range(plan.seeds)])
         return state
 
     def _save(self, step, state):
@@ -178,8 +179,8 @@ class _Loop:
         return self.job.lanes is None and len(self.failed) == self.plan.seeds
 
     def _evaluate(self, state, updates, rows):
-        """Evaluates and adds what came out to the rows. A signal abandons it: it costs seconds, and
-        resuming does it first."""
+        """Evaluates, adds what came out to the rows, and returns the state with the inference that
+        was chosen. A signal abandons it: it costs seconds, and resuming does it first."""
         eval_round = parallel.place(self.programs, jnp.full_like(self.numbers, updates))
         found = None
         if not self.stop.asked:
@@ -187,19 +188,24 @@ class _Loop:
                 found = self.programs.evaluate(self.hyper, state, self.numbers, eval_round)
                 found = parallel.trim(self.programs, found)
         if found is None:
-            return
+            return state
+        found, trial = found
+        if trial is not None:
+            own = chosen.settle(state.inference_params, parallel.pad(self.programs, trial.chosen))
+            state = state._replace(inference_params=own)
         bad = np.isin(np.arange(self.plan.seeds), list(self.failed))
         self.adaptation = _without(found, bad)
-        columns = evaluation_metrics(self.job.setup, self.adaptation, self.references)
+        columns = evaluation_metrics(self.job.setup, self.adaptation, self.references, trial)
         for seed, row in enumerate(rows):
             row.update({name: float(values[seed]) for name, values in columns.items()})
         if bad.all() or self.saved is None:
-            return
+            return state
         # The best on *training* tasks: to choose by test return would be to train on test tasks.
         value, best = float(columns["train_return"][~bad].mean()), self.saved.best
         if best is None or value > best.value:
             step = updates // self.plan.config.structure.updates_per_step
             self.saved.save_best(step, parallel.trim(self.programs, state.learned), value)
+        return state
 
     def _rows(self, updates: int, metrics: dict, seconds: float) -> list[dict[str, Any]]:
         """One row per seed; notes which seeds have just stopped being finite."""

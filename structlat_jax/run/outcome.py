@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from structlat_jax.config import Hyper
+from structlat_jax.inference import chosen
 from structlat_jax.inference.base import Learned
 from structlat_jax.latents import block_names
 from structlat_jax.report import results
@@ -85,6 +86,7 @@ def summary(setup: Setup, outcome: Outcome, about: dict[str, Any]) -> dict[str, 
     return {
         "latent": str(setup.space),
         **about,
+        **inferences(setup, outcome),
         **results.summarise(
             adaptation.returns[:, split:],
             adaptation.returns[:, :split],
@@ -97,6 +99,14 @@ def summary(setup: Setup, outcome: Outcome, about: dict[str, Any]) -> dict[str, 
         "failed_seeds": failures.records(outcome.rows, seeds),
         **last_kl(setup, outcome.rows[-seeds:], failures.found(outcome.rows, seeds)),
     }
+
+
+def inferences(setup: Setup, outcome: Outcome) -> dict[str, Any]:
+    """The field ``inference_chosen``: the name of each seed's, where there was a choice."""
+    names = [one.name for one in setup.inference.candidates]
+    if not names:
+        return {}
+    return {"inference_chosen": [names[i] for i in chosen.settled(outcome.learned.inference)]}
 
 
 def last_kl(

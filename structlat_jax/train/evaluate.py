@@ -62,13 +62,31 @@ class References(NamedTuple):
 
 
 def evaluate(
-    setup: Setup, hyper: Hyper, learned: Learned, tasks: Task, key: PRNGKeyArray
+    setup: Setup,
+    hyper: Hyper,
+    learned: Learned,
+    tasks: Task,
+    key: PRNGKeyArray,
+    encoder: bool | None = None,
 ) -> Adaptation:
-    """Runs the protocol on tasks ``[T]``; a pure function of its arguments."""
+    """Runs the protocol on tasks ``[T]``; a pure function of its arguments.
+
+    Args:
+      setup: Static.
+      hyper: Traced hyper-parameters.
+      learned: Of one seed.
+      tasks: ``[T]``.
+      key: For everything random.
+      encoder: Whether the encoder's posterior is evaluated beside another inference; as configured
+        by default.
+    """
     s = setup.structure
+    beside = s.eval_encoder if encoder is None else encoder
     count = jax.tree.leaves(tasks)[0].shape[0]
     keys = jax.random.split(key, (count, s.eval_repeats))
-    repeats = jax.vmap(lambda task, k: _adapt(setup, hyper, learned, task, k), in_axes=(None, 0))
+    repeats = jax.vmap(
+        lambda task, k: _adapt(setup, hyper, learned, task, k, beside), in_axes=(None, 0)
+    )
     # Task by task: all hypotheses of all tasks at once would be 800 MB of activations, which is
     # half as fast on a CPU core, and one task's are enough to fill an accelerator.
     return jax.lax.map(lambda each: repeats(*each), (tasks, keys))
@@ -106,13 +124,18 @@ def last_return(adaptation: Adaptation) -> Float[Array, ""]:
 
 
 def _adapt(
-    setup: Setup, hyper: Hyper, learned: Learned, task: Task, key: PRNGKeyArray
+    setup: Setup,
+    hyper: Hyper,
+    learned: Learned,
+    task: Task,
+    key: PRNGKeyArray,
+    beside: bool,
 ) -> Adaptation:
     key_own, key_encoder = jax.random.split(key)
     amortised = setup.inference is setup.encoder
     if not amortised:
         own = _by(setup.inference, setup, hyper, learned, task, key_own)
-        if not setup.structure.eval_encoder:
+        if not beside:
             return own
     paper = _by(setup.encoder, setup, hyper, learned, task, key_encoder)
     return (paper if amortised else own)._replace(encoder=paper.returns)

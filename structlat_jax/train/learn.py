@@ -28,6 +28,8 @@ def init(setup: Setup, key: Key) -> TrainState:
     rings = replay.empty(
         s.train_tasks, setup.blocks, setup.episodes_per_step, setup.env.horizon, setup.layout
     )
+    train_tasks = jax.tree.map(lambda x: x[order[: s.train_tasks]], tasks)
+    params = setup.algorithm.told(params, train_tasks)
     return TrainState(
         params=params,
         moments=setup.algorithm.moments(params),
@@ -36,7 +38,7 @@ def init(setup: Setup, key: Key) -> TrainState:
         replay=rings,
         key=key_train,
         updates=jnp.zeros((), jnp.int32),
-        train_tasks=jax.tree.map(lambda x: x[order[: s.train_tasks]], tasks),
+        train_tasks=train_tasks,
         test_tasks=jax.tree.map(lambda x: x[order[s.train_tasks :]], tasks),
     )
 

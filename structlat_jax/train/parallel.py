@@ -16,7 +16,8 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jax.typing import ArrayLike
 
 from structlat_jax.config import Hyper
-from structlat_jax.train.evaluate import Adaptation, References, evaluate, references
+from structlat_jax.train.choose import Evaluation, evaluate_best
+from structlat_jax.train.evaluate import References, references
 from structlat_jax.train.learn import init, meta_step
 from structlat_jax.train.setup import Setup
 from structlat_jax.train.state import Metrics, TrainState
@@ -36,7 +37,7 @@ class Programs(NamedTuple):
       mesh: The devices.
       init: ``(seed numbers [padded])`` to a state.
       step: ``(hyper, state)`` to ``(state, metrics)``; the state is donated.
-      evaluate: ``(hyper, state, seed numbers, round)`` to an `Adaptation` of the training tasks
+      evaluate: ``(hyper, state, seed numbers, round)`` to an `Evaluation` on the training tasks
         followed by the test tasks. Its keys never meet those of training.
       references: ``(untrained parameters, training tasks, test tasks, seed numbers)`` to the
         `References` of the same tasks.
@@ -48,7 +49,7 @@ class Programs(NamedTuple):
     mesh: Mesh
     init: Callable[[Array], TrainState]
     step: Callable[[Hyper, TrainState], tuple[TrainState, Metrics]]
-    evaluate: Callable[[Hyper, TrainState, Array, Array], Adaptation]
+    evaluate: Callable[[Hyper, TrainState, Array, Array], Evaluation]
     references: Callable[[Params, Task, Task, Array], References]
 
 
@@ -88,8 +89,7 @@ def make_programs(
 
     def evaluate_seed(hyper, state, seed, eval_round):
         key = jax.random.fold_in(root_keys(seed)[1], eval_round)
-        tasks = _join(state.train_tasks, state.test_tasks)
-        return evaluate(setup, hyper, state.learned, tasks, key)
+        return evaluate_best(setup, hyper, state.learned, state.train_tasks, state.test_tasks, key)
 
     def references_seed(untrained, train_tasks, test_tasks, seed):
         key = jax.random.fold_in(root_keys(seed)[1], _REFERENCES)

@@ -9,7 +9,7 @@ from structlat_jax.algos.base import Algorithm
 from structlat_jax.config import Config
 from structlat_jax.envs import Env, registry
 from structlat_jax.envs.checks import require_env
-from structlat_jax.inference import additive, bayes
+from structlat_jax.inference import additive, bayes, chosen
 from structlat_jax.inference.base import Inference
 from structlat_jax.options import ConfigError
 from structlat_jax.parts import Parts, make_parts
@@ -54,9 +54,12 @@ def _setup(config: Config, env: Env) -> Setup:
     if config.structure.explorer == "own" and env.explore is None:
         rule = f"held, uniform or smooth, since {env.name} has no explore of its own"
         raise ConfigError("explorer", rule, "own")
-    if config.structure.inference == "decoded" and config.structure.posterior != "task":
-        rule = "hypotheses or amortised, since only `posterior` task has a decoder"
+    if config.structure.inference == "decoded" and not config.structure.tasks_are_known:
+        rule = "auto, hypotheses or amortised, since only `posterior` task and truth have a decoder"
         raise ConfigError("inference", rule, "decoded")
+    if config.structure.posterior == "truth" and env.factors is None:
+        rule = f"context or task, since {env.name} has no factors that would be its truth"
+        raise ConfigError("posterior", rule, "truth")
     return assemble(make_parts(config, env))
 
 
@@ -68,8 +71,9 @@ def assemble(parts: Parts, inference: Inference | None = None) -> Setup:
       inference: In place of the configured one.
     """
     s = parts.structure
-    by_task = s.posterior == "task"
-    algorithm = pearl.make_by_task(parts) if by_task else pearl.make(parts.networks, parts.space)
+    algorithm = (
+        pearl.make_by_task(parts) if s.tasks_are_known else pearl.make(parts.networks, parts.space)
+    )
     encoder = additive.make(parts.networks, parts.space, s.next_obs_in_context)
     if inference is None:
         inference = _configured(parts, algorithm, encoder)
@@ -78,7 +82,14 @@ def assemble(parts: Parts, inference: Inference | None = None) -> Setup:
 
 
 def _configured(parts: Parts, algorithm: Algorithm, encoder: Inference) -> Inference:
+    makers = {
+        "hypotheses": lambda: bayes.make(parts, algorithm),
+        "decoded": lambda: bayes.make_decoded(parts, algorithm),
+        "amortised": lambda: encoder,
+    }
     kind = parts.structure.inference
-    if kind == "amortised":
-        return encoder
-    return (bayes.make_decoded if kind == "decoded" else bayes.make)(parts, algorithm)
+    if kind != "auto":
+        return makers[kind]()
+    if not parts.structure.tasks_are_known:  # nothing else has a decoder
+        del makers["decoded"]
+    return chosen.make([make() for make in makers.values()])

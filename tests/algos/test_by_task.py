@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tiny import quick_compile, setup
 
-from structlat_jax.algos import by_task, pearl, pearl_sac
+from structlat_jax.algos import by_task, known_tasks, pearl, pearl_sac
 from structlat_jax.data import batches
 from structlat_jax.inference import additive, decoder
 from structlat_jax.train.learn import init, meta_step
@@ -29,12 +29,13 @@ M, B = S.meta_batch, S.batch_size
 
 
 def static(imagined):
-    return by_task.Parts(NETWORKS, SPACE, MODEL, imagined, S.next_obs_in_context)
+    known = known_tasks.by_number(S.train_tasks, SPACE.stat_dim)
+    return by_task.Parts(NETWORKS, SPACE, MODEL, known, imagined, S.next_obs_in_context)
 
 
 def coefficients(**changes):
-    known = pearl.coefficients_at(OWN.config.hyper, jnp.int32(7))
-    return known._replace(**changes)
+    found = pearl.coefficients_at(OWN.config.hyper, jnp.int32(7))
+    return found._replace(**changes)
 
 
 @cache

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from program import assert_refused
+from program import TINY, assert_refused
 from rich.console import Console
 from tiny import config, evaluator, following_z, programs, quick_compile, setup
 
@@ -17,6 +17,7 @@ from structlat_jax.cli import evaluate
 from structlat_jax.report.run_files import RunFiles
 from structlat_jax.store.checkpoint import CheckpointError
 from structlat_jax.train import parallel
+from structlat_jax.train.evaluate import References
 
 ARMS = "inference=amortised;eval_prior_episodes=1+choice=thompson;evidence_weight=0"
 
@@ -67,7 +68,7 @@ def test_arms_are_other_evaluations_of_the_same_agents(tmp_path, kept_programs):
 
     def again(**changes):
         with quick_compile():
-            return evaluate.evaluate(setup(**changes), learned, files)
+            return evaluate.evaluate(setup(**changes), learned, files).adaptation
 
     own, paper, chance = again(), again(inference="amortised"), again(choice="thompson")
     np.testing.assert_allclose(own.returns, arrays["returns_test"], atol=1e-5)
@@ -81,55 +82,77 @@ def test_arms_are_other_evaluations_of_the_same_agents(tmp_path, kept_programs):
         again()
 
 
-def files_of(returns, tmp_path, **arrays):
-    arrays = {"returns_test": returns, "floor_test": np.zeros(returns.shape[:2]), **arrays}
-    return RunFiles(tmp_path, config(), {}, arrays, {})
-
-
 class Found(NamedTuple):
-    """As much of an evaluation as its measures read."""
+    """As much of an adaptation as its measures read."""
 
     returns: np.ndarray
     success: np.ndarray | None = None
 
 
-def test_measures_by_hand(tmp_path):
+def evaluated(returns, success=None, floor=0.0, oracle=None):
+    shape = returns.shape[:2]
+    known = None if oracle is None else np.full(shape, oracle)
+    return evaluate.Evaluated(Found(returns, success), References(np.full(shape, floor), known))
+
+
+def test_measures_by_hand():
     returns = np.zeros((2, 1, 2, 7))
     returns[:, 0, :, 5] = [[1.0, 3.0], [5.0, 7.0]]  # the sixth episode
     returns[:, 0, :, 6] = [[8.0, 8.0], [10.0, 6.0]]
     returns[0, 0, 0, 4] = 0.1  # found early
-    files = files_of(returns, tmp_path, oracle_test=np.full((2, 1), 5.0))
-    own = evaluate.measures(files, Found(returns, returns > 0), None)
+    own = evaluate.measures(evaluated(returns, returns > 0, oracle=5.0), None)
     assert own["last_return"]["per_seed"] == [8.0, 8.0]
     assert own["few_shot_return"]["per_seed"] == [2.0, 6.0]
     assert own["found_early"] == 0.25
     assert own["episodes_to_80_percent"] == 7
     assert own["episodes_to_80_percent_of_oracle"] == 6
-    other = evaluate.measures(files, Found(returns - 1.0, returns > 0), own)
+    assert own["percent_of_oracle"] == pytest.approx(160.0)
+    other = evaluate.measures(evaluated(returns - 1.0, returns > 0, oracle=5.0), own)
     assert other["difference"]["per_seed"] == [-1.0, -1.0]
     assert other["episodes_to_80_percent_of_oracle"] == 7
 
 
-def test_measures_count_from_the_floor(tmp_path):
+def test_measures_count_from_the_floor():
     """Returns from -80 to -20, of which the first half of the way is gone after three episodes."""
     returns = np.broadcast_to([-80.0, -70.0, -50.0, -35.0, -20.0], (2, 1, 2, 5))
-    floor = np.full((2, 1), -80.0)
-    files = files_of(returns, tmp_path, floor_test=floor, oracle_test=np.full((2, 1), -5.0))
-    own = evaluate.measures(files, Found(returns), None)
+    own = evaluate.measures(evaluated(returns, floor=-80.0, oracle=-5.0), None)
     assert own["episodes_to_80_percent"] == 5  # -32 is 80 % of the way to -20
     assert own["episodes_to_80_percent_of_oracle"] == 5  # and -20 to -5
-    assert evaluate.measures(files, Found(returns - 90.0), None)["episodes_to_80_percent"] is None
+    below = evaluate.measures(evaluated(returns - 90.0, floor=-80.0), None)
+    assert below["episodes_to_80_percent"] is None
 
 
-def test_what_nobody_knows_is_left_out(tmp_path, capsys):
+def test_what_nobody_knows_is_left_out(capsys):
     returns = np.broadcast_to([-80.0, -70.0, -50.0, -35.0, -20.0], (2, 1, 2, 5))
-    own = evaluate.measures(files_of(returns, tmp_path), Found(returns), None)
+    own = evaluate.measures(evaluated(returns), None)
     assert own.keys() == {"last_return", "few_shot_return", "episodes_to_80_percent"}
     evaluate._show([{"arm": "unchanged", **own}], "title", Console(width=120))
     shown = capsys.readouterr().out
     assert "-20.00" in shown
     assert "oracle" not in shown
     assert "found" not in shown
+
+
+def test_the_environment_may_draw_other_tasks(here, tmp_path, run_here):
+    """Anchors in place of mixtures of them, and references of these tasks."""
+    out, file = tmp_path / "run", tmp_path / "other.json"
+    assert here(*TINY, "--env", "triangle", "--out", out).code == 0
+    found = {}
+    for name, given in {"own": (), "other": ("--env-option", "concentration=0.001")}.items():
+        done = run_here(out, *given, "--arms", "eval_repeats=1", "--out", file)
+        assert done.code == 0, done.err
+        found[name] = json.loads(file.read_text())
+    assert found["own"]["env"] == "triangle"
+    assert found["other"]["env"] == "triangle (concentration=0.001)"
+    results = json.loads((out / "results.json").read_text())
+    first = found["own"]["rows"][0]
+    assert first["last_return"]["per_seed"] == pytest.approx(results["test_return"]["per_seed"])
+    assert first["percent_of_oracle"] == pytest.approx(results["percent_of_oracle"], abs=1e-3)
+    other = [found["other"]["rows"][0][name] for name in ("last_return", "percent_of_oracle")]
+    assert other != [first[name] for name in ("last_return", "percent_of_oracle")]
+    assert "horizon is 20 there and 5 here" in assert_refused(
+        run_here(out, "--env-option", "horizon=5")
+    )
 
 
 @pytest.mark.parametrize(

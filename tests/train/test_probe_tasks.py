@@ -73,7 +73,7 @@ def trained():
         state = programs.init(numbers)
         for _ in range(META_STEPS):
             state, metrics = programs.step(hyper, state)
-        adaptation = programs.evaluate(hyper, state, numbers, numbers)
+        adaptation = programs.evaluate(hyper, state, numbers, numbers).adaptation
     goals = np.concatenate([state.train_tasks, state.test_tasks], axis=1)
     rewards = np.asarray(setup.layout.unpack(state.replay.rows).reward).reshape(2 * SEEDS, -1)
     return goals, *jax.device_get((adaptation, metrics)), [*map(surprise, rewards)]

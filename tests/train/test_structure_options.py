@@ -62,6 +62,7 @@ CASES = {
         "next_obs_in_context": True,
         "kl": "exact",
         "decoder_width": 3,
+        "inference": "auto",
     },
     "tasks' own posteriors, decoded; episodes that end": {
         "env": "ending",
@@ -89,7 +90,8 @@ def verbs(own):
         keys = jax.random.split(key, 3)
         state, metrics = meta_step(own, own.config.hyper, init(own, keys[0]))
         task = jax.tree.map(lambda x: x[0], state.test_tasks)
-        adaptation = module._adapt(own, own.config.hyper, state.learned, task, keys[1])
+        beside = own.structure.eval_encoder
+        adaptation = module._adapt(own, own.config.hyper, state.learned, task, keys[1], beside)
         return (
             state,
             metrics,
