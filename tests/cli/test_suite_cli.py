@@ -115,14 +115,14 @@ def test_each_latent_is_compared_with_the_gaussian(folder):
 
 def test_columns_that_nobody_fills_are_left_out(folder):
     built = json.loads((folder / "suite.json").read_text())["speed_mix"]
-    before = [heads for heads, _ in suite_text.cells(built)]
-    assert "% of oracle" in before[0]
+    before = suite_text.sections("speed_mix", built)
+    assert "% of\noracle" in before[0].heads
     for row in built["rows"]:
         row |= {"percent_of_oracle": None, "recovery": {}}
-    after = suite_text.cells(built)
-    gone = [set(old) - set(heads) for old, (heads, _) in zip(before, after, strict=True)]
-    assert gone == [{"% of oracle"}, {"R^2 of mixture"}]
-    assert all(len(row) == len(heads) for heads, rows in after for row in rows)
+    after = suite_text.sections("speed_mix", built)
+    gone = [set(old.heads) - set(new.heads) for old, new in zip(before, after, strict=True)]
+    assert gone == [{"% of\noracle"}, {"R^2 of mixture"}]
+    assert all(len(row) == len(one.heads) for one in after for row in one.rows)
 
 
 def test_resume_repeats_nothing_and_refuses_another_suite(folder, run_here, trained):
