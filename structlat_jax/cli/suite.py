@@ -5,8 +5,9 @@ structlat suite --posterior task --seeds 4 --out runs/suite
 A family is an environment and its options, NAME+OPTION=VALUE+...; by default those whose tasks are
 mixtures. In each, a Gaussian latent stands beside one of equal width that is shaped like the ground
 truth, and beside its categorical baseline; --latents compares others. Every family has a folder
-with a run folder per latent, and each latent is compared with the first, seed by seed. At the end:
-DIR/suite.md and DIR/suite.json. --resume continues, family by family.
+with a run folder per latent and pictures of all of them; each latent is compared with the first,
+seed by seed. At the end: DIR/suite.md and DIR/suite.json. --resume continues, family by family, and
+makes the pictures again.
 """
 
 import functools
@@ -19,13 +20,15 @@ import click
 import jax
 from rich.console import Console
 
-from structlat_jax.cli import changes, options, request, tables
+from structlat_jax.cli import changes, figures, options, request, tables
 from structlat_jax.cli.errors import EXIT_FAILED
 from structlat_jax.cli.folders import claim, interruptible, new_folder
 from structlat_jax.envs import Env
 from structlat_jax.envs.families import KNOWN, named
 from structlat_jax.errors import InputError
-from structlat_jax.report import suite_text, table
+from structlat_jax.report import suite_pictures, suite_text, table
+from structlat_jax.report.album import Album
+from structlat_jax.report.finished_run import RunFiles
 from structlat_jax.report.run_files import read_run
 from structlat_jax.run import machine
 from structlat_jax.run.members import Member
@@ -83,11 +86,14 @@ def command(
         out = new_folder(out, default, overwrite, MARKER)
         write_json(out / MARKER, {"families": names, "latents": latents})
         made = {name: _begun(out, name, one) for name, one in wanted.items()}
-    console, built = Console(), {}
+    console, built, drawn = Console(), {}, {}
     with interruptible(out, console):
         for name, rows in made.items():
-            built[name] = _family(name, rows, _folder(out, name), console)
-    write_whole(out / "suite.md", suite_text.markdown(built))
+            runs = _trained(name, rows, _folder(out, name), console)
+            table_of = table.build_arms(runs, rows[0].env.plane)
+            built[name] = suite_text.with_structure(table_of, runs)
+            drawn[name] = _drawn(name, runs, out)
+    write_whole(out / "suite.md", suite_text.markdown(built, drawn))
     write_json(out / "suite.json", built)
     console.print(suite_text.terminal(built))
     console.print(f"everything is in {out}", highlight=False, markup=False, soft_wrap=True)
@@ -170,10 +176,17 @@ def _resumed(
     return made
 
 
-def _family(name: str, rows: list[Member], folder: Path, console: Console) -> dict[str, Any]:
-    """Trains what is left of a family, and builds its table."""
+def _trained(name: str, rows: list[Member], folder: Path, console: Console) -> dict[str, RunFiles]:
+    """Trains what is left of a family; its runs by label."""
     latents = ", ".join(row.label for row in rows)
     console.print(f"{name}: {latents}", highlight=False, markup=False)
     tables.train_rows(folder, rows, console)
-    found = {row.label: read_run(row.folder) for row in rows}
-    return suite_text.with_structure(table.build_arms(found, rows[0].env.plane), found)
+    return {row.label: read_run(row.folder) for row in rows}
+
+
+def _drawn(name: str, runs: dict[str, RunFiles], out: Path) -> dict[str, str]:
+    """Draws the pictures of a family; what each shows, by its path from ``out``."""
+    album, folder = Album(), _folder(out, name)
+    shown = suite_pictures.draw(name, runs, album)
+    figures.show(album, folder)
+    return {f"{folder.name}/{picture}.png": text for picture, text in shown.items()}

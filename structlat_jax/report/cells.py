@@ -37,7 +37,7 @@ class Section(NamedTuple):
         """The table for a rich console."""
         grid = Table(title=self.title, title_justify="left", **_PLAIN)
         for i, head in enumerate(self.heads):
-            grid.add_column(head, justify="right" if i else "left", overflow="fold")
+            grid.add_column(head, justify="right" if i else "left", overflow="fold", no_wrap=not i)
         for cells in self.rows:
             grid.add_row(*map(Text, cells))
         return grid

@@ -51,12 +51,20 @@ def sections(name: str, built: dict[str, Any]) -> tuple[Section, Section]:
     return tuple(cells.section(name, columns, built["rows"]) for columns in tables)
 
 
-def markdown(families: Mapping[str, dict[str, Any]]) -> str:
-    """The text of ``suite.md``: one section per family."""
+def markdown(
+    families: Mapping[str, dict[str, Any]], pictures: Mapping[str, Mapping[str, str]]
+) -> str:
+    """The text of ``suite.md``: one section per family, with its pictures.
+
+    Args:
+      families: Tables from `with_structure` by family.
+      pictures: What each picture of a family shows, by its path.
+    """
     parts = []
     for name, built in families.items():
         tables = [one.markdown for one in sections(name, built)]
-        parts.append("\n".join([f"## {name}\n", *tables]))
+        shown = [f"![{text}]({path})\n" for path, text in pictures[name].items()]
+        parts.append("\n".join([f"## {name}\n", *tables, *shown]))
     return "\n".join([*parts, _NOTE, ""])
 
 

@@ -10,12 +10,13 @@ from folders import listing
 from program import assert_refused
 from tiny import SIZES
 
+import structlat_jax.report.figures_style as style
 from structlat_jax.cli import suite
 from structlat_jax.envs import make, registry
 from structlat_jax.envs.families import KNOWN, named
 from structlat_jax.envs.spec import parse_options
 from structlat_jax.errors import InputError
-from structlat_jax.report import suite_text
+from structlat_jax.report import album, suite_text
 from structlat_jax.run import lanes
 
 MADE = [f"--{k.replace('_', '-')}={v}" for k, v in SIZES.items() if k != "latent"]
@@ -23,7 +24,9 @@ MADE += ["--seeds=3", "--families", "triangle+gain=0.3;speed_mix"]
 
 
 @pytest.fixture
-def run_here(in_process):
+def run_here(in_process, monkeypatch):
+    monkeypatch.setattr(album, "FORMATS", ("png",))
+    monkeypatch.setattr(style, "DPI", 30)
     return functools.partial(in_process, suite.command)
 
 
@@ -123,6 +126,25 @@ def test_columns_that_nobody_fills_are_left_out(folder):
     gone = [set(old.heads) - set(new.heads) for old, new in zip(before, after, strict=True)]
     assert gone == [{"% of\noracle"}, {"R^2 of mixture"}]
     assert all(len(row) == len(one.heads) for one in after for row in one.rows)
+
+
+PICTURES = {"adaptation_curves.png", "prior_coverage.png", "recovery.png"}
+
+
+def test_every_family_has_its_pictures(folder):
+    text = (folder / "suite.md").read_text()
+    for name in ("triangle-gain-0.3", "speed_mix"):
+        drawn = {path.name for path in (folder / name).glob("*.png")}
+        assert drawn == PICTURES
+        assert all(f"]({name}/{picture})" in text for picture in drawn)
+
+
+def test_resume_draws_again_and_says_what(folder, run_here):
+    (folder / "speed_mix" / "recovery.png").unlink()
+    done = run_here("--resume", "--out", folder)
+    said = f"{folder / 'speed_mix'} holds adaptation_curves, prior_coverage, recovery "
+    assert said in done.out
+    assert {path.name for path in (folder / "speed_mix").glob("*.png")} == PICTURES
 
 
 def test_resume_repeats_nothing_and_refuses_another_suite(folder, run_here, trained):
