@@ -23,8 +23,9 @@ from rich.console import Console
 from structlat_jax.cli import changes, figures, options, request, tables
 from structlat_jax.cli.errors import EXIT_FAILED
 from structlat_jax.cli.folders import claim, interruptible, new_folder
-from structlat_jax.envs import Env
+from structlat_jax.envs import Env, EnvSpec
 from structlat_jax.envs.families import KNOWN, named
+from structlat_jax.envs.spec import canonical
 from structlat_jax.errors import InputError
 from structlat_jax.report import suite_pictures, suite_text, table
 from structlat_jax.report.album import Album
@@ -158,16 +159,24 @@ def _resumed(
 
     Raises:
       InputError, CheckpointError, FileNotFoundError: if the command line has other families,
-        latents or settings, or if a family was never begun.
+        latents or settings, if a family was never begun, or if one is code that the command line
+        does not name.
     """
     data = read_json(out / MARKER)
     try:
         saved = {name: list(data[name]) for name in ("families", "latents")}
     except (KeyError, TypeError):
         raise CheckpointError(f"{out / MARKER} does not say which families it compares.") from None
-    for option, value in options.typed({"families": names, "latents": latents}).items():
+    typed = options.typed({"families": names, "latents": latents})
+    for option, value in typed.items():
         if value != saved[option]:
             raise InputError(f"--resume {out} has other --{option}: {';'.join(saved[option])}.")
+    code = [name for name in saved["families"] if EnvSpec(canonical(named(name)[0])).is_code]
+    if code and "families" not in typed:
+        raise InputError(
+            f"{', '.join(code)} is code of its own, which is not run unasked: give --families "
+            "again if you trust it."
+        )
     claim(out)
     made = {}
     for name in saved["families"]:

@@ -197,6 +197,15 @@ def test_every_environment_is_made_once(tmp_path, run_here, trained, monkeypatch
     assert asked == ["triangle", "speed_mix"]
 
 
+def test_code_that_a_folder_names_is_not_run(folder, run_here):
+    (folder / "ours.py").write_text("raise SystemError('it was run')")
+    name = f"{folder / 'ours.py'}+gain=0.3"
+    marker = folder / suite.MARKER
+    marker.write_text(json.dumps({"families": [name], "latents": []}))
+    said = assert_refused(run_here("--resume", "--out", folder))
+    assert f"{name} is code of its own, which is not run unasked: give --families again" in said
+
+
 def test_a_family_that_was_never_begun(folder, run_here):
     (folder / "speed_mix" / "table_config.json").unlink()
     said = assert_refused(run_here("--resume", "--out", folder))
