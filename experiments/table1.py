@@ -7,7 +7,6 @@ the tasks, so that rows are compared seed by seed. At the end: DIR/table.md and 
 With --env, the same table of another environment.
 """
 
-import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,29 +18,14 @@ from rich.console import Console
 from experiments import paper
 from structlat_jax.cli import changes, options, tables
 from structlat_jax.cli.errors import main
-from structlat_jax.cli.train import latent_slug
 from structlat_jax.report import table
 from structlat_jax.report.run_files import read_run
 from structlat_jax.run import machine
-from structlat_jax.run.plan import Plan
 
 DEFAULT_LATENTS = ";".join(paper.RETURNS)
 
 
-def runs(plan: Plan, latents: Any, out: Path) -> list[tuple[str, Path, Plan]]:
-    """Label, folder and plan of each row; raises `ConfigError` about ``latents``."""
-    configs = [plan.config.replace(latent=s) for s in changes.latent_specs(plan.config, latents)]
-    return [
-        (
-            one.structure.latent,
-            out / latent_slug(one),
-            dataclasses.replace(plan, config=one),
-        )
-        for one in configs
-    ]
-
-
-TABLE = tables.Several("table1", "table_config.json", "latents", runs)
+TABLE = tables.LATENTS._replace(name="table1")
 
 
 @click.command(cls=options.SectionedCommand, help=options.program_help(__doc__))

@@ -86,6 +86,15 @@ def draw(choose: Choose, runs: Sequence[Path], out: Path, seed: int, **options: 
         lambda run, number: agents.load(run.path, number, env=envs[run.path]),
     )
     pictures.draw(cases, album, choose)
+    show(album, out)
+
+
+def show(album: albums.Album, out: Path) -> None:
+    """Writes an album, and says what is in it and what is not.
+
+    Raises:
+      WriteError, CheckpointError: if the folder cannot be written.
+    """
     album.write(out)
     console = Console()
     for table in album.tables:

@@ -6,6 +6,7 @@ import sys
 _COMMANDS = {
     "train": ("train", "command", "Train agents on an environment."),
     "sweep": ("sweep", "command", "Seeds, latents and hyper-parameters, all combinations."),
+    "suite": ("suite", "command", "Does structure pay? Latents on families of known structure."),
     "evaluate": ("evaluate", "command", "Evaluate trained agents under other protocols."),
     "figures": ("figures", "command", "Draw the figures of finished runs."),
     "config": ("config", "command", "Show the configuration that a command would use."),

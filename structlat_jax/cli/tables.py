@@ -1,5 +1,6 @@
 """What commands that train several runs have in common."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,9 +8,10 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from structlat_jax.cli import request
+from structlat_jax.cli import changes, request
 from structlat_jax.cli.errors import EXIT_FAILED, complain, flag
 from structlat_jax.cli.folders import claim, interruptible, new_folder
+from structlat_jax.cli.train import latent_slug
 from structlat_jax.envs import Env
 from structlat_jax.errors import InputError
 from structlat_jax.options import ConfigError
@@ -42,6 +44,19 @@ class Several(NamedTuple):
     runs: Callable[[Plan, Any, Path], list[tuple[str, Path, Plan]]]
 
 
+def latent_rows(plan: Plan, latents: Any, out: Path) -> list[tuple[str, Path, Plan]]:
+    """A row per latent spec, for a `Several` whose axis is ``latents``."""
+    configs = [plan.config.replace(latent=s) for s in changes.latent_specs(plan.config, latents)]
+    return [
+        (one.structure.latent, out / latent_slug(one), dataclasses.replace(plan, config=one))
+        for one in configs
+    ]
+
+
+LATENTS = Several("table", "table_config.json", "latents", latent_rows)
+"""Latent specs side by side."""
+
+
 def settle(
     what: Several,
     values: Sequence[str],
@@ -59,18 +74,46 @@ def settle(
     """
     if resume:
         out = request.require_folder(out, overwrite)
-        plan, values, env = _saved(what, out, {**options, what.axis: ";".join(values)})
-        claim(out)
-    else:
-        plan, env = request.new_plan(options)
-        require(what, plan, values)
-        default = Path("runs") / f"{what.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-        out = new_folder(out, default, overwrite, what.marker)
-        axis = {what.axis: list(values)}
-        write_config(out, plan.config, what.marker, **axis, **plan.records())
-    made = members.make(what.runs(plan, values, out), env)
+        return out, go_on(what, out, {**options, what.axis: ";".join(values)})
+    plan, env = request.new_plan(options)
+    require(what, plan, values)
+    default = Path("runs") / f"{what.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    out = new_folder(out, default, overwrite, what.marker)
+    return out, begin(what, plan, env, values, out)
+
+
+def begin(
+    what: Several, plan: Plan, env: Env, values: Sequence[str], out: Path
+) -> list[members.Member]:
+    """The runs of a plan that `require` allows, in a new folder."""
+    write_config(out, plan.config, what.marker, **{what.axis: list(values)}, **plan.records())
+    return _prepared(what.runs(plan, values, out), env)
+
+
+def go_on(what: Several, out: Path, options: dict[str, Any]) -> list[members.Member]:
+    """The runs of a folder that is to be resumed, and that the options must not contradict.
+
+    Args:
+      what: What the folder holds.
+      out: The folder.
+      options: Of the command, the axis as one text.
+    """
+    plan, data = request.read_plan(out, what.marker)
+    values = data.get(what.axis)
+    try:
+        rows = what.runs(plan, values, out)
+    except ConfigError as error:
+        raise CheckpointError(f"{out / what.marker}: {error}") from None
+    request.require_same(out, plan, options, **{what.axis: ";".join(values)})
+    env = request.saved_env(plan.config, options)
+    claim(out)
+    return _prepared(rows, env)
+
+
+def _prepared(rows: list[tuple[str, Path, Plan]], env: Env) -> list[members.Member]:
+    made = members.make(rows, env)
     members.prepare(made)
-    return out, made
+    return made
 
 
 def require(what: Several, plan: Plan, values: Sequence[str]) -> None:
@@ -82,22 +125,17 @@ def require(what: Several, plan: Plan, values: Sequence[str]) -> None:
         raise InputError(text if text.startswith(own) else f"{own}: {text}") from None
 
 
-def _saved(what: Several, out: Path, options: dict[str, Any]) -> tuple[Plan, list[str], Env]:
-    plan, data = request.read_plan(out, what.marker)
-    values = data.get(what.axis)
-    try:
-        what.runs(plan, values, out)
-    except ConfigError as error:
-        raise CheckpointError(f"{out / what.marker}: {error}") from None
-    request.require_same(out, plan, options, **{what.axis: ";".join(values)})
-    return plan, values, request.saved_env(plan.config, options)
-
-
 def train(out: Path, made: list[members.Member], console: Console) -> None:
     """Trains what is not finished; a signal ends it with a sentence."""
+    with interruptible(out, console):
+        train_rows(out, made, console)
+
+
+def train_rows(out: Path, made: list[members.Member], console: Console) -> None:
+    """Trains what is not finished, within `interruptible`."""
     finished = {row.folder for row in made if row.finished}
     count = len(lanes.groups(made))
-    with interruptible(out, console), Meter(made[0].plan.whole_updates, console, count) as meter:
+    with Meter(made[0].plan.whole_updates, console, count) as meter:
         for row in made:
             if row.folder in finished:
                 meter.message(f"{row.label}: finished before")

@@ -52,17 +52,6 @@ class Case(NamedTuple):
         """How many episodes of the evaluation have z from the prior."""
         return self.files.config.structure.eval_prior_episodes
 
-    @property
-    def oracle(self) -> float | None:
-        """Mean return of the oracle on test tasks, if anybody knows it."""
-        oracle = self.files.oracle()
-        return None if oracle is None else float(oracle.mean())
-
-    @property
-    def floor(self) -> float:
-        """Mean return of the untrained policy on test tasks."""
-        return float(self.files.floor().mean())
-
 
 class Group(NamedTuple):
     """The cases of one environment.

@@ -93,7 +93,7 @@ def simplex(
     for ax in axes.flat:
         ax.set_axis_off()
     for ax, name, (_, belief) in zip(axes.flat, names, drawn, strict=False):
-        _polygon(ax, belief.shape[-1])
+        outline(ax, belief.shape[-1])
         _walks(ax, barycentric(belief), shown, context, fill)
         ax.set_title(name)
     bars = {f"{label_name} of the task": tint} if label_name else {}
@@ -123,7 +123,7 @@ def _span(number: np.ndarray) -> Normalize:
     return Normalize(low, high if high > low else low + 1.0)
 
 
-def _polygon(ax: Axes, classes: int) -> None:
+def outline(ax: Axes, classes: int) -> None:
     """The outline of the simplex, with its corners named."""
     at = corners(classes)
     ax.plot(*np.concatenate([at, at[:1]]).T, color=FAINT, linewidth=1.2, zorder=1)

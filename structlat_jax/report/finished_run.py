@@ -9,6 +9,9 @@ import numpy as np
 from structlat_jax.config import Config
 from structlat_jax.envs.spec import DEFAULT
 
+AXES = "axes"
+"""The array of ``adaptation.npz`` that names the axes of the others."""
+
 
 class RunFiles(NamedTuple):
     """What a finished run wrote about itself.
@@ -60,6 +63,12 @@ class RunFiles(NamedTuple):
         arrays = [self.arrays.get(f"{name}_{kind}") for name in names for kind in ("train", "test")]
         known = [x.reshape(self.seeds, -1) for x in arrays if x is not None]
         return np.all([np.isfinite(x).all(axis=1) for x in known], axis=0)
+
+    def only_finite(self) -> "RunFiles":
+        """The same without the seeds that are not finite, as far as its arrays go."""
+        kept = self.finite
+        arrays = {n: x if n == AXES else x[kept] for n, x in self.arrays.items()}
+        return self._replace(arrays=arrays)
 
     def returns(self, kind: str = "test") -> np.ndarray:
         """Return of each episode, ``[S, T, R, E]``."""

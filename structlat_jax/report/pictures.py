@@ -4,18 +4,15 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from structlat_jax.agent import Agent
-from structlat_jax.report import effect
+from structlat_jax.report import curves, effect
 from structlat_jax.report.album import Album
 from structlat_jax.report.case import Case, by_environment
-from structlat_jax.report.figures_compare import Curve, adaptation_curves, learning_curves
+from structlat_jax.report.figures_compare import adaptation_curves, learning_curves
 from structlat_jax.report.figures_simplex import simplex
 from structlat_jax.report.parts import parts_of, variables_of
 from structlat_jax.report.plane import pictures as plane_pictures
 from structlat_jax.report.plane import traverse
-from structlat_jax.report.run_files import evaluations
 from structlat_jax.report.shares_table import shares_record, shares_table
 from structlat_jax.store.run_folder import reason
 
@@ -41,22 +38,16 @@ def draw(
       choose: Which cases the maps of several agents show; see `plane.pictures.maps`.
     """
     plane_pictures.maps(cases, album, choose)
-    curves(cases, album)
+    returns(cases, album)
     beliefs(cases, album)
     effects(cases, album)
 
 
-def curves(cases: Sequence[Case], album: Album) -> None:
+def returns(cases: Sequence[Case], album: Album) -> None:
     """Returns of all runs, while training and while adapting, a picture per environment."""
     for title, suffix, group in by_environment(cases):
-        learning, adapting = [], []
-        for case in group:
-            updates, returns = evaluations(case.files, "test_return")
-            bounds = {"oracle": case.oracle, "floor": case.floor}
-            learning.append(Curve(case.label, updates, returns, **bounds))
-            by_episode = case.files.returns().mean(axis=(1, 2))
-            episodes = np.arange(1, by_episode.shape[1] + 1)
-            adapting.append(Curve(case.label, episodes, by_episode, **bounds))
+        learning = [curves.learning(case.label, case.files) for case in group]
+        adapting = [curves.adapting(case.label, case.files) for case in group]
         prior = [case.prior for case in group]
         album.add(f"learning_curves{suffix}", learning_curves, learning, title)
         album.add(f"adaptation_curves{suffix}", adaptation_curves, adapting, prior, title)

@@ -11,7 +11,6 @@ import numpy as np
 from structlat_jax.envs.base import Env, labels
 from structlat_jax.latents import LatentSpace
 from structlat_jax.report import recovery, results
-from structlat_jax.report.finished_run import factors_of
 from structlat_jax.report.plane import places
 from structlat_jax.report.run_files import ADAPTATION_FILE, RESULTS_FILE
 from structlat_jax.store.run_folder import WriteError, reason
@@ -88,14 +87,9 @@ def recovered(
       finite: Which seeds count, ``[S]``.
     """
 
-    def of(name):
-        return np.concatenate([arrays[f"{name}_{kind}"] for kind in ("train", "test")], axis=1)
-
-    beliefs = of("belief")[finite][..., -1, :]
-    factors = {name: of(f"factor_{name}")[finite] for name in factors_of(arrays, "test")}
-    if not factors or not len(beliefs) or beliefs.shape[1] < 3:
+    found = recovery.of_evaluation(space, arrays, finite)
+    if not found:
         return {}
-    found = recovery.recover(space, beliefs, factors)
     return {
         "recovery": {
             factor: {block: _mean(one.linear) for block, one in blocks.items()}

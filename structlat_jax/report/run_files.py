@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from structlat_jax.config import Config
-from structlat_jax.report.finished_run import RunFiles
+from structlat_jax.report.finished_run import AXES, RunFiles
 from structlat_jax.report.results import RESULTS_SCHEMA
 from structlat_jax.store.array_files import read_npz
 from structlat_jax.store.run_folder import CONFIG_FILE, CheckpointError, read_config
@@ -21,7 +21,7 @@ RESULTS_FILE = "results.json"
 ADAPTATION_FILE = "adaptation.npz"
 METRICS_FILE = "metrics.csv"
 
-_TEXT = {"axes"}
+_TEXT = {AXES}
 _ALWAYS = {**dict.fromkeys(("returns", "path", "z", "belief", "kl"), 4), "label": 2}
 _SOMETIMES = {**dict.fromkeys(("amortised", "success", "length"), 4), "oracle": 2, "floor": 2}
 

@@ -1,54 +1,23 @@
 """A table of runs in words: the same cells as Markdown and for the terminal."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
-from rich import box
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
+from structlat_jax.report import cells
+from structlat_jax.report.cells import Cell, Row, Section
 from structlat_jax.report.plane import far
-
-NOTHING = "-"
-_PLAIN = {"box": box.SIMPLE_HEAD, "pad_edge": False, "collapse_padding": True}
-
-Row = dict[str, Any]
-Cell = Callable[[Row], str | None]
-"""A row of `table.build` to a cell; None where the row has nothing to say."""
-
-
-class Section(NamedTuple):
-    """A table of strings: its title, its column heads, and its rows, as long as the heads.
-
-    Lines break where 80 characters ask for it; Markdown makes spaces of that.
-    """
-
-    title: str
-    heads: tuple[str, ...]
-    rows: list[tuple[str, ...]]
 
 
 def sections(table: dict[str, Any]) -> list[Section]:
     """The cells of what `table.build` gives; columns that no row has are left out."""
-    made = [
-        _section(title, _said(columns, table["rows"]), table["rows"])
-        for title, columns in _SECTIONS.items()
-    ]
+    made = [cells.section(title, columns, table["rows"]) for title, columns in _SECTIONS.items()]
     if table["comparisons"]:
-        made.append(_section(table["comparisons_title"], _COMPARISONS, table["comparisons"]))
+        title = table["comparisons_title"]
+        made.append(cells.section(title, _COMPARISONS, table["comparisons"]))
     return [one for one in made if len(one.heads) > 1]
-
-
-def _said(columns: dict[str, Cell], rows: Sequence[Row]) -> dict[str, Cell]:
-    return {
-        head: tell for head, tell in columns.items() if any(tell(row) is not None for row in rows)
-    }
-
-
-def _section(title: str, columns: dict[str, Cell], rows: Sequence[Row]) -> Section:
-    cells = (tuple(tell(row) or NOTHING for tell in columns.values()) for row in rows)
-    return Section(title, tuple(columns), list(cells))
 
 
 def notes(table: dict[str, Any]) -> list[str]:
@@ -117,68 +86,14 @@ def _about_floor(rows: Sequence[Row]) -> str:
 
 def markdown(table: dict[str, Any]) -> str:
     """The whole text of ``table.md``."""
-    parts = []
-    for section in sections(table):
-        lines = [section.heads, ("---",) * len(section.heads), *section.rows]
-        texts = [" | ".join(cells).replace("\n", " ") for cells in lines]
-        parts.append(f"## {section.title}\n")
-        parts.append("\n".join(f"| {text} |" for text in texts) + "\n")
+    parts = [f"## {one.title}\n\n{one.markdown}" for one in sections(table)]
     return "\n".join([*parts, "\n".join(f"* {note}" for note in notes(table)), ""])
 
 
 def terminal(table: dict[str, Any]) -> Group:
     """The same for a rich console."""
-    shown = []
-    for section in sections(table):
-        grid = Table(title=section.title, title_justify="left", **_PLAIN)
-        for i, head in enumerate(section.heads):
-            grid.add_column(head, justify="right" if i else "left", overflow="fold")
-        for cells in section.rows:
-            grid.add_row(*map(Text, cells))
-        shown.append(grid)
-    return Group(*shown, *(Text(note) for note in notes(table)))
-
-
-def _spread(value: float, interval: list[float] | None, form: str = ".2f") -> str:
-    if interval is None:
-        return f"{value:{form}}"
-    return f"{value:{form}}\n({interval[0]:{form}} to {interval[1]:{form}})"
-
-
-def _number(name: str, digits: int = 2, inside: str | None = None) -> Cell:
-    def tell(row):
-        value = (row if inside is None else row[inside] or {}).get(name)
-        return None if value is None else f"{value:.{digits}f}"
-
-    return tell
-
-
-def _percent(name: str, inside: str | None = None) -> Cell:
-    def tell(row):
-        value = (row if inside is None else row[inside] or {}).get(name)
-        return None if value is None else f"{100 * value:.0f} %"
-
-    return tell
-
-
-def _over_seeds(name: str) -> Cell:
-    """Mean or interquartile mean of the test return, with its interval."""
-
-    def tell(row):
-        found = row["test_return"]
-        return None if found is None else _spread(found[name], found[f"{name}_ci95"])
-
-    return tell
-
-
-def _mean(row: Row) -> str | None:
-    bad = ", ".join(map(str, row["not_finite_seeds"]))
-    return f"not finite\nin seed {bad}" if bad else _over_seeds("mean")(row)
-
-
-def _encoder(row: Row) -> str | None:
-    found = row.get("amortised_return")
-    return None if found is None else f"{found['mean']:.2f}"
+    grids = [one.grid for one in sections(table)]
+    return Group(*grids, *(Text(note) for note in notes(table)))
 
 
 def _episodes(row: Row) -> str | None:
@@ -188,49 +103,40 @@ def _episodes(row: Row) -> str | None:
     return "not reached" if episodes is None else str(episodes)
 
 
-def _latent(row: Row) -> str:
-    return row["latent"]
-
-
 _SECTIONS: dict[str, dict[str, Cell]] = {
     "Return of the last episode on test tasks": {
-        "latent": _latent,
-        "paper": _number("paper_return", 1),
+        "latent": cells.latent,
+        "paper": cells.number("paper_return", 1),
         "seeds": lambda row: str(row["seeds"]),
-        "mean": _mean,
-        "IQM": _over_seeds("iqm"),
-        "% of\noracle": _number("percent_of_oracle", 1),
-        "train\ntasks": _number("train_return"),
-        "encoder's\nposterior": _encoder,
+        "mean": cells.mean,
+        "IQM": cells.over_seeds("iqm"),
+        "% of\noracle": cells.number("percent_of_oracle", 1),
+        "train\ntasks": cells.number("train_return"),
+        "encoder's\nposterior": cells.encoder,
     },
     "How it gets there, on test tasks": {
-        "latent": _latent,
-        "prior": _number("prior_return"),
-        "first\nposterior": _number("first_posterior_return"),
-        "share\nof last": _percent("first_posterior_share"),
-        "tasks\nreached": _percent("tasks_reached_by_prior"),
+        "latent": cells.latent,
+        "prior": cells.number("prior_return"),
+        "first\nposterior": cells.number("first_posterior_return"),
+        "share\nof last": cells.percent("first_posterior_share"),
+        "tasks\nreached": cells.percent("tasks_reached_by_prior"),
         "episodes\nto 80 %\nof oracle": _episodes,
         "seconds\nper seed,\ncore": lambda row: f"{row['seconds_per_seed_and_core']:.0f}",
     },
     "Where the rest is, on test tasks": {
-        "latent": _latent,
-        "tasks\nfound": _percent("tasks_found", "links"),
-        "found:\n% of oracle": _number("found_percent", 0, "links"),
-        "near:\n% of oracle": _number("near_percent", 0, "links"),
-        "far:\n% of oracle": _number("far_percent", 0, "links"),
-        "share\nof far": _percent("far_share", "links"),
+        "latent": cells.latent,
+        "tasks\nfound": cells.percent("tasks_found", "links"),
+        "found:\n% of oracle": cells.number("found_percent", 0, "links"),
+        "near:\n% of oracle": cells.number("near_percent", 0, "links"),
+        "far:\n% of oracle": cells.number("far_percent", 0, "links"),
+        "share\nof far": cells.percent("far_share", "links"),
     },
 }
 
 
 def _probability(one: Row) -> str | None:
     found = one["probability"]
-    return None if found is None else _spread(found["value"], found["ci95"])
-
-
-def _difference(one: Row) -> str | None:
-    found = one["difference"]
-    return None if found is None else _spread(found["mean"], found["ci95"], "+.2f")
+    return None if found is None else cells.spread(found["value"], found["ci95"])
 
 
 def _needed(one: Row) -> str | None:
@@ -240,9 +146,9 @@ def _needed(one: Row) -> str | None:
 
 
 _COMPARISONS: dict[str, Cell] = {
-    "latent": _latent,
+    "latent": cells.latent,
     "against": lambda one: one["against"],
     "probability\nof better": _probability,
-    "difference": _difference,
+    "difference": cells.difference,
     "seeds needed": _needed,
 }

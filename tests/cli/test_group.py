@@ -11,7 +11,7 @@ import structlat_jax
 from structlat_jax.cli import group, main
 from structlat_jax.envs import BUILT_IN
 
-COMMANDS = ("train", "sweep", "evaluate", "figures", "config", "envs")
+COMMANDS = ("train", "sweep", "suite", "evaluate", "figures", "config", "envs")
 
 
 @pytest.fixture
@@ -37,11 +37,11 @@ def test_every_command_says_what_it_takes(structlat, name):
     done = structlat(name, "--help")
     assert done.code == 0
     assert f"{name} [OPTIONS]" in done.out
-    assert "--env " in done.out
+    assert ("--families " if name == "suite" else "--env ") in done.out
     assert "--help" in done.out
 
 
-@pytest.mark.parametrize("name", ["train", "sweep", "evaluate", "figures", "config"])
+@pytest.mark.parametrize("name", ["train", "sweep", "suite", "evaluate", "figures", "config"])
 def test_the_example_of_a_command_is_not_wrapped(structlat, name):
     lines = [line.strip() for line in structlat(name, "--help").out.splitlines()]
     (example,) = [line for line in lines if line.startswith(f"structlat {name} ")]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from structlat_jax.latents import latent_space
-from structlat_jax.report.recovery import recover
+from structlat_jax.report.recovery import of_all_tasks, of_evaluation, recover
 
 SPACE = latent_space("dir:2x3,gau:2")
 S, T, R = 2, 40, 3
@@ -43,6 +43,11 @@ def test_each_block_has_what_it_is_named_after(rng, truth):
     assert mixture["gau:2"].matched is None
     assert styles["dir:2x3"].matched is None
     assert mixture["dir:2x3"].linear.shape == (S,)
+    for says in (mixture["dir:2x3"].weights, mixture["dir:2x3"].predicted):
+        assert says.shape == (S, T, R, 3)
+        np.testing.assert_allclose(says.mean(axis=2), truth["mixture"], atol=0.05)
+    assert mixture["gau:2"].weights is None
+    assert styles["gau:2"].predicted.shape == (S, T, R, 1)
 
 
 def test_a_linear_map_of_a_mixture_is_no_match(rng, truth):
@@ -70,6 +75,25 @@ def test_a_factor_that_does_not_vary_is_nan(rng, truth):
     still = {"style": np.ones((S, T, 1))}
     found = recover(SPACE, beliefs(rng, *[truth["mixture"]] * 2, np.zeros((S, T, 2))), still)
     assert np.all(np.isnan(found["style"]["dir:2x3"].linear))
+
+
+def test_of_an_evaluation(rng, truth):
+    """Training tasks come first, the last belief counts, and seeds that are not finite do not."""
+    z = beliefs(rng, truth["mixture"], truth["mixture"], np.zeros((S, T, 2)))
+    z = np.stack([np.zeros_like(z), z], axis=3)
+    z[1, 0, 0, 0, 0] = np.nan
+    arrays = {
+        f"{name}_{kind}": array[:, part]
+        for name, array in {"belief": z, "factor_mixture": truth["mixture"]}.items()
+        for kind, part in (("train", slice(30)), ("test", slice(30, None)))
+    }
+    found = of_evaluation(SPACE, arrays, np.array([True, False]))
+    (one,) = found["mixture"]["dir:2x3"].matched
+    assert one > 0.99
+    np.testing.assert_array_equal(of_all_tasks(arrays, "factor_mixture"), truth["mixture"])
+    assert of_evaluation(SPACE, arrays, np.array([False, False])) == {}
+    without = {name: array for name, array in arrays.items() if "factor" not in name}
+    assert of_evaluation(SPACE, without, np.array([True, True])) == {}
 
 
 def test_three_tasks_are_the_least(rng):

@@ -52,6 +52,17 @@ def test_what_not_every_run_has_is_asked_for(written, tmp_path):
     assert run.success().dtype == bool
 
 
+def test_seeds_that_are_not_finite_can_be_left_out(copy):
+    run = read_run(copy)
+    run.arrays["belief_test"][:, 0] = np.nan  # which alone is no fault
+    assert run.only_finite().seeds == SEEDS
+    run.arrays["z_train"][0, 0, 0, 0, 0] = np.inf
+    left = run.only_finite()
+    assert (left.seeds, run.seeds) == (SEEDS - 1, SEEDS)
+    np.testing.assert_array_equal(left.returns(), run.returns()[1:])
+    assert left.arrays["axes"].tolist() == run.arrays["axes"].tolist()
+
+
 def test_files_of_earlier_versions_say_what_they_did_not_write(tmp_path):
     run = read_run(write_run(tmp_path / "run", without=EARLIER))
     for kind in ("train", "test"):

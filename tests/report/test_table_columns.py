@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from structlat_jax.envs.base import Plane
-from structlat_jax.report import table, table_text
+from structlat_jax.report import cells, table, table_text
 
 SEEDS = {"gau:5": [4.0, 8.0, 6.0, 2.0], "cat:2x4": [3.0, 8.0, 7.0, 1.0], "dir:2x4": [14.0] * 4}
 
@@ -50,7 +50,7 @@ def test_rows_that_know_less_than_others_have_dashes():
     del runs[0].arrays["amortised_test"]
     found = table.build(runs)
     (lines,) = (s for s in table_text.sections(found) if "encoder's\nposterior" in s.heads)
-    assert [row[-1] == table_text.NOTHING for row in lines.rows] == [True, False, False]
+    assert [row[-1] == cells.NOTHING for row in lines.rows] == [True, False, False]
 
 
 def test_far_goals_have_columns_where_there_are_goals():

@@ -10,10 +10,13 @@ from folders import listing
 from program import assert_refused
 from tiny import SIZES
 
-from experiments import suite
-from structlat_jax.envs import make
+import structlat_jax.report.figures_style as style
+from structlat_jax.cli import suite
+from structlat_jax.envs import make, registry
+from structlat_jax.envs.families import KNOWN, named
+from structlat_jax.envs.spec import parse_options
 from structlat_jax.errors import InputError
-from structlat_jax.report import suite_text
+from structlat_jax.report import album, suite_text
 from structlat_jax.run import lanes
 
 MADE = [f"--{k.replace('_', '-')}={v}" for k, v in SIZES.items() if k != "latent"]
@@ -21,7 +24,9 @@ MADE += ["--seeds=3", "--families", "triangle+gain=0.3;speed_mix"]
 
 
 @pytest.fixture
-def run_here(in_process):
+def run_here(in_process, monkeypatch):
+    monkeypatch.setattr(album, "FORMATS", ("png",))
+    monkeypatch.setattr(style, "DPI", 30)
     return functools.partial(in_process, suite.command)
 
 
@@ -78,9 +83,10 @@ def test_without_a_mixture_nothing_is_natural():
         suite.natural_latents(line())
 
 
-@pytest.mark.parametrize("name", suite.FAMILIES)
-def test_the_default_families_can_be_made(name):
-    env = suite.made(name)
+@pytest.mark.parametrize("text", KNOWN)
+def test_the_known_families_can_be_made(text):
+    name, own = named(text)
+    env = make(name, **parse_options(own))
     assert suite.natural_latents(env)
     assert env.oracle_return is not None
 
@@ -112,14 +118,33 @@ def test_each_latent_is_compared_with_the_gaussian(folder):
 
 def test_columns_that_nobody_fills_are_left_out(folder):
     built = json.loads((folder / "suite.json").read_text())["speed_mix"]
-    before = [heads for heads, _ in suite_text.cells(built)]
-    assert "% of oracle" in before[0]
+    before = suite_text.sections("speed_mix", built)
+    assert "% of\noracle" in before[0].heads
     for row in built["rows"]:
         row |= {"percent_of_oracle": None, "recovery": {}}
-    after = suite_text.cells(built)
-    gone = [set(old) - set(heads) for old, (heads, _) in zip(before, after, strict=True)]
-    assert gone == [{"% of oracle"}, {"R^2 of mixture"}]
-    assert all(len(row) == len(heads) for heads, rows in after for row in rows)
+    after = suite_text.sections("speed_mix", built)
+    gone = [set(old.heads) - set(new.heads) for old, new in zip(before, after, strict=True)]
+    assert gone == [{"% of\noracle"}, {"R^2 of mixture"}]
+    assert all(len(row) == len(one.heads) for one in after for row in one.rows)
+
+
+PICTURES = {"adaptation_curves.png", "prior_coverage.png", "recovery.png"}
+
+
+def test_every_family_has_its_pictures(folder):
+    text = (folder / "suite.md").read_text()
+    for name in ("triangle-gain-0.3", "speed_mix"):
+        drawn = {path.name for path in (folder / name).glob("*.png")}
+        assert drawn == PICTURES
+        assert all(f"]({name}/{picture})" in text for picture in drawn)
+
+
+def test_resume_draws_again_and_says_what(folder, run_here):
+    (folder / "speed_mix" / "recovery.png").unlink()
+    done = run_here("--resume", "--out", folder)
+    said = f"{folder / 'speed_mix'} holds adaptation_curves, prior_coverage, recovery "
+    assert said in done.out
+    assert {path.name for path in (folder / "speed_mix").glob("*.png")} == PICTURES
 
 
 def test_resume_repeats_nothing_and_refuses_another_suite(folder, run_here, trained):
@@ -132,22 +157,59 @@ def test_resume_repeats_nothing_and_refuses_another_suite(folder, run_here, trai
         assert listing(folder) == before
 
 
+def settings_of(folder):
+    """The configurations of all families by the names of their folders."""
+    return {path.parent.name: path.read_text() for path in folder.glob("*/table_config.json")}
+
+
 def test_an_interrupted_suite_goes_on_where_it_was(tmp_path, run_here, trained, monkeypatch):
+    out = tmp_path / "suite"
     whole = lanes.train
 
-    def once(group, out, logger):
+    def once(group, folder, logger):
         if trained and group.members[0].folder.parent.name == "speed_mix":
             signal.raise_signal(signal.SIGINT)
-        whole(group, out, logger)
+        whole(group, folder, logger)
 
     with monkeypatch.context() as patch:
         patch.setattr(lanes, "train", once)
-        assert run_here(*MADE, "--out", tmp_path / "suite").code == 130
+        done = run_here(*MADE, "--lr", "0.002", "--out", out)
+    assert (done.code, done.out.split()[-1]) == (130, str(out))
     assert {name for name, _, _ in trained} == {"triangle-gain-0.3"}
+    before = settings_of(out)
+    assert set(before) == {"triangle-gain-0.3", "speed_mix"}
     trained.clear()
-    assert run_here("--resume", "--out", tmp_path / "suite").code == 0
+    assert run_here("--resume", "--out", out).code == 0
     assert {name for name, _, _ in trained} == {"speed_mix"}
-    assert (tmp_path / "suite" / "suite.md").exists()
+    assert settings_of(out) == before  # what was asked for at first, without being asked again
+    assert (out / "suite.md").exists()
+
+
+def test_every_environment_is_made_once(tmp_path, run_here, trained, monkeypatch):
+    asked, make_env = [], registry.make
+
+    def counted(name, **options):
+        asked.append(name)
+        return make_env(name, **options)
+
+    monkeypatch.setattr(registry, "make", counted)
+    assert run_here(*MADE, "--out", tmp_path / "suite").code == 0
+    assert asked == ["triangle", "speed_mix"]
+
+
+def test_code_that_a_folder_names_is_not_run(folder, run_here):
+    (folder / "ours.py").write_text("raise SystemError('it was run')")
+    name = f"{folder / 'ours.py'}+gain=0.3"
+    marker = folder / suite.MARKER
+    marker.write_text(json.dumps({"families": [name], "latents": []}))
+    said = assert_refused(run_here("--resume", "--out", folder))
+    assert f"{name} is code of its own, which is not run unasked: give --families again" in said
+
+
+def test_a_family_that_was_never_begun(folder, run_here):
+    (folder / "speed_mix" / "table_config.json").unlink()
+    said = assert_refused(run_here("--resume", "--out", folder))
+    assert "speed_mix is not a run folder: it has no table_config.json" in said
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,201 @@
+"""Does structure in the latent pay? Families of tasks with known structure, latent by latent.
+
+structlat suite --posterior task --seeds 4 --out runs/suite
+
+A family is an environment and its options, NAME+OPTION=VALUE+...; by default those whose tasks are
+mixtures. In each, a Gaussian latent stands beside one of equal width that is shaped like the ground
+truth, and beside its categorical baseline; --latents compares others. Every family has a folder
+with a run folder per latent and pictures of all of them; each latent is compared with the first,
+seed by seed. At the end: DIR/suite.md and DIR/suite.json. --resume continues, family by family, and
+makes the pictures again.
+"""
+
+import functools
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import jax
+from rich.console import Console
+
+from structlat_jax.cli import changes, figures, options, request, tables
+from structlat_jax.cli.errors import EXIT_FAILED
+from structlat_jax.cli.folders import claim, interruptible, new_folder
+from structlat_jax.envs import Env, EnvSpec
+from structlat_jax.envs.families import KNOWN, named
+from structlat_jax.envs.spec import canonical
+from structlat_jax.errors import InputError
+from structlat_jax.report import suite_pictures, suite_text, table
+from structlat_jax.report.album import Album
+from structlat_jax.report.finished_run import RunFiles
+from structlat_jax.report.run_files import read_run
+from structlat_jax.run import machine
+from structlat_jax.run.members import Member
+from structlat_jax.run.plan import Plan
+from structlat_jax.store.run_folder import CheckpointError, read_json, write_json, write_whole
+
+MARKER = "suite_config.json"
+DEFAULT = ";".join(KNOWN)
+
+
+class Wanted(NamedTuple):
+    """A family that is to be trained: its plan, whose latent is not looked at, its environment,
+    and its latent specs."""
+
+    plan: Plan
+    env: Env
+    latents: list[str]
+
+
+@click.command("suite", cls=options.SectionedCommand, help=options.program_help(__doc__))
+@click.option(
+    "--families",
+    multiple=True,
+    default=[DEFAULT],
+    metavar="SPECS",
+    help="Environments with semicolons between them (quote them), each NAME+OPTION=VALUE+...; may "
+    f"be given several times.  [{DEFAULT}]",
+)
+@click.option(
+    "--latents",
+    multiple=True,
+    metavar="SPECS",
+    help="Latent specs with semicolons between them, the same for all families.  [as the ground "
+    "truth of each suggests]",
+)
+@options.run_options(seeds=20, default_folder="runs/suite-DATE-TIME")
+@functools.partial(options.config_options, without=("latent",))
+def command(
+    families: Sequence[str],
+    latents: Sequence[str],
+    out: Path | None,
+    overwrite: bool,
+    resume: bool,
+    **given: Any,
+) -> int:
+    """See the module's docstring."""
+    machine.configure(given["seeds"])
+    names, latents = changes.split(families), changes.split(latents)
+    if resume:
+        out = request.require_folder(out, overwrite)
+        made = _resumed(out, names, latents, given)
+    else:
+        wanted = _wanted(names, latents, given)
+        default = Path("runs") / f"suite-{time.strftime('%Y%m%d-%H%M%S')}"
+        out = new_folder(out, default, overwrite, MARKER)
+        write_json(out / MARKER, {"families": names, "latents": latents})
+        made = {name: _begun(out, name, one) for name, one in wanted.items()}
+    console, built, drawn = Console(), {}, {}
+    with interruptible(out, console):
+        for name, rows in made.items():
+            runs = _trained(name, rows, _folder(out, name), console)
+            table_of = table.build_arms(runs, rows[0].env.plane)
+            built[name] = suite_text.with_structure(table_of, runs)
+            drawn[name] = _drawn(name, runs, out)
+    write_whole(out / "suite.md", suite_text.markdown(built, drawn))
+    write_json(out / "suite.json", built)
+    console.print(suite_text.terminal(built))
+    console.print(f"everything is in {out}", highlight=False, markup=False, soft_wrap=True)
+    failed = any(row["not_finite_seeds"] for one in built.values() for row in one["rows"])
+    return EXIT_FAILED if failed else 0
+
+
+def natural_latents(env: Env) -> list[str]:
+    """A Gaussian, and two latents of its width that are shaped like the ground truth: a Dirichlet
+    or a categorical variable for a mixture, and Gaussians for everything else.
+
+    Raises:
+      InputError: if the environment knows no mixture, so that nothing says what shape is natural.
+    """
+    task = jax.tree.map(lambda x: x[0], env.sample_tasks(jax.random.key(0), 1))
+    found = {} if env.factors is None else env.factors(task)
+    if "mixture" not in found:
+        raise InputError(
+            f"{env.name} has no factor called mixture; say which --latents to compare."
+        )
+    classes = found["mixture"].size
+    styles = sum(value.size for name, value in found.items() if name != "mixture")
+    beside = f",gau:{styles}" if styles else ""
+    return [f"gau:{classes + styles}", f"dir:1x{classes}{beside}", f"cat:1x{classes}{beside}"]
+
+
+def _wanted(
+    names: Sequence[str], latents: Sequence[str], given: dict[str, Any]
+) -> dict[str, Wanted]:
+    """What is to be trained by family; raises on what cannot be, before anything is made."""
+    if len({changes.slug(name) for name in names}) < len(names):
+        raise InputError("--families must differ from each other.")
+    wanted = {}
+    for name in names:
+        plan, env = request.new_plan({**given, **_as_options(name)})
+        own = list(latents) or natural_latents(env)
+        tables.require(tables.LATENTS, plan, own)
+        wanted[name] = Wanted(plan, env, own)
+    return wanted
+
+
+def _as_options(name: str) -> dict[str, Any]:
+    """A family as the options that name an environment."""
+    env, own = named(name)
+    return {"env": env, "env_options": own}
+
+
+def _folder(out: Path, name: str) -> Path:
+    return out / changes.slug(name)
+
+
+def _begun(out: Path, name: str, wanted: Wanted) -> list[Member]:
+    folder = _folder(out, name)
+    new_folder(folder, folder, overwrite=False)
+    return tables.begin(tables.LATENTS, wanted.plan, wanted.env, wanted.latents, folder)
+
+
+def _resumed(
+    out: Path, names: list[str], latents: list[str], given: dict[str, Any]
+) -> dict[str, list[Member]]:
+    """The rows of each family of the folder to be resumed.
+
+    Raises:
+      InputError, CheckpointError, FileNotFoundError: if the command line has other families,
+        latents or settings, if a family was never begun, or if one is code that the command line
+        does not name.
+    """
+    data = read_json(out / MARKER)
+    try:
+        saved = {name: list(data[name]) for name in ("families", "latents")}
+    except (KeyError, TypeError):
+        raise CheckpointError(f"{out / MARKER} does not say which families it compares.") from None
+    typed = options.typed({"families": names, "latents": latents})
+    for option, value in typed.items():
+        if value != saved[option]:
+            raise InputError(f"--resume {out} has other --{option}: {';'.join(saved[option])}.")
+    code = [name for name in saved["families"] if EnvSpec(canonical(named(name)[0])).is_code]
+    if code and "families" not in typed:
+        raise InputError(
+            f"{', '.join(code)} is code of its own, which is not run unasked: give --families "
+            "again if you trust it."
+        )
+    claim(out)
+    made = {}
+    for name in saved["families"]:
+        own = {**given, **_as_options(name), "latents": ";".join(saved["latents"])}
+        made[name] = tables.go_on(tables.LATENTS, _folder(out, name), own)
+    return made
+
+
+def _trained(name: str, rows: list[Member], folder: Path, console: Console) -> dict[str, RunFiles]:
+    """Trains what is left of a family; its runs by label."""
+    latents = ", ".join(row.label for row in rows)
+    console.print(f"{name}: {latents}", highlight=False, markup=False)
+    tables.train_rows(folder, rows, console)
+    return {row.label: read_run(row.folder) for row in rows}
+
+
+def _drawn(name: str, runs: dict[str, RunFiles], out: Path) -> dict[str, str]:
+    """Draws the pictures of a family; what each shows, by its path from ``out``."""
+    album, folder = Album(), _folder(out, name)
+    shown = suite_pictures.draw(name, runs, album)
+    figures.show(album, folder)
+    return {f"{folder.name}/{picture}.png": text for picture, text in shown.items()}

@@ -1,0 +1,32 @@
+"""Finished runs as lines of the figures that compare them."""
+
+import numpy as np
+
+from structlat_jax.report.figures_compare import Curve
+from structlat_jax.report.finished_run import RunFiles
+from structlat_jax.report.run_files import evaluations
+
+
+def learning(label: str, run: RunFiles) -> Curve:
+    """Return of the last episode on test tasks against updates.
+
+    Raises:
+      CheckpointError: if the run does not have it.
+    """
+    return Curve(label, *evaluations(run, "test_return"), **_bounds(run))
+
+
+def adapting(label: str, run: RunFiles) -> Curve:
+    """Return on test tasks against the number of the episode."""
+    by_episode = run.returns().mean(axis=(1, 2))
+    episodes = np.arange(1, by_episode.shape[1] + 1)
+    return Curve(label, episodes, by_episode, **_bounds(run))
+
+
+def _bounds(run: RunFiles) -> dict[str, float | None]:
+    """Mean return on test tasks of the oracle, if anybody knows it, and of the untrained policy."""
+    oracle = run.oracle()
+    return {
+        "oracle": None if oracle is None else float(oracle.mean()),
+        "floor": float(run.floor().mean()),
+    }
