@@ -136,21 +136,21 @@ def test_what_nobody_knows_is_left_out(capsys):
 def test_the_environment_may_draw_other_tasks(here, tmp_path, run_here):
     """Anchors in place of mixtures of them, and references of these tasks."""
     out, file = tmp_path / "run", tmp_path / "other.json"
-    assert here(*TINY, "--env", "triangle", "--out", out).code == 0
+    assert here(*TINY, "--env", "speed_mix", "--out", out).code == 0
     found = {}
     for name, given in {"own": (), "other": ("--env-option", "concentration=0.001")}.items():
         done = run_here(out, *given, "--arms", "eval_repeats=1", "--out", file)
         assert done.code == 0, done.err
         found[name] = json.loads(file.read_text())
-    assert found["own"]["env"] == "triangle"
-    assert found["other"]["env"] == "triangle (concentration=0.001)"
+    assert found["own"]["env"] == "speed_mix"
+    assert found["other"]["env"] == "speed_mix (concentration=0.001)"
     results = json.loads((out / "results.json").read_text())
     first = found["own"]["rows"][0]
     assert first["last_return"]["per_seed"] == pytest.approx(results["test_return"]["per_seed"])
     assert first["percent_of_oracle"] == pytest.approx(results["percent_of_oracle"], abs=1e-3)
     other = [found["other"]["rows"][0][name] for name in ("last_return", "percent_of_oracle")]
     assert other != [first[name] for name in ("last_return", "percent_of_oracle")]
-    assert "horizon is 20 there and 5 here" in assert_refused(
+    assert "horizon is 30 there and 5 here" in assert_refused(
         run_here(out, "--env-option", "horizon=5")
     )
 
