@@ -25,6 +25,7 @@ LAYERS = (
         "data.contexts",
         "inference.base",
         "inference.imagined",
+        "inference.sparse",
         "inference.hypotheses",
     },
     {"parts", "inference.additive", "inference.world_model", "inference.decoder"},
