@@ -197,7 +197,8 @@ def _report(made: list[members.Member], axes: list[str], out: Path, console: Con
         about = {"run": row.folder.name, "latent": run.latent}
         about |= {name: own[name] for name in axes}
         for one in evaluated(run.metrics):
-            one["current_kl_weight"] = one.pop("kl_weight")  # the axis is the end of its ramp
+            # The axis is the end of its ramp. A seed that ended early may have none.
+            one["current_kl_weight"] = one.pop("kl_weight", "")
             tidy.append({**about, **one})
     write_metrics(out / SWEEP_FILE, tidy)
     console.print(table)
