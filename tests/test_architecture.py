@@ -38,7 +38,7 @@ LAYERS = (
     {"train.parallel"},
     {"errors"},
     {"store.run_folder"},
-    {"store.sealed", "store.legacy_arrays"},
+    {"store.sealed", "store.legacy_arrays", "store.npz"},
     {"store.array_files"},
     {"store.agent_file", "store.checkpoint"},
     {"agent", "saved_agent"},
