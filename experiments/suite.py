@@ -154,10 +154,10 @@ def _family(
     console.print(f"{text}: {', '.join(latents)}", highlight=False, markup=False)
     begun = (folder / FAMILY.marker).exists()
     both = {**given, **_named(text)}
-    folder, rows = tables.settle(FAMILY, latents, folder, False, begun, both)
-    tables.train(folder, rows, console)
-    found = {row.label: read_run(row.folder) for row in rows}
-    return suite_text.with_structure(table.build_arms(found, rows[0].env.plane), found)
+    folder, made = tables.settle(FAMILY, latents, folder, False, begun, both)
+    tables.train(folder, made, console)
+    found = {one.label: read_run(one.folder) for one in made}
+    return suite_text.with_structure(table.build_arms(found, made[0].env.plane), found)
 
 
 def _saved(out: Path, names: list[str], specs: list[str]) -> tuple[list[str], list[str]]:

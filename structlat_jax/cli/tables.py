@@ -95,12 +95,12 @@ def _saved(what: Several, out: Path, options: dict[str, Any]) -> tuple[Plan, lis
 
 def train(out: Path, made: list[members.Member], console: Console) -> None:
     """Trains what is not finished; a signal ends it with a sentence."""
-    finished = {row.folder for row in made if row.finished}
+    finished = {one.folder for one in made if one.finished}
     count = len(lanes.groups(made))
     with interruptible(out, console), Meter(made[0].plan.whole_updates, console, count) as meter:
-        for row in made:
-            if row.folder in finished:
-                meter.message(f"{row.label}: finished before")
+        for one in made:
+            if one.folder in finished:
+                meter.message(f"{one.label}: finished before")
         lanes.train_all(made, out, finished, meter.logger)
 
 

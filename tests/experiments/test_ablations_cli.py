@@ -27,8 +27,8 @@ def run_here(in_process):
 def trained(monkeypatch):
     """Each arm returns 2 more than the one before it; the groups that were asked for."""
 
-    def returns(row):
-        base = 4.0 + 2.0 * ARMS.index(row.label)
+    def returns(member):
+        base = 4.0 + 2.0 * ARMS.index(member.label)
         return [base, base + 1, base]
 
     return made_up.in_place_of_training(monkeypatch, returns)

@@ -29,26 +29,26 @@ def run_here(in_process):
 def trained(monkeypatch):
     """Each latent returns 2 more than the one before it, in every family."""
 
-    def returns(row):
-        base = 4.0 + 2.0 * ["gau", "dir", "cat"].index(row.label[:3])
+    def returns(member):
+        base = 4.0 + 2.0 * ["gau", "dir", "cat"].index(member.label[:3])
         return [base, base + 1, base]
 
-    def said(row):
-        kl = dict.fromkeys(row.label.split(","), 1.25)
+    def said(member):
+        kl = dict.fromkeys(member.label.split(","), 1.25)
         return {
             "kl_nats": kl,
             "block_used": dict.fromkeys(kl, 1.0),
             "recovery": {"mixture": dict.fromkeys(kl, 0.5)},
             "recovery_matched": {"mixture": {}},
-            "env": row.plan.config.env.name,
-            "env_options": dict(row.env.spec.options),
+            "env": member.plan.config.env.name,
+            "env_options": dict(member.env.spec.options),
         }
 
     return made_up.in_place_of_training(monkeypatch, returns, said)
 
 
 def families_of(trained):
-    return {row.folder.parent.name for group in trained for row in group}
+    return {member.folder.parent.name for group in trained for member in group}
 
 
 @pytest.fixture
@@ -87,8 +87,8 @@ def test_the_default_families_can_be_made(name):
 
 
 def test_every_family_has_its_latents_and_its_options(folder, trained):
-    rows = [row for group in trained for row in group]
-    found = [(row.folder.parent.name, row.label, row.env.spec.options) for row in rows]
+    made = [member for group in trained for member in group]
+    found = [(member.folder.parent.name, member.label, member.env.spec.options) for member in made]
     assert found == [
         ("triangle-gain-0.3", "gau:4", (("gain", 0.3),)),
         ("triangle-gain-0.3", "dir:1x3,gau:1", (("gain", 0.3),)),

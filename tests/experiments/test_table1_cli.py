@@ -33,15 +33,15 @@ def table_here(in_process):
 def trained(monkeypatch):
     """Rows are made up instead of trained; the groups of those that were asked for."""
 
-    def returns(row):
-        return ([4.0, 8.0, 6.0] + [6.0] * row.plan.seeds)[: row.plan.seeds]
+    def returns(member):
+        return ([4.0, 8.0, 6.0] + [6.0] * member.plan.seeds)[: member.plan.seeds]
 
     return made_up.in_place_of_training(monkeypatch, returns)
 
 
 def plans_of(trained):
     """The plans of what was to be trained, by folder."""
-    return {row.folder.name: row.plan for group in trained for row in group}
+    return {member.folder.name: member.plan for group in trained for member in group}
 
 
 @pytest.fixture
