@@ -63,7 +63,7 @@ def command(
     out, made = tables.settle(TABLE, changes.split(arms), out, overwrite, resume, given)
     console = Console()
     tables.train(out, made, console)
-    built = table.build_arms({row.label: read_run(row.folder) for row in made}, made[0].env.plane)
+    built = table.build_arms({one.label: read_run(one.folder) for one in made}, made[0].env.plane)
     return tables.report(built, out, console)
 
 

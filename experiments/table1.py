@@ -48,7 +48,7 @@ def command(
     out, made = tables.settle(TABLE, changes.split(latents), out, overwrite, resume, given)
     console = Console()
     tables.train(out, made, console)
-    found = [read_run(row.folder) for row in made]
+    found = [read_run(one.folder) for one in made]
     built = table.build(found, paper.published(found), made[0].env.plane)
     return tables.report(built, out, console)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from structlat_jax.report.run_files import read_run
-from structlat_jax.store import array_files
+from structlat_jax.store import array_files, npz
 
 
 def listing(folder):
@@ -91,5 +91,5 @@ def _assert_same_arrays(one: Path, other: Path) -> None:
 def _arrays(folder: Path) -> dict[str, np.ndarray]:
     """All arrays of a checkpoint, by item and name."""
     files = sorted((folder / array_files.FOLDER).glob("*.npz"))
-    found = {path.stem: array_files.read_npz(path) for path in files}
+    found = {path.stem: npz.read(path) for path in files}
     return {f"{item}.{k}": v for item, arrays in found.items() for k, v in arrays.items()}

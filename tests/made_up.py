@@ -1,13 +1,18 @@
 """Finished runs with numbers that were made up, so that a test knows what is to come out."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from tiny import config
 
 from structlat_jax.config import Config
 from structlat_jax.report import results
 from structlat_jax.report.run_files import ADAPTATION_FILE, METRICS_FILE, RESULTS_FILE, RunFiles
+from structlat_jax.run import lanes
+from structlat_jax.run.members import Member
 from structlat_jax.store.checkpoint import write_config
 
 CURVE = (0.0, 0.25, 0.5, 1.0)
@@ -79,3 +84,30 @@ def write(made: RunFiles, **records: object) -> None:
     results.write_adaptation(made.path / ADAPTATION_FILE, made.arrays)
     results.write_metrics(made.path / METRICS_FILE, [{"updates": 20, "seed": 0}])
     results.write_results(made.path / RESULTS_FILE, made.results)
+
+
+def in_place_of_training(
+    patch: pytest.MonkeyPatch,
+    returns: Callable[[Member], list[float]],
+    said: Callable[[Member], dict[str, Any]] = lambda member: {},
+) -> list[list[Member]]:
+    """Runs are made up where a program would train them.
+
+    Args:
+      patch: Undoes it.
+      returns: Of a run, by seed; see `run`.
+      said: Changes to its ``results.json``.
+
+    Returns:
+      The groups that were to be trained together, which come as they are asked for.
+    """
+    asked = []
+
+    def train(group, out, logger):
+        asked.append(list(group.members))
+        for one in group.members:
+            made = run_of(one.plan.config, returns(one), one.folder, **said(one))
+            write(made, **one.plan.records())
+
+    patch.setattr(lanes, "train", train)
+    return asked

@@ -25,6 +25,7 @@ LAYERS = (
         "data.contexts",
         "inference.base",
         "inference.imagined",
+        "inference.sparse",
         "inference.hypotheses",
     },
     {
@@ -44,7 +45,7 @@ LAYERS = (
     {"train.parallel"},
     {"errors"},
     {"store.run_folder"},
-    {"store.sealed", "store.legacy_arrays"},
+    {"store.sealed", "store.legacy_arrays", "store.npz"},
     {"store.array_files"},
     {"store.agent_file", "store.checkpoint"},
     {"agent", "saved_agent"},

@@ -83,7 +83,7 @@ def command(run: Path, arms: Sequence[str], out: Path | None, **options: Any) ->
         rows.append({"arm": arm, **measures(found, rows[0] if rows else None)})
     _show(rows, f"{files.latent}, {files.seeds} seed(s), test tasks", console)
     if out is not None:
-        said = {"latent": files.latent, "env": str(env.spec or env.name), "seeds": files.seeds}
+        said = {"latent": files.latent, "env": str(env.spec), "seeds": files.seeds}
         said |= {name: files.results[name] for name in ("first_seed", "updates")}
         said |= {"jax_version": jax.__version__, "rows": rows}
         make_folder(out.parent)

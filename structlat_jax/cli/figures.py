@@ -107,11 +107,11 @@ def show(album: albums.Album, out: Path) -> None:
 
 def _env(run: RunFiles, options: dict[str, Any]) -> Env | None:
     """The environment of a run; None where it is code that the user has not named: pictures that
-    need it are left out."""
+    need it are left out. Who names it, or an option of it, wants them."""
     try:
         return request.saved_env(run.config, options)
     except EnvError as error:
-        if options["env"] is not None:
+        if options["env"] is not None or options["env_options"]:
             raise
         click.echo(f"left out: what needs the environment of {run.path}: {error}")
         return None

@@ -89,9 +89,9 @@ def command(
         made = {name: _begun(out, name, one) for name, one in wanted.items()}
     console, built, drawn = Console(), {}, {}
     with interruptible(out, console):
-        for name, rows in made.items():
-            runs = _trained(name, rows, _folder(out, name), console)
-            table_of = table.build_arms(runs, rows[0].env.plane)
+        for name, members in made.items():
+            runs = _trained(name, members, _folder(out, name), console)
+            table_of = table.build_arms(runs, members[0].env.plane)
             built[name] = suite_text.with_structure(table_of, runs)
             drawn[name] = _drawn(name, runs, out)
     write_whole(out / "suite.md", suite_text.markdown(built, drawn))
@@ -155,7 +155,7 @@ def _begun(out: Path, name: str, wanted: Wanted) -> list[Member]:
 def _resumed(
     out: Path, names: list[str], latents: list[str], given: dict[str, Any]
 ) -> dict[str, list[Member]]:
-    """The rows of each family of the folder to be resumed.
+    """The members of each family of the folder to be resumed.
 
     Raises:
       InputError, CheckpointError, FileNotFoundError: if the command line has other families,
@@ -185,12 +185,14 @@ def _resumed(
     return made
 
 
-def _trained(name: str, rows: list[Member], folder: Path, console: Console) -> dict[str, RunFiles]:
+def _trained(
+    name: str, members: list[Member], folder: Path, console: Console
+) -> dict[str, RunFiles]:
     """Trains what is left of a family; its runs by label."""
-    latents = ", ".join(row.label for row in rows)
+    latents = ", ".join(one.label for one in members)
     console.print(f"{name}: {latents}", highlight=False, markup=False)
-    tables.train_rows(folder, rows, console)
-    return {row.label: read_run(row.folder) for row in rows}
+    tables.train_members(folder, members, console)
+    return {one.label: read_run(one.folder) for one in members}
 
 
 def _drawn(name: str, runs: dict[str, RunFiles], out: Path) -> dict[str, str]:

@@ -148,7 +148,7 @@ def _settle(
         data = {**own, **plan.identity()}
     made = members.make(_grid(plan, data).runs(out, plan), env)
     members.prepare(made)
-    return {"out": str(out), "sweep": data, "finished": [row.finished for row in made]}
+    return {"out": str(out), "sweep": data, "finished": [one.finished for one in made]}
 
 
 def _saved(out: Path, options: dict[str, Any]) -> tuple[Plan, Env, dict[str, Any]]:
@@ -172,7 +172,7 @@ def _saved(out: Path, options: dict[str, Any]) -> tuple[Plan, Env, dict[str, Any
 
 
 def _train(made: list[members.Member], finished: list[bool], out: Path, console: Console) -> None:
-    done = {row.folder for row, there in zip(made, finished, strict=True) if there}
+    done = {one.folder for one, there in zip(made, finished, strict=True) if there}
     count = len(lanes.groups(made))
     with Meter(made[0].plan.whole_updates, console, count) as meter:
         lanes.train_all(made, out, done, meter.logger)
@@ -186,18 +186,19 @@ def _report(made: list[members.Member], axes: list[str], out: Path, console: Con
     """
     table = Table("run", "test return, last episode", "std over seeds")
     tidy, failed = [], []
-    for row in made:
-        run = read_run(row.folder)
+    for member in made:
+        run = read_run(member.folder)
         found = run.results["test_return"]
         table.add_row(
-            row.label, *("" if found[x] is None else f"{found[x]:.2f}" for x in ("mean", "std"))
+            member.label, *("" if found[x] is None else f"{found[x]:.2f}" for x in ("mean", "std"))
         )
-        failed += [f"{row.label}: seed {one['seed']}" for one in run.results["failed_seeds"]]
-        own = settings(row.plan)
-        about = {"run": row.folder.name, "latent": run.latent}
+        failed += [f"{member.label}: seed {one['seed']}" for one in run.results["failed_seeds"]]
+        own = settings(member.plan)
+        about = {"run": member.folder.name, "latent": run.latent}
         about |= {name: own[name] for name in axes}
         for one in evaluated(run.metrics):
-            one["current_kl_weight"] = one.pop("kl_weight")  # the axis is the end of its ramp
+            # The axis is the end of its ramp. A seed that ended early may have none.
+            one["current_kl_weight"] = one.pop("kl_weight", "")
             tidy.append({**about, **one})
     write_metrics(out / SWEEP_FILE, tidy)
     console.print(table)

@@ -44,8 +44,8 @@ class Several(NamedTuple):
     runs: Callable[[Plan, Any, Path], list[tuple[str, Path, Plan]]]
 
 
-def latent_rows(plan: Plan, latents: Any, out: Path) -> list[tuple[str, Path, Plan]]:
-    """A row per latent spec, for a `Several` whose axis is ``latents``."""
+def of_latents(plan: Plan, latents: Any, out: Path) -> list[tuple[str, Path, Plan]]:
+    """A run per latent spec, for a `Several` whose axis is ``latents``."""
     configs = [plan.config.replace(latent=s) for s in changes.latent_specs(plan.config, latents)]
     return [
         (one.structure.latent, out / latent_slug(one), dataclasses.replace(plan, config=one))
@@ -53,7 +53,7 @@ def latent_rows(plan: Plan, latents: Any, out: Path) -> list[tuple[str, Path, Pl
     ]
 
 
-LATENTS = Several("table", "table_config.json", "latents", latent_rows)
+LATENTS = Several("table", "table_config.json", "latents", of_latents)
 """Latent specs side by side."""
 
 
@@ -101,17 +101,17 @@ def go_on(what: Several, out: Path, options: dict[str, Any]) -> list[members.Mem
     plan, data = request.read_plan(out, what.marker)
     values = data.get(what.axis)
     try:
-        rows = what.runs(plan, values, out)
+        wanted = what.runs(plan, values, out)
     except ConfigError as error:
         raise CheckpointError(f"{out / what.marker}: {error}") from None
     request.require_same(out, plan, options, **{what.axis: ";".join(values)})
     env = request.saved_env(plan.config, options)
     claim(out)
-    return _prepared(rows, env)
+    return _prepared(wanted, env)
 
 
-def _prepared(rows: list[tuple[str, Path, Plan]], env: Env) -> list[members.Member]:
-    made = members.make(rows, env)
+def _prepared(wanted: list[tuple[str, Path, Plan]], env: Env) -> list[members.Member]:
+    made = members.make(wanted, env)
     members.prepare(made)
     return made
 
@@ -128,17 +128,17 @@ def require(what: Several, plan: Plan, values: Sequence[str]) -> None:
 def train(out: Path, made: list[members.Member], console: Console) -> None:
     """Trains what is not finished; a signal ends it with a sentence."""
     with interruptible(out, console):
-        train_rows(out, made, console)
+        train_members(out, made, console)
 
 
-def train_rows(out: Path, made: list[members.Member], console: Console) -> None:
+def train_members(out: Path, made: list[members.Member], console: Console) -> None:
     """Trains what is not finished, within `interruptible`."""
-    finished = {row.folder for row in made if row.finished}
+    finished = {one.folder for one in made if one.finished}
     count = len(lanes.groups(made))
     with Meter(made[0].plan.whole_updates, console, count) as meter:
-        for row in made:
-            if row.folder in finished:
-                meter.message(f"{row.label}: finished before")
+        for one in made:
+            if one.folder in finished:
+                meter.message(f"{one.label}: finished before")
         lanes.train_all(made, out, finished, meter.logger)
 
 

@@ -7,11 +7,10 @@ mean 0, is the task's style. Observed is the velocity; rewards are dense and of 
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
-from structlat_jax.envs import given
-from structlat_jax.envs.base import Env, Preset, Step
+from structlat_jax.envs import body, given
+from structlat_jax.envs.base import Env, Step
 from structlat_jax.types import Array
 
 
@@ -45,20 +44,12 @@ def make(
       ValueError: if a number is outside its range.
     """
     given.require_whole(1, horizon=horizon)
-    given.require_positive(concentration=concentration, friction=friction)
+    given.require_positive(concentration=concentration)
     given.require_not_negative(gain=gain)
-    if friction > 1:
-        raise ValueError(f"friction must be at most 1, not {friction!r}.")
-    keep, horizon = 1.0 - friction, int(horizon)
+    keep, horizon = body.keep_of(friction), int(horizon)
 
     def sample_tasks(key, n):
-        key_weights, key_gain = jax.random.split(key)
-        weights = jax.random.dirichlet(key_weights, jnp.full(3, concentration), (n,))
-        return DriveTask(weights, gain * jax.random.normal(key_gain, (n, 2)))
-
-    def reset(key, task):
-        del key, task  # every episode starts at rest
-        return jnp.zeros(2)
+        return DriveTask(*body.mixture_and_style(key, n, 3, concentration, gain))
 
     def effort(weights):
         return _EFFORT + weights[2]
@@ -80,22 +71,13 @@ def make(
     def factors(task):
         return {"mixture": task.weights, **({"gain": task.gain} if gain else {})}
 
-    return Env(
-        name="drive_mix",
-        obs_dim=2,
-        action_dim=2,
-        horizon=horizon,
+    return body.env(
+        "drive_mix",
+        horizon,
         sample_tasks=sample_tasks,
-        reset=reset,
-        observe=lambda state: state,
         step=step,
         oracle_return=oracle_return,
         factors=factors,
-        label=lambda task: task.weights[0],
-        # Held actions say little of a body with inertia; what an action does differs between tasks.
-        presets={
-            "cpu": Preset(30_000, {"explorer": "smooth", "next_obs_in_context": True}),
-        },
     )
 
 

@@ -8,11 +8,10 @@ velocity.
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
-from structlat_jax.envs import given, spread
-from structlat_jax.envs.base import Env, Preset, Step
+from structlat_jax.envs import body, given, spread
+from structlat_jax.envs.base import Env, Step
 from structlat_jax.types import Array
 
 
@@ -49,21 +48,13 @@ def make(
     """
     given.require_whole(2, targets=targets)
     given.require_whole(1, horizon=horizon)
-    given.require_positive(concentration=concentration, friction=friction)
+    given.require_positive(concentration=concentration)
     given.require_not_negative(push=push)
-    if friction > 1:
-        raise ValueError(f"friction must be at most 1, not {friction!r}.")
     bases = spread.on_sphere(int(targets), 2)
-    keep, horizon = 1.0 - friction, int(horizon)
+    keep, horizon = body.keep_of(friction), int(horizon)
 
     def sample_tasks(key, n):
-        key_weights, key_push = jax.random.split(key)
-        weights = jax.random.dirichlet(key_weights, jnp.full(len(bases), concentration), (n,))
-        return SpeedTask(weights, push * jax.random.normal(key_push, (n, 2)))
-
-    def reset(key, task):
-        del key, task  # every episode starts at rest
-        return jnp.zeros(2)
+        return SpeedTask(*body.mixture_and_style(key, n, len(bases), concentration, push))
 
     def step(state, action, task):
         velocity = keep * state + _FORCE * jnp.clip(action, -1.0, 1.0) + task.push
@@ -85,22 +76,13 @@ def make(
     def factors(task):
         return {"mixture": task.weights, **({"push": task.push} if push else {})}
 
-    return Env(
-        name="speed_mix",
-        obs_dim=2,
-        action_dim=2,
-        horizon=horizon,
+    return body.env(
+        "speed_mix",
+        horizon,
         sample_tasks=sample_tasks,
-        reset=reset,
-        observe=lambda state: state,
         step=step,
         oracle_return=oracle_return,
         factors=factors,
-        label=lambda task: task.weights[0],
-        # Held actions say little of a body with inertia; what an action does differs between tasks.
-        presets={
-            "cpu": Preset(30_000, {"explorer": "smooth", "next_obs_in_context": True}),
-        },
     )
 
 

@@ -15,12 +15,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
+from structlat_jax.inference import sparse
 from structlat_jax.inference.hypotheses import Reader
 from structlat_jax.inference.imagined import imagine as imagine_by
 from structlat_jax.nets.mlp import MLP
 from structlat_jax.types import Params, Transition
 
-_LOG_STD_RANGE = (-3.0, 1.0)  # a sharper density than e^-3 would trust the model too far
 _RATE = 0.01  # of the running moments, per update
 _LEAST = 1e-3  # of a spread: what never varies has none
 
@@ -98,11 +98,11 @@ class Decoder:
         of_change, of_shaped, of_reward = spreads(scale)
         return Predicted(
             change=of_change.mean + of_change.std * change,
-            change_log_std=jnp.clip(change_log_std, *_LOG_STD_RANGE),
+            change_log_std=jnp.clip(change_log_std, *sparse.LOG_STD_RANGE),
             shaped=of_shaped.mean + of_shaped.std * shaped,
-            shaped_log_std=jnp.clip(shaped_log_std, *_LOG_STD_RANGE),
+            shaped_log_std=jnp.clip(shaped_log_std, *sparse.LOG_STD_RANGE),
             reward=of_reward.mean + of_reward.std * reward,
-            reward_log_std=jnp.clip(reward_log_std, *_LOG_STD_RANGE),
+            reward_log_std=jnp.clip(reward_log_std, *sparse.LOG_STD_RANGE),
             paid=paid,
         )
 
@@ -187,13 +187,13 @@ def log_density(
 
 
 def _normal(apart: Array, spread: Spread, log_std: Array) -> Array:
-    return -0.5 * (apart / spread.std * jnp.exp(-log_std)) ** 2 - log_std
+    return sparse.log_normal(apart / spread.std, log_std)
 
 
 def _own(reward: Array, p: Predicted, spread: Spread) -> Array:
     """Log-density of a task's own reward: exactly 0 or paid, and then normal."""
     value = _normal(reward - p.reward, spread, p.reward_log_std)
-    return jnp.where(reward != 0, jax.nn.log_sigmoid(p.paid) + value, jax.nn.log_sigmoid(-p.paid))
+    return sparse.log_density(reward, p.paid, value)
 
 
 def reader(decoder: Decoder) -> Reader:

@@ -22,14 +22,13 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, ArrayLike, Float, ScalarLike
 
+from structlat_jax.inference import sparse
 from structlat_jax.inference.hypotheses import Reader
 from structlat_jax.inference.imagined import Act, Imagined
 from structlat_jax.inference.imagined import imagine as imagine_by
 from structlat_jax.nets import optim
 from structlat_jax.nets.mlp import MLP
 from structlat_jax.types import Params, Transition
-
-_LOG_STD_RANGE = (-3.0, 1.0)  # a sharper density than e^-3 would trust the model too far
 
 SMALL_HEADS = ("dynamics",)
 """Networks whose heads start small; see `init.initialise`."""
@@ -170,10 +169,9 @@ def reward_log_density(
       ``[...]``.
     """
     logit, mean, log_std = model.reward(params, obs, action, destination)
-    log_std = jnp.clip(log_std, *_LOG_STD_RANGE)
-    standard = (reward - mean) * jnp.exp(-log_std)
-    normal = -0.5 * standard**2 - log_std - 0.5 * jnp.log(2.0 * jnp.pi)
-    return jnp.where(reward != 0, jax.nn.log_sigmoid(logit) + normal, jax.nn.log_sigmoid(-logit))
+    log_std = jnp.clip(log_std, *sparse.LOG_STD_RANGE)
+    normal = sparse.log_normal(reward - mean, log_std) - 0.5 * jnp.log(2.0 * jnp.pi)
+    return sparse.log_density(reward, logit, normal)
 
 
 def loss(

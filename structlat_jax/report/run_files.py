@@ -1,11 +1,13 @@
 """Finished runs read back: the one reader of ``results.json``, ``adaptation.npz``, ``metrics.csv``.
 
-Nothing is unpickled: opening a stranger's folder executes no code.
+Nothing is unpickled: opening a stranger's folder executes no code, and takes no more memory than
+`npz.MOST`.
 """
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import numpy as np
 from structlat_jax.config import Config
 from structlat_jax.report.finished_run import AXES, RunFiles
 from structlat_jax.report.results import RESULTS_SCHEMA
-from structlat_jax.store.array_files import read_npz
+from structlat_jax.store import npz
 from structlat_jax.store.run_folder import CONFIG_FILE, CheckpointError, read_config
 
 RESULTS_FILE = "results.json"
@@ -77,8 +79,8 @@ def read_run(path: Path) -> RunFiles:
             f"{path} is not a finished run: it has no {missing[0]} "
             f"(--resume --out {path} finishes it)."
         )
-    arrays = read_npz(path / ADAPTATION_FILE)
-    _check_arrays(path / ADAPTATION_FILE, config, arrays)
+    adaptation = path / ADAPTATION_FILE
+    arrays = npz.read(adaptation, partial(_check_arrays, adaptation, config))
     return RunFiles(
         path,
         config,
@@ -156,7 +158,7 @@ def _read_results(path: Path) -> dict[str, Any]:
     return results
 
 
-def _check_arrays(path: Path, config: Config, arrays: dict[str, np.ndarray]) -> None:
+def _check_arrays(path: Path, config: Config, arrays: Mapping[str, npz.Header]) -> None:
     """Every array is numeric and has the axes that the configuration says."""
     s = config.structure
     for name in (f"{name}_{kind}" for kind in ("train", "test") for name in _ALWAYS):
@@ -178,7 +180,7 @@ def _check_arrays(path: Path, config: Config, arrays: dict[str, np.ndarray]) -> 
             raise CheckpointError(f"{path}: {name} must hold numbers, not {dtype}.")
 
 
-def _depths(arrays: dict[str, np.ndarray], kind: str) -> dict[str, int]:
+def _depths(arrays: Iterable[str], kind: str) -> dict[str, int]:
     """How many leading axes each array has that is there, by its whole name."""
     found = {f"{name}_{kind}": depth for name, depth in {**_ALWAYS, **_SOMETIMES}.items()}
     factors = (name for name in arrays if name.startswith("factor_") and name.endswith(f"_{kind}"))

@@ -78,7 +78,9 @@ def train_all(
       logger: ``(label, groups before)`` to the logger of a group.
     """
     every = groups(members)
-    pending = [group for group in every if not finished.issuperset(r.folder for r in group.members)]
+    pending = [
+        group for group in every if not finished.issuperset(one.folder for one in group.members)
+    ]
     for i, group in enumerate(pending):
         label = f"{group.name} ({len(group.members)} x {members[0].plan.seeds} seeds)"
         train(group, out, logger(label, len(every) - len(pending) + i))

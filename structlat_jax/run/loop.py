@@ -32,8 +32,7 @@ class Job:
       plan: What to do.
       setup: Of its configuration and environment.
       out: An existing run folder, or None to keep everything in memory.
-      lanes: What to train in place of the plan's seeds and hyper-parameters, ``[plan.seeds]``. They
-        may be a part of several runs, so that they go on even if none of them is finite any more.
+      lanes: What to train in place of the plan's seeds and hyper-parameters, ``[plan.seeds]``.
       store: What keeps the state in ``out``.
     """
 
@@ -161,7 +160,8 @@ class _Loop:
             if last or time.perf_counter() - last_save >= plan.checkpoint_seconds:
                 self._save(step, state)
                 last_save = time.perf_counter()
-        if self.adaptation is None:  # resumed after the last step: only the files are missing
+        # Resumed after the last step, so that only the files are missing, or ended before it.
+        if self.adaptation is None:
             updates = len(self.rows) // plan.seeds * per_step
             state = self._evaluate(state, updates, [{} for _ in range(plan.seeds)])
         return state
@@ -176,7 +176,7 @@ class _Loop:
 
     def _over(self):
         """Whether nothing is left to train: no seed is finite any more."""
-        return self.job.lanes is None and len(self.failed) == self.plan.seeds
+        return len(self.failed) == self.plan.seeds
 
     def _evaluate(self, state, updates, rows):
         """Evaluates, adds what came out to the rows, and returns the state with the inference that
@@ -222,6 +222,8 @@ class _Loop:
         ]
         new = failures.mark(rows, not_finite_at, self.failed)
         self.failed.update(new)
+        if new:
+            self.adaptation = None  # the last evaluation knows nothing of it
         for index, update in new.items():
             self.logger.message(
                 f"seed {rows[index]['seed']} is not finite any more, from update {update:,} on"

@@ -144,14 +144,17 @@ def part(whole: Outcome, first: int, count: int) -> Outcome:
 def join(parts: list[Outcome]) -> Outcome:
     """The inverse of `part`: outcomes of the same meta-steps side by side, in order.
 
-    The results are the first one's.
+    The results are the first one's. One of which no lane was left may have ended before the others:
+    its rows go on, and hold nothing.
     """
-    steps = len(parts[0].rows) // parts[0].seeds
+    longest = max(parts, key=lambda one: len(one.rows) // one.seeds)
     rows = []
-    for step in range(steps):
+    for step in range(len(longest.rows) // longest.seeds):
+        updates = longest.rows[step * longest.seeds]["updates"]
         for one in parts:
-            count = one.seeds
-            rows.extend(one.rows[step * count : (step + 1) * count])
+            here = one.rows[step * one.seeds : (step + 1) * one.seeds]
+            ended = [{"updates": updates, "seed": row["seed"]} for row in one.rows[-one.seeds :]]
+            rows.extend(here or ended)
     sides = {
         name: jax.tree.map(lambda *x: np.concatenate(x), *(getattr(p, name) for p in parts))
         for name in ARRAYS

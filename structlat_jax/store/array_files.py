@@ -4,8 +4,6 @@ Writing streams one array after the other. Reading takes the memory of what is e
 file says about itself, and executes nothing: nothing is pickled.
 """
 
-import io
-import math
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,11 +12,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from structlat_jax.store import legacy_arrays
+from structlat_jax.store import legacy_arrays, npz
 from structlat_jax.store.run_folder import CheckpointError, reason
 
 FOLDER = "arrays"
-_PIECE = 2**20  # bytes that are read at once; the list of members is far shorter
 
 
 def places(name: str) -> tuple[str, str]:
@@ -101,34 +98,9 @@ def named(tree: Any) -> dict[str, Any]:
     return {name: leaf for name, (_, leaf) in zip(names, leaves, strict=True)}
 
 
-def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a NumPy archive by name, without executing anything in it.
-
-    Raises:
-      CheckpointError: if it cannot be read, or is a single array without a name.
-    """
-    try:
-        with path.open("rb") as file:  # which np.load would leave open if it fails
-            found = np.load(file, allow_pickle=False)
-            if not isinstance(found, np.lib.npyio.NpzFile):
-                raise ValueError("it holds one array without a name")
-            return {name: found[name] for name in found.files}
-    except Exception as error:  # a damaged byte may lead zipfile, zlib and numpy to any of theirs
-        raise CheckpointError(f"{path} cannot be read: {reason(error)}.") from None
-
-
-class _InPieces(io.BufferedReader):
-    """A file that gives at most a piece at a time: `zipfile` would read a list of members of any
-    length."""
-
-    def read(self, size: int | None = -1) -> bytes:
-        return super().read(_PIECE if size is None or size < 0 else min(size, _PIECE))
-
-
 def _read_members(folder, place, wanted, shapes, parts):
     try:
-        with _InPieces(io.FileIO(folder / place)) as file, zipfile.ZipFile(file) as archive:
-            members = {i.filename.removesuffix(".npy"): i for i in archive.infolist()}
+        with npz.opened(folder / place) as (archive, members):
             _require_names(folder, wanted, members, parts)
             mine = [members[key] for key in wanted]
             if any(i.compress_type != zipfile.ZIP_STORED for i in mine):
@@ -147,25 +119,12 @@ def _read_members(folder, place, wanted, shapes, parts):
 
 def _read_member(folder, archive, key, info, like, shapes):
     with archive.open(info) as member:
-        np.lib.format.read_magic(member)
-        # Headers of this version are at most 64 KiB long; those of later ones, gigabytes.
-        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(member)
+        said = npz.header(member)
         stored = jax.ShapeDtypeStruct(like.shape, _stored(like.dtype))
-        _require(folder, key, shape, dtype, stored, shapes)
-        if by_columns or math.prod(shape) * dtype.itemsize > info.file_size:
+        _require(folder, key, said.shape, said.dtype, stored, shapes)
+        if said.by_columns or said.size > info.file_size:
             raise ValueError(f"its array {key!r} is not as this program writes it")
-        array = np.empty(shape, dtype)
-        _fill(memoryview(array.reshape(-1).view(np.uint8)), member)
-    return array.view(like.dtype)
-
-
-def _fill(view: memoryview, member: io.BufferedIOBase) -> None:
-    """Reads as much as there is room for, after which there must be no more."""
-    done = 0
-    while done < len(view) and (count := member.readinto(view[done : done + _PIECE])):
-        done += count
-    if done < len(view) or member.read(1):  # the attempt to read more also checks the checksum
-        raise ValueError("one of its arrays has another length than it says")
+        return npz.numbers(member, said).view(like.dtype)
 
 
 def _require_names(folder: Path, wanted: dict, found: Iterable[str], parts: bool) -> None:

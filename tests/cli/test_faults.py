@@ -17,6 +17,7 @@ from test_train_cli import PICTURES
 
 import structlat_jax as sl
 from structlat_jax.cli import errors, tables, train
+from structlat_jax.run import failures
 from structlat_jax.store import array_files
 from structlat_jax.train import parallel
 
@@ -88,6 +89,26 @@ def test_nothing_goes_on_without_a_healthy_seed(tmp_path, here, sick):
     assert len(rows_of(run)) < 10 * SEEDS
     assert not {path.name for path in run.iterdir()} & PICTURES
     assert here("--resume", "--out", run).code == 0
+
+
+def test_an_evaluation_before_the_last_seed_failed_does_not_stand_for_the_run(
+    tmp_path, here, monkeypatch
+):
+    run, mark = tmp_path / "run", failures.mark
+
+    def mark_later(rows, updates, known):
+        at = rows[0]["updates"]
+        return mark(rows, np.full(SEEDS, at if at > 10 else 0), known)
+
+    monkeypatch.setattr(failures, "mark", mark_later)
+    done = here(*TINY, "--updates", 10 * PER_STEP, "--evals", 5, "--out", run)
+    assert done.code == 1
+    rows = rows_of(run)
+    assert [row["updates"] for row in rows] == ["5", "5", "10", "10", "15", "15"]
+    assert [bool(row["test_return"]) for row in rows] == [False] * 2 + [True] * 2 + [False] * 2
+    assert results_of(run)["test_return"]["mean"] is None
+    with np.load(run / "adaptation.npz") as data:
+        assert np.all(np.isnan(data["returns_test"]))
 
 
 def test_a_table_says_which_seeds_failed(tmp_path, capsys):

@@ -149,13 +149,16 @@ def test_evaluated_again(copy, place, in_process):
 
 def test_evaluated_with_another_option(copy, place, in_process):
     """What the environment's file takes, on top of what the run says."""
-    run = functools.partial(in_process, evaluate.command)
-    options = ("--env", "own.py", "--env-option", "edge=9", "--out", "again.json")
-    done = run("run", "--arms", "eval_prior_episodes=1", *options)
+    run = functools.partial(in_process, evaluate.command, "run", "--arms", "eval_prior_episodes=1")
+    option = ("--env-option", "edge=9")
+    done = run("--env", "own.py", *option, "--out", "again.json")
     assert done.code == 0, done.err
-    unchanged = json.loads((place / "again.json").read_text())["rows"][0]
-    last = np.array(unchanged["last_return"]["per_seed"])
+    written = json.loads((place / "again.json").read_text())
+    last = np.array(written["rows"][0]["last_return"]["per_seed"])
     assert np.all(last < -60)  # all six steps of every episode
+    assert written["env"] == "own.py:make (edge=9)"
+    assert NAME_IT in assert_refused(run(*option))
+    assert NAME_IT in assert_refused(in_process(figures.command, "run", *option))
 
 
 def test_swept(copy, place, in_process):

@@ -151,17 +151,24 @@ def test_resuming_a_finished_sweep_trains_nothing(swept, sweep_here, monkeypatch
     assert {p: c[1] for p, c in before.items()} == {p: c[1] for p, c in after.items()}
 
 
-def test_a_sick_lane_is_named_and_disturbs_no_other(
-    swept, sweep_here, in_process, tmp_path, monkeypatch
-):
+@pytest.fixture
+def infect(monkeypatch):
+    """Makes the step sizes of some lanes so large that their numbers overflow."""
     spread = parallel.spread
 
-    def infect(programs, hyper):
-        wide = spread(programs, hyper)
-        sizes = np.where(np.arange(programs.padded) == 1, 1e30, wide.lr)
-        return dataclasses.replace(wide, lr=sizes, encoder_lr=sizes)
+    def sick(which):
+        def spread_with(programs, hyper):
+            wide = spread(programs, hyper)
+            sizes = np.where(np.isin(np.arange(programs.padded), which), 1e30, wide.lr)
+            return dataclasses.replace(wide, lr=sizes, encoder_lr=sizes)
 
-    monkeypatch.setattr(parallel, "spread", infect)
+        monkeypatch.setattr(parallel, "spread", spread_with)
+
+    return sick
+
+
+def test_a_sick_lane_is_named_and_disturbs_no_other(swept, sweep_here, tmp_path, infect):
+    infect([1])
     done = sweep_here(*SIZES, LATENT, *GRID, "--out", tmp_path / "out")
     assert done.code == 1
     first, second = (read_run(tmp_path / "out" / run).results for run in RUNS)
@@ -173,6 +180,18 @@ def test_a_sick_lane_is_named_and_disturbs_no_other(
     healthy = read_run(swept / RUNS[1]).results
     ours, its = (run["test_return"]["per_seed"] for run in (second, healthy))
     assert ours == pytest.approx(its, rel=1e-3)
+
+
+def test_a_sweep_of_which_no_lane_is_left_ends(sweep_here, tmp_path, infect):
+    infect(range(4))
+    done = sweep_here(*SIZES, LATENT, *GRID, "--out", tmp_path / "out")
+    assert done.code == 1
+    for name in RUNS:
+        run = read_run(tmp_path / "out" / name)
+        assert len(run.results["failed_seeds"]) == OPTIONS["seeds"]
+        assert run.results["test_return"]["mean"] is None
+        assert len(run.metrics["updates"]) < 4 * OPTIONS["seeds"]
+    assert table(tmp_path / "out") == []
 
 
 def test_two_processes_get_the_numbers_of_one(swept, tmp_path):

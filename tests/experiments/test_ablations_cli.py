@@ -12,7 +12,6 @@ from tiny import SIZES
 from experiments import ablations
 from structlat_jax.cli import changes
 from structlat_jax.config import Config
-from structlat_jax.run import lanes
 
 MADE = [f"--{k.replace('_', '-')}={v}" for k, v in SIZES.items()]
 MADE += ["--seeds=3", "--arms", "prior_factor=false;kl=exact+alpha=0.5", "--arms", "lr_end=1"]
@@ -27,17 +26,12 @@ def run_here(in_process):
 @pytest.fixture
 def trained(monkeypatch):
     """Each arm returns 2 more than the one before it; the groups that were asked for."""
-    asked = []
 
-    def train(group, out, logger):
-        asked.append([(row.folder.name, row.plan) for row in group.members])
-        for row in group.members:
-            base = 4.0 + 2.0 * ARMS.index(row.label)
-            made = made_up.run_of(row.plan.config, [base, base + 1, base], row.folder)
-            made_up.write(made, **row.plan.records())
+    def returns(member):
+        base = 4.0 + 2.0 * ARMS.index(member.label)
+        return [base, base + 1, base]
 
-    monkeypatch.setattr(lanes, "train", train)
-    return asked
+    return made_up.in_place_of_training(monkeypatch, returns)
 
 
 @pytest.fixture
@@ -48,7 +42,7 @@ def folder(tmp_path, run_here, trained):
 
 
 def test_every_arm_changes_what_it_says(folder, trained):
-    plans = dict(arm for group in trained for arm in group)
+    plans = {arm.folder.name: arm.plan for group in trained for arm in group}
     base = plans.pop("unchanged").config
     changes = {
         "prior_factor-false": {"prior_factor": False},
@@ -61,7 +55,7 @@ def test_every_arm_changes_what_it_says(folder, trained):
 
 
 def test_arms_of_one_shape_train_together(folder, trained):
-    names = [[name for name, _ in group] for group in trained]
+    names = [[arm.folder.name for arm in group] for group in trained]
     assert names == [["unchanged", "lr_end-1"], ["prior_factor-false"], ["kl-exact-alpha-0.5"]]
 
 

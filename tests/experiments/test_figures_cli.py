@@ -197,6 +197,7 @@ BAD = [
     ("good --out locked/out", "locked/out"),
     ("good --out taken", "figure1.png"),
     ("good --unknown", "--unknown"),
+    ("good --env-option size=3", "has no option 'size'"),
 ]
 
 

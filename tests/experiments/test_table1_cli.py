@@ -31,18 +31,17 @@ def table_here(in_process):
 
 @pytest.fixture
 def trained(monkeypatch):
-    """Rows are made up instead of trained; the plans of those that were asked for, by folder."""
-    asked = {}
+    """Rows are made up instead of trained; the groups of those that were asked for."""
 
-    def train(group, out, logger):
-        for row in group.members:
-            plan, returns = row.plan, [4.0, 8.0, 6.0][: row.plan.seeds]
-            asked[row.folder.name] = plan
-            returns += [6.0] * (plan.seeds - len(returns))
-            made_up.write(made_up.run_of(plan.config, returns, row.folder), **plan.records())
+    def returns(member):
+        return ([4.0, 8.0, 6.0] + [6.0] * member.plan.seeds)[: member.plan.seeds]
 
-    monkeypatch.setattr(lanes, "train", train)
-    return asked
+    return made_up.in_place_of_training(monkeypatch, returns)
+
+
+def plans_of(trained):
+    """The plans of what was to be trained, by folder."""
+    return {member.folder.name: member.plan for group in trained for member in group}
 
 
 @pytest.fixture
@@ -89,7 +88,7 @@ def test_defaults_are_the_papers_table(tmp_path, table_here, trained):
     done = table_here(*episodes, "--out", tmp_path / "table")
     assert done.code == 0, done.err
     names = ["gau5", "cat2x4", "cat2x4-gau2", "dir2x4", "dir2x4-gau2"]
-    plans = [(n, p.seeds, p.seed, p.config.structure.latent) for n, p in trained.items()]
+    plans = [(n, p.seeds, p.seed, p.config.structure.latent) for n, p in plans_of(trained).items()]
     assert plans == [(n, 10, 0, s) for n, s in zip(names, paper.RETURNS, strict=True)]
 
 
@@ -97,7 +96,7 @@ def test_resume_of_a_finished_table_only_rebuilds_it(folder, table_here, trained
     before, text = times_of(folder), (folder / "table.json").read_text()
     (folder / "table.md").unlink()
     done = table_here("--resume", "--out", folder)
-    assert (done.code, trained) == (0, {})
+    assert (done.code, trained) == (0, [])
     assert "ordering" in done.out
     after = times_of(folder)
     assert {path.name for path in after if after[path] != before[path]} == {
@@ -115,7 +114,7 @@ def test_resume_runs_what_is_not_finished(folder, table_here, trained, lost):
     before = times_of(folder)
     done = table_here("--resume", "--out", folder, *MADE)  # the same options may be given again
     assert done.code == 0, done.err
-    assert list(trained) == ["cat1x3"]
+    assert list(plans_of(trained)) == ["cat1x3"]
     assert "gau:2: finished before" in done.out
     after = times_of(folder)
     for name in ("gau2", "gau5"):
@@ -193,13 +192,13 @@ def test_bad_input_is_refused(tmp_path, monkeypatch, table_here, trained, argume
     out = [] if "--out" in arguments or "--resume" in arguments else ["--out", "new"]
     assert named in assert_refused(table_here(*arguments.split(" "), *out))
     assert listing(tmp_path) == before
-    assert trained == {}
+    assert trained == []
 
 
 def test_overwrite_replaces_a_table(folder, table_here, trained):
     done = table_here(*MADE, "--seed", 7, "--out", folder, "--overwrite")
     assert done.code == 0, done.err
-    assert list(trained) == ["gau2", "cat1x3", "gau5"]
+    assert list(plans_of(trained)) == ["gau2", "cat1x3", "gau5"]
     assert read(folder, "table_config.json")["seed"] == 7
 
 

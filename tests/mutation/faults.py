@@ -152,6 +152,7 @@ FIRST = {
     "latents/space.py": ("tests/latents/test_space.py",),
     "inference/hypotheses.py": ("tests/inference/test_hypotheses.py",),
     "inference/imagined.py": ("tests/inference/test_world_model.py",),
+    "inference/sparse.py": ("tests/inference/test_world_model.py",),
     "inference/world_model.py": ("tests/inference/test_world_model.py",),
     "data/replay.py": ("tests/data/test_replay.py",),
     "data/contexts.py": ("tests/data/test_contexts.py",),

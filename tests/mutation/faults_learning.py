@@ -174,12 +174,14 @@ TRAINING = {
 BELIEF = {
     "nets/optim.py": [("lambda p, d: p - lr * d", "lambda p, d: p + lr * d")],
     "inference/imagined.py": [("length=horizon", "length=horizon - 1")],
+    "inference/sparse.py": [
+        ("(apart * jnp.exp(-log_std))", "(apart * jnp.exp(log_std))"),
+        ("** 2 - log_std", "** 2 + log_std"),
+        ("jax.nn.log_sigmoid(-logit))", "jax.nn.log_sigmoid(logit))"),
+        ("reward != 0, paid", "reward == 0, paid"),
+    ],
     "inference/world_model.py": [
         ("jax.nn.sigmoid(logit) * mean", "jax.nn.sigmoid(-logit) * mean"),
-        ("(reward - mean) * jnp.exp(-log_std)", "(reward - mean) * jnp.exp(log_std)"),
-        ("-0.5 * standard**2 - log_std", "-0.5 * standard**2 + log_std"),
-        ("jax.nn.log_sigmoid(-logit))", "jax.nn.log_sigmoid(logit))"),
-        ("reward != 0, jax.nn", "reward == 0, jax.nn"),
         ("jnp.sum(each, axis=-1), axis=0", "jnp.mean(each, axis=-1), axis=0"),
         ("- jnp.log(destinations.shape[0])", "- 0.0"),
         ("return obs + self.dynamics", "return self.dynamics"),

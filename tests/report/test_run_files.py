@@ -1,15 +1,19 @@
 """Reading finished runs: what is there comes back, and what is wrong is named."""
 
+import io
 import json
 import pickle
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
 from drawable import EARLIER, EVALUATED, UPDATES, write_run
+from program import must_not_start
 
 from structlat_jax.report.finished_run import name_of_labels
 from structlat_jax.report.run_files import evaluated, evaluations, find_runs, read_run
+from structlat_jax.store import npz
 from structlat_jax.store.checkpoint import CheckpointError
 
 SEEDS = 2
@@ -229,6 +233,53 @@ def test_arrays_that_do_not_fit_are_named(copy, change, said):
     change_arrays(copy, change)
     with pytest.raises(ValueError, match=said):
         read_run(copy)
+
+
+def add_member(path, shape, numbers):
+    """Adds an array whose header may say anything."""
+    head = io.BytesIO()
+    said = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(head, said)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("extra.npy", head.getvalue() + numbers)
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((2**40,), r"its arrays take 4,398,\S+ bytes, and 8,589,934,592 are allowed\.$"),
+        ((-(2**40),), r"has a length below 0\.$"),
+        ((3,), r"has another length than it says\.$"),  # less than there is, or more
+        ((2**20,), r"has another length than it says\.$"),
+    ],
+)
+def test_what_an_array_says_of_its_length_is_not_believed(copy, shape, said):
+    add_member(copy / "adaptation.npz", shape, bytes(2**20))
+    with pytest.raises(CheckpointError, match=rf"adaptation.npz cannot be read: .*{said}"):
+        read_run(copy)
+
+
+def test_nothing_is_unpacked_of_a_file_that_is_too_large(copy, monkeypatch):
+    """Compressed zeros: a thousandth of what they would take."""
+    add_member(copy / "adaptation.npz", (2**22,), bytes(2**24))
+    assert (copy / "adaptation.npz").stat().st_size < 2**20
+    monkeypatch.setattr(npz, "numbers", must_not_start)
+    monkeypatch.setattr(npz, "MOST", 2**24)
+    with pytest.raises(CheckpointError, match="bytes, and 16,777,216 are allowed"):
+        read_run(copy)
+
+
+def test_nothing_is_unpacked_of_a_file_that_does_not_fit(copy, monkeypatch):
+    change_arrays(copy, lambda a: a.update(kl_test=a["kl_test"][:, :1]))
+    monkeypatch.setattr(npz, "numbers", must_not_start)
+    with pytest.raises(CheckpointError, match="kl_test must begin with the axes"):
+        read_run(copy)
+
+
+def test_arrays_by_columns_are_read(copy):
+    expected = read_run(copy).arrays["path_test"]
+    change_arrays(copy, lambda a: a.update(path_test=np.asfortranarray(a["path_test"])))
+    np.testing.assert_array_equal(read_run(copy).arrays["path_test"], expected)
 
 
 def test_a_config_of_other_sizes_does_not_fit(copy):

@@ -13,7 +13,7 @@ LANES, STEPS = 5, 3
 @pytest.fixture(params=["all", "without what an environment may lack"])
 def whole(request):
     lanes = np.arange(float(LANES))
-    rows = [{"step": step, "lane": lane} for step in range(STEPS) for lane in range(LANES)]
+    rows = [{"updates": step, "seed": lane} for step in range(STEPS) for lane in range(LANES)]
     fields = {name: lanes[:, None] + i for i, name in enumerate(Adaptation._fields)}
     references = References(lanes[:, None] - 9.0, lanes[:, None])
     if request.param != "all":
@@ -25,7 +25,7 @@ def whole(request):
 
 def test_a_part_holds_its_lanes(whole):
     found = part(whole, 1, 2)
-    assert [(row["step"], row["lane"]) for row in found.rows] == [
+    assert [(row["updates"], row["seed"]) for row in found.rows] == [
         (step, lane) for step in range(STEPS) for lane in (1, 2)
     ]
     assert found.floor.tolist() == [[-8.0], [-7.0]]
@@ -42,6 +42,16 @@ def test_joining_undoes_cutting(whole, sizes):
     assert joined.rows == whole.rows
     for name in ARRAYS:
         assert_same(getattr(joined, name), getattr(whole, name))
+
+
+def test_a_part_that_ended_early_goes_on_with_empty_rows(whole):
+    measured = [{**row, "q": 1.0} for row in whole.rows]
+    whole.rows = measured
+    parts = [part(whole, *cut) for cut in ((0, 2), (2, 1), (3, 2))]
+    del parts[0].rows[2:]  # its first meta-step is left
+    for row, full in zip(join(parts).rows, measured, strict=True):
+        gone = full["updates"] > 0 and full["seed"] < 2
+        assert row == ({name: full[name] for name in ("updates", "seed")} if gone else full)
 
 
 def test_last_kl_is_a_mean_over_lanes():
