@@ -109,8 +109,11 @@ def natural_latents(env: Env) -> list[str]:
     Raises:
       InputError: if the environment knows no mixture, so that nothing says what shape is natural.
     """
-    task = jax.tree.map(lambda x: x[0], env.sample_tasks(jax.random.key(0), 1))
-    found = {} if env.factors is None else env.factors(task)
+
+    def of_one_task(key):
+        return env.factors(jax.tree.map(lambda x: x[0], env.sample_tasks(key, 1)))
+
+    found = {} if env.factors is None else jax.eval_shape(of_one_task, jax.random.key(0))
     if "mixture" not in found:
         raise InputError(
             f"{env.name} has no factor called mixture; say which --latents to compare."
