@@ -14,7 +14,8 @@ settings.register_profile("default", deadline=None, max_examples=25, derandomize
 settings.load_profile("default")
 
 # Most of the time of these tests is compiling. Without the emitters of fused kernels, XLA compiles
-# for a CPU in half of the time; what it makes is as right, and the tests' sizes are small.
+# for a CPU in half of the time, and without most of its optimisations in half of that; what it
+# makes is as right, and the tests' sizes are small.
 _FLAG = "--xla_cpu_use_fusion_emitters=false"
 _FIRST = "PYTEST_XDIST_WORKER" not in os.environ
 """Whether this is the process that starts the others, if there are others."""
@@ -34,6 +35,7 @@ if _FIRST:  # before jax is imported; processes that are started from here inher
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="structlat-tests-")
     os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(2**32)
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+    os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
     if _is_flag(_FLAG):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAG}".strip()
 

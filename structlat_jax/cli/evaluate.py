@@ -215,7 +215,8 @@ def _show(rows: list[dict[str, Any]], title: str, console: Console) -> None:
     if "% of oracle" in known:  # says more than how soon an agent comes near its own best
         del known["80 %"]
     table = Table(title=title)
-    table.add_column("", overflow="fold")  # an arm's name may be long, and is not to be cut
+    # An arm's name may be long, and is not to be cut.
+    table.add_column("", overflow="fold", min_width=len("unchanged"))
     for name in known:
         table.add_column(name, justify="right")
     for row in rows:

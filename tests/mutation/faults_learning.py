@@ -131,7 +131,27 @@ EVALUATION = {
         ("success=None if env.success is None else seen.success", "success=seen.success"),
         ("jnp.mean(floor, axis=1)", "jnp.max(floor, axis=1)"),
         ("return jnp.sum(seen.transitions.reward)\n", "return seen.transitions.reward[-1]\n"),
-        ("if not setup.structure.eval_encoder", "if setup.structure.eval_encoder"),
+        ("if not beside", "if beside"),
+    ],
+}
+
+CHOICE = {
+    "train/choose.py": [
+        ("best = jnp.argmax(returns)", "best = jnp.argmin(returns)"),
+        ("each.returns[:, :known, :, -1]", "each.returns[:, known:, :, -1]"),
+        ("each.returns[paper]", "each.returns[best]"),
+    ],
+    "inference/chosen.py": [
+        ("return belief._replace(each=switch(belief.chosen, learn, belief.each))", "return belief"),
+        ("if one is own else {}", "if one is not own else {}"),
+        ("return one.prior(each[i], choices[i])", "return one.prior(each[i], choices[0])"),
+        ("if name != _SELECTED}", "if name == _SELECTED}"),
+    ],
+    "algos/known_tasks.py": [
+        ("return own - mean", "return own"),
+        ("- jnp.log(known.count)", "+ jnp.log(known.count)"),
+        ('jax.lax.stop_gradient(params["truth"])', 'params["truth"]'),
+        ("(truth - jnp.mean(truth, axis=0))", "truth"),
     ],
 }
 
@@ -256,6 +276,11 @@ EVALUATION_TESTS = (
     "tests/train/test_references.py",
     "tests/train/test_ending.py",
     "tests/train/test_structure_options.py",
+)
+CHOICE_TESTS = (
+    "tests/inference/test_chosen.py",
+    "tests/algos/test_known_tasks.py",
+    "tests/algos/test_by_task.py",
 )
 TRAINING_TESTS = (
     "tests/train/test_ending.py",
