@@ -81,8 +81,8 @@ def write_run(
     results.write_metrics(folder / "metrics.csv", rows)
     if checkpoint:
         keys = jax.random.split(jax.random.key(0), seeds)
-        learned = jax.vmap(lambda key: Learned(*init_params(setup, key)))(keys)
-        Checkpoints(folder).save_params(4, learned)
+        draw = jax.jit(jax.vmap(lambda key: Learned(*init_params(setup, key))))
+        Checkpoints(folder).save_params(4, draw(keys))
     results.write_results(folder / "results.json", {"env": env, "latent": latent})
     return folder
 

@@ -13,6 +13,7 @@ from tiny import quick_compile
 
 from structlat_jax.cli import errors, train
 from structlat_jax.envs import EnvSpec
+from structlat_jax.report import figures_style
 from structlat_jax.run import machine
 from structlat_jax.train import parallel
 from structlat_jax.train.setup import Setup, make_setup
@@ -65,6 +66,7 @@ def in_process(monkeypatch, capfd, kept_programs):
     """Runs a program in this process, whose devices are settled already."""
     monkeypatch.setattr(machine, "configure", lambda seeds: None)
     monkeypatch.setattr(errors, "leave_at_once", sys.exit)
+    monkeypatch.setattr(figures_style, "DPI", 30)
 
     def run(command, *arguments):
         monkeypatch.setattr(sys, "argv", ["program", *map(str, arguments)])

@@ -227,8 +227,8 @@ def test_critics_and_policy_are_pearls_where_nobody_is_imagined():
 
 def test_half_of_the_posterior_episodes_act_as_if_the_task_were_known():
     own = setup("line", posterior="task", posterior_episodes=4, latent="gau:1")
-    state = init(own, jax.random.key(0))
     with quick_compile():
+        state = jax.jit(lambda key: init(own, key))(jax.random.key(0))
         step = jax.jit(lambda s: meta_step(own, own.config.hyper, s)[0])
         state = step(state)
         rows = jnp.full_like(state.params.table["rows"], 1.0).at[:, 0].set(7.0)  # mean 70, sharp

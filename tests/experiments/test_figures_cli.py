@@ -10,7 +10,6 @@ from drawable import write_run
 from folders import listing
 from program import assert_refused
 
-import structlat_jax.report.figures_style as style
 from experiments import figures
 from structlat_jax.report import album, effect
 from structlat_jax.report.plane import pictures
@@ -24,7 +23,6 @@ ALWAYS = {"figure1", "figure2", "learning_curves", "adaptation_curves"}
 def draw_all(in_process, monkeypatch):
     """Runs the program in this process."""
     monkeypatch.setattr(effect, "DRAWS", 64)
-    monkeypatch.setattr(style, "DPI", 30)
     return functools.partial(in_process, figures.command)
 
 

@@ -16,7 +16,8 @@ from structlat_jax.config import PRESETS
 from structlat_jax.run import lanes
 from structlat_jax.store.checkpoint import write_config
 
-SPECS = ["cat:1x2", "gau:1"]
+SPECS = [OPTIONS["latent"], "gau:1"]
+FOLDERS = ("cat1x2-gau1", "gau1")
 TINY = [f"--{k}={v}" for k, v in OPTIONS.items() if k not in ("latent", "seed")]
 TINY.append(f"--latents={';'.join(SPECS)}")
 MADE = [f"--{k.replace('_', '-')}={v}" for k, v in SIZES.items() if k != "latent"]
@@ -222,28 +223,28 @@ def test_interrupted_in_the_second_row_and_resumed(tmp_path, table_here, monkeyp
         done = table_here(*TINY, "--out", out)
     assert done.code == 130, done.err
     assert "--resume" in done.out
-    names = {"table_config.json", "cat1x2", "gau1", "portions", ".lock"}
+    names = {"table_config.json", *FOLDERS, "portions", ".lock"}
     assert {path.name for path in out.iterdir()} == names
-    assert (out / "cat1x2" / "results.json").is_file()
-    assert not (out / "gau1" / "results.json").exists()
-    before = times_of(out / "cat1x2")
+    assert (out / FOLDERS[0] / "results.json").is_file()
+    assert not (out / FOLDERS[1] / "results.json").exists()
+    before = times_of(out / FOLDERS[0])
 
     done = table_here("--resume", "--out", out)
     assert done.code == 0, done.err
-    assert times_of(out / "cat1x2") == before
+    assert times_of(out / FOLDERS[0]) == before
     assert "25/40 updates" not in done.out  # what was trained is not trained again
     assert "40/40 updates  shape1 (1 x 2 seeds)" in done.out
     assert {path.name for path in out.iterdir()} == (names | {"table.md", "table.json"}) - {
         "portions"
     }
-    updates = [int(row["updates"]) for row in rows_of(out / "gau1")]
+    updates = [int(row["updates"]) for row in rows_of(out / FOLDERS[1])]
     assert updates == [5, 5, 10, 10, 15, 15, 20, 20]
     found = read(out)
     assert latents_of(found) == SPECS
     assert all(row["seeds"] == 2 and row["not_finite_seeds"] == [] for row in found["rows"])
     oracles = [row["oracle_return"] for row in found["rows"]]
     assert oracles[0] == pytest.approx(oracles[1])  # the same tasks
-    for name, row in zip(("cat1x2", "gau1"), found["rows"], strict=True):
+    for name, row in zip(FOLDERS, found["rows"], strict=True):
         run = read(out / name, "results.json")
         assert row["test_return"]["mean"] == pytest.approx(run["test_return"]["mean"], abs=1e-6)
         assert row["percent_of_oracle"] == pytest.approx(run["percent_of_oracle"], abs=1e-4)
@@ -255,7 +256,7 @@ def test_an_interruption_in_the_last_step_of_a_row_ends_the_table(
     interrupt_at(monkeypatch, 20)
     done = table_here(*TINY, "--out", tmp_path / "table")
     assert done.code == 130
-    for name in ("cat1x2", "gau1"):
+    for name in FOLDERS:
         assert {path.name for path in (tmp_path / "table" / name).iterdir()} == {"config.json"}
     assert [path.name for path in (tmp_path / "table" / "portions").iterdir()] == ["shape0-0-of-1"]
 

@@ -24,7 +24,7 @@ PLANE = Plane(project=lambda obs: np.concatenate([obs, 0 * obs], axis=-1))
 def agent_of(latent, env=None):
     """An agent on the line whose action is the hyperbolic tangent of the last number of z."""
     setup = make_setup(config(latent=latent), env or line())
-    params, own = init_params(setup, jax.random.key(0))
+    params, own = jax.jit(lambda key: init_params(setup, key))(jax.random.key(0))
     return make_agent(setup, Learned(following_z(params), own)), setup.env
 
 

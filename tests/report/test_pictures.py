@@ -50,7 +50,8 @@ def written(folder, env, latent, **options):
 
 def untrained(setups, run, seed):
     setup = setups[run.path]
-    return make_agent(setup, Learned(*init_params(setup, jax.random.key(seed))))
+    draw = jax.jit(lambda key: Learned(*init_params(setup, key)))
+    return make_agent(setup, draw(jax.random.key(seed)))
 
 
 def drawn(*runs, at_hand=True, load=untrained):

@@ -34,13 +34,21 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def shared():
+    return {}
+
+
 @pytest.fixture
-def trained(place):
+def trained(place, shared):
     """A run on the line that nothing was written of."""
-    return sl.train(setup(), **PLAN)
+    if not shared:
+        shared["run"] = sl.train(setup(), **PLAN)
+    return shared["run"]
 
 
-def test_in_memory(trained, place):
+def test_in_memory(place):
+    trained = sl.train(setup(), **PLAN)
     assert list(place.iterdir()) == []
     assert trained.path is None
     found, s = trained.results, setup().structure

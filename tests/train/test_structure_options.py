@@ -12,11 +12,17 @@ from structlat_jax.train import evaluate as module
 from structlat_jax.train.learn import init, meta_step
 
 CASES = {
-    "gaussian, pearl": {
-        "latent": "gau:5",
+    "gaussian, pearl, corrected, no posterior, plain draw; episodes that end": {
+        "env": "ending",
+        "latent": "gau:5,dir:1x3",
         "precision": "softplus",
         "init": "pearl",
         "prior_factor": False,
+        "bridge": "corrected",
+        "posterior_episodes": 0,
+        "context_best_of": 1,
+        "encoder_norm": False,
+        "eval_encoder": False,
         "hypotheses": 2,
         "world_width": 1,
         "world_updates": 1,
@@ -45,15 +51,6 @@ CASES = {
         "world_width": 9,
         "world_updates": 7,
         "explorer": "own",
-    },
-    "corrected, no posterior, plain draw; episodes that end": {
-        "env": "ending",
-        "latent": "dir:1x3",
-        "bridge": "corrected",
-        "posterior_episodes": 0,
-        "context_best_of": 1,
-        "encoder_norm": False,
-        "eval_encoder": False,
     },
     "tasks' own posteriors, next observation; no success": {
         "env": "dense",
