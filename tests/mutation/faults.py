@@ -127,6 +127,41 @@ LATENTS = {
             "keys = [key] * len(self.blocks)\n        pairs",
         ),
     ],
+    "latents/von_mises_fisher.py": [
+        ("_LIMIT = 1e6", "_LIMIT = 1e1"),
+        ("jnp.clip(scale * raw, -_LIMIT, _LIMIT)", "jnp.clip(raw, -_LIMIT, _LIMIT)"),
+        ("jnp.all(total == 0, axis=-1)", "jnp.any(total == 0, axis=-1)"),
+        (
+            "flat(normal / jnp.linalg.norm(normal, axis=-1",
+            "flat(normal / jnp.linalg.norm(normal, axis=-2",
+        ),
+        (
+            "jnp.sum(kl_to_uniform(q.natural), axis=-1)",
+            "jnp.mean(kl_to_uniform(q.natural), axis=-1)",
+        ),
+        (
+            "jnp.sum(log_density(q.natural, split(z)), axis=-1)",
+            "log_density(q.natural, split(z))[..., 0]",
+        ),
+        ("mean=lambda q: flat(mean_of(q.natural))", "mean=lambda q: flat(q.natural)"),
+        ("1 / 3 + square * (-1 / 45", "1 / 3 + square * (1 / 45"),
+        ("(1.0 / jnp.tanh(kappa) - 1.0 / kappa) / kappa", "(1.0 / jnp.tanh(kappa) - 1.0 / kappa)"),
+        ("square * (1 / 6 + square * (-1 / 60", "square * (1 / 3 + square * (-1 / 60"),
+        ("2.0 * kappa * faded / rest - 1.0", "2.0 * kappa * faded / rest + 1.0"),
+        ("+ jnp.log(2.0 * kappa) - jnp.log(rest)", "+ jnp.log(kappa) - jnp.log(rest)"),
+        ("away = z - mean_of(eta)", "away = z"),
+        ("- math.log(4.0 * math.pi)", "- math.log(2.0 * math.pi)"),
+        ("uniform + 0.5 * (eta - _inner", "uniform + 1.0 * (eta - _inner"),
+        ("jnp.where(linear, jnp.ones_like(eta), eta)", "eta"),
+        (
+            "_chord(uniform, towards), _chord(uniform, -towards)",
+            "_chord(uniform, -towards), _chord(uniform, towards)",
+        ),
+        ("strong = jnp.log(near + away *", "strong = jnp.log(near - away *"),
+        ("jnp.where(far, strong, weak)", "jnp.where(far, weak, strong)"),
+        ("across = jnp.sqrt(depth * (2.0 - depth))", "across = jnp.sqrt(depth * (1.0 - depth))"),
+        ("across * tangent", "-across * tangent"),
+    ],
 }
 
 TESTS = (
@@ -150,6 +185,7 @@ FIRST = {
     "latents/laplace_bridge.py": ("tests/latents/test_laplace_bridge.py",),
     "latents/natural.py": ("tests/latents/test_families.py",),
     "latents/space.py": ("tests/latents/test_space.py",),
+    "latents/von_mises_fisher.py": ("tests/latents/test_von_mises_fisher.py",),
     "inference/hypotheses.py": ("tests/inference/test_hypotheses.py",),
     "inference/imagined.py": ("tests/inference/test_world_model.py",),
     "inference/sparse.py": ("tests/inference/test_world_model.py",),
