@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from structlat_jax.latents import latent_space
-from structlat_jax.latents.von_mises_fisher import kl_to_uniform, mean_of, moved
+from structlat_jax.latents.von_mises_fisher import kl_to_uniform, log_density, mean_of, moved
 
 MU = np.array([0.6, 0.0, 0.8])
 COUNT = 20_000
@@ -162,6 +162,11 @@ def test_evidence_is_the_natural_parameter_and_adds():
     assert not q.empty
 
 
+def test_evidence_of_one_transition_is_bounded():
+    raw = jnp.array([1e9, -1e9, 1e5])
+    np.testing.assert_allclose(SPACE.evidence(raw), [1e6, -1e6, 1e5], rtol=1e-6)
+
+
 def test_two_equal_transitions_count_twice():
     """The product of two densities is the density whose kappa is the sum."""
     one, two = (SPACE.posterior(jnp.array(n * np.float32(2.0 * MU)))[0] for n in (1, 2))
@@ -183,6 +188,8 @@ def test_several_variables_add_up_and_keep_to_themselves():
     np.testing.assert_allclose(mean[1], [-exact(length_exact, [1.0])[0], 0.0, 0.0], rtol=1e-5)
     z = np.reshape(space.transform(q, space.noise(jax.random.key(0))), (2, 3))
     np.testing.assert_allclose(np.linalg.norm(z, axis=-1), 1.0, rtol=1e-5)
+    each = [log_density(jnp.reshape(total, (2, 3))[i], z[i]) for i in range(2)]
+    np.testing.assert_allclose(space.log_prob(q, z.ravel()), [sum(each)], rtol=1e-5)
     acting = space.transform(q, space.noise(jax.random.key(0)), hard=True)
     np.testing.assert_array_equal(np.reshape(acting, (2, 3)), z)
 
