@@ -91,4 +91,4 @@ class Inference:
     small_heads: tuple[str, ...] = ()
     moments: Callable[[Params], Any] = lambda _: ()
     fit: Callable[[Hyper, Any, Any, Key], tuple[Any, dict[str, Array]]] = _nothing_to_fit
-    candidates: tuple["Inference", ...] = ()
+    candidates: tuple[Any, ...] = ()  # of this class, which old checkers of types cannot name here
