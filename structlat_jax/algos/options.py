@@ -21,7 +21,6 @@ class AlgorithmOptions:
         "hidden width of the decoder of rewards and transitions (posterior: task or truth)",
         low=1,
     )
-
     imagined_tasks: bool = option(
         True,
         "beside every task of an update one that nobody has met, z from the prior and rewards from "

@@ -10,7 +10,7 @@ of another distribution than that they were trained on, for instance.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 import jax
@@ -41,6 +41,7 @@ from structlat_jax.store.run_folder import CheckpointError, read_config, write_j
 from structlat_jax.train import parallel
 from structlat_jax.train.evaluate import Adaptation, References
 from structlat_jax.train.setup import Setup, make_setup
+from structlat_jax.train.state import TrainState
 
 FIELDS = (
     "inference",
@@ -74,13 +75,15 @@ def command(run: Path, arms: Sequence[str], out: Path | None, **options: Any) ->
     machine.configure(files.seeds)
     env = request.saved_env(files.config, options)
     setups = {arm: make_setup(config, env) for arm, config in configs.items()}
-    learned = _learned(run, files.seeds, make_setup(files.config, env))
+    unchanged = make_setup(files.config, env)
+    learned = _learned(run, files.seeds, unchanged)
+    known = references(unchanged, files)
     console = Console()
     rows: list[dict[str, Any]] = []
     for arm, setup in setups.items():
         with console.status(arm):
             found = evaluate(setup, learned, files)
-        rows.append({"arm": arm, **measures(found, rows[0] if rows else None)})
+        rows.append({"arm": arm, **measures(found, known, rows[0] if rows else None)})
     _show(rows, f"{files.latent}, {files.seeds} seed(s), test tasks", console)
     if out is not None:
         said = {"latent": files.latent, "env": str(env.spec), "seeds": files.seeds}
@@ -91,19 +94,17 @@ def command(run: Path, arms: Sequence[str], out: Path | None, **options: Any) ->
     return 0
 
 
-class Evaluated(NamedTuple):
-    """An evaluation on test tasks; seeds that are not finite are left out.
-
-    Attributes:
-      adaptation: ``[S, T, R, E, ...]``.
-      references: Of the same tasks, ``[S, T]``.
-    """
-
-    adaptation: Adaptation
-    references: References
+def references(setup: Setup, files: RunFiles) -> References:
+    """What the returns of all arms are held against: test tasks of the setup's environment,
+    ``[S, T]``; as `evaluate`."""
+    finite = _finite(files)
+    programs, numbers, fresh = _fresh(setup, files)
+    tasks = (fresh.train_tasks, fresh.test_tasks)
+    found = parallel.trim(programs, programs.references(fresh.params, *tasks, numbers))
+    return jax.tree.map(lambda x: x[finite, setup.structure.train_tasks :], found)
 
 
-def evaluate(setup: Setup, learned: Learned, files: RunFiles) -> Evaluated:
+def evaluate(setup: Setup, learned: Learned, files: RunFiles) -> Adaptation:
     """The run's last evaluation under another configuration.
 
     Args:
@@ -112,24 +113,29 @@ def evaluate(setup: Setup, learned: Learned, files: RunFiles) -> Evaluated:
       learned: What its agents have learned, ``[seeds]``.
       files: The run.
 
+    Returns:
+      The evaluation on test tasks, ``[S, T, R, E, ...]``; seeds that are not finite are left out.
+
     Raises:
       CheckpointError: if no seed is finite.
     """
     finite = _finite(files)
-    programs = parallel.make_programs(setup, files.seeds)
-    numbers = parallel.seed_numbers(programs, files.results["first_seed"])
-    fresh = programs.init(numbers)
-    tasks = (fresh.train_tasks, fresh.test_tasks)
-    references = programs.references(fresh.params, *tasks, numbers)
+    programs, numbers, fresh = _fresh(setup, files)
     # A seed fixes its tasks and keys; only what was learned is the run's.
     own = parallel.pad(programs, learned)
     mine = chosen.fitted(setup.inference, own.inference, fresh.inference_params)
     state = fresh._replace(params=own.agent, inference_params=mine)
     last = parallel.place(programs, jnp.full_like(numbers, files.results["updates"]))
     hyper = parallel.spread(programs, setup.config.hyper)
-    adaptation = programs.evaluate(hyper, state, numbers, last).adaptation
-    found = parallel.trim(programs, Evaluated(adaptation, references))
+    found = parallel.trim(programs, programs.evaluate(hyper, state, numbers, last).adaptation)
     return jax.tree.map(lambda x: x[finite, setup.structure.train_tasks :], found)
+
+
+def _fresh(setup: Setup, files: RunFiles) -> tuple[parallel.Programs, jax.Array, TrainState]:
+    """The programs of the run's seeds, their numbers, and the state that they start from."""
+    programs = parallel.make_programs(setup, files.seeds)
+    numbers = parallel.seed_numbers(programs, files.results["first_seed"])
+    return programs, numbers, programs.init(numbers)
 
 
 def _finite(files: RunFiles) -> np.ndarray:
@@ -139,11 +145,12 @@ def _finite(files: RunFiles) -> np.ndarray:
     return finite
 
 
-def measures(found: Evaluated, first: dict[str, Any] | None) -> dict[str, Any]:
+def measures(found: Adaptation, known: References, first: dict[str, Any] | None) -> dict[str, Any]:
     """The numbers of an arm.
 
     Args:
       found: From `evaluate`.
+      known: From `references`.
       first: The numbers of the arm to compare with.
 
     Returns:
@@ -153,19 +160,18 @@ def measures(found: Evaluated, first: dict[str, Any] | None) -> dict[str, Any]:
       environment says what they are, ``found_early``: the share of tasks in which one of the first
       five episodes succeeds, ``percent_of_oracle`` and ``episodes_to_80_percent_of_oracle``.
     """
-    (adaptation, references), returns = found, found.adaptation.returns
-    floor = float(references.floor.mean())
+    returns, floor = found.returns, float(known.floor.mean())
     few = results.over_seeds(results.last_episode(returns[..., : FEW + 1]))
     numbers = {
         "last_return": results.over_seeds(results.last_episode(returns)),
         "few_shot_return": few if returns.shape[-1] > FEW else None,
         "episodes_to_80_percent": results.episodes_until(returns, floor),
     }
-    if adaptation.success is not None:
-        early = adaptation.success[..., :FEW].astype(bool).any(axis=-1)
+    if found.success is not None:
+        early = found.success[..., :FEW].astype(bool).any(axis=-1)
         numbers["found_early"] = float(early.mean())
-    if references.oracle is not None:
-        best, last = float(references.oracle.mean()), numbers["last_return"]["mean"]
+    if known.oracle is not None:
+        best, last = float(known.oracle.mean()), numbers["last_return"]["mean"]
         level = results.way(floor, best, results.SHARE)
         numbers["percent_of_oracle"] = results.percent_of_way(last, floor, best)
         name = "episodes_to_80_percent_of_oracle"

@@ -1,14 +1,13 @@
 """`--inference auto` from training to a loaded agent: the choice is printed, kept and used."""
 
 import csv
-import functools
 import json
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from program import SEEDS, TINY, assert_refused
+from program import SEEDS, TINY
 
 import structlat_jax as sl
 from structlat_jax.cli import evaluate
@@ -52,16 +51,3 @@ def test_the_choice_is_printed_kept_and_used(trained, in_process, tmp_path):
     assert unchanged["per_seed"] == pytest.approx(results["test_return"]["per_seed"], abs=1e-5)
     assert len(others) == 2
     assert np.isfinite([one["per_seed"] for one in others]).all()
-
-
-def test_a_run_without_a_world_model_cannot_choose(finished, tmp_path, in_process):
-    run_here = functools.partial(in_process, evaluate.command)
-    (tmp_path / "run").mkdir()
-    for path in finished[0].iterdir():
-        if path.is_file() and path.name != ".lock":
-            (tmp_path / "run" / path.name).write_bytes(path.read_bytes())
-    config = json.loads((finished[0] / "config.json").read_text())
-    config["structure"]["inference"] = "amortised"
-    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
-    done = run_here(tmp_path / "run", "--arms", "inference=auto")
-    assert "no world model" in assert_refused(done)

@@ -68,7 +68,7 @@ def test_arms_are_other_evaluations_of_the_same_agents(tmp_path, kept_programs):
 
     def again(**changes):
         with quick_compile():
-            return evaluate.evaluate(setup(**changes), learned, files).adaptation
+            return evaluate.evaluate(setup(**changes), learned, files)
 
     own, paper, chance = again(), again(inference="amortised"), again(choice="thompson")
     np.testing.assert_allclose(own.returns, arrays["returns_test"], atol=1e-5)
@@ -92,7 +92,7 @@ class Found(NamedTuple):
 def evaluated(returns, success=None, floor=0.0, oracle=None):
     shape = returns.shape[:2]
     known = None if oracle is None else np.full(shape, oracle)
-    return evaluate.Evaluated(Found(returns, success), References(np.full(shape, floor), known))
+    return Found(returns, success), References(np.full(shape, floor), known)
 
 
 def test_measures_by_hand():
@@ -100,14 +100,14 @@ def test_measures_by_hand():
     returns[:, 0, :, 5] = [[1.0, 3.0], [5.0, 7.0]]  # the sixth episode
     returns[:, 0, :, 6] = [[8.0, 8.0], [10.0, 6.0]]
     returns[0, 0, 0, 4] = 0.1  # found early
-    own = evaluate.measures(evaluated(returns, returns > 0, oracle=5.0), None)
+    own = evaluate.measures(*evaluated(returns, returns > 0, oracle=5.0), None)
     assert own["last_return"]["per_seed"] == [8.0, 8.0]
     assert own["few_shot_return"]["per_seed"] == [2.0, 6.0]
     assert own["found_early"] == 0.25
     assert own["episodes_to_80_percent"] == 7
     assert own["episodes_to_80_percent_of_oracle"] == 6
     assert own["percent_of_oracle"] == pytest.approx(160.0)
-    other = evaluate.measures(evaluated(returns - 1.0, returns > 0, oracle=5.0), own)
+    other = evaluate.measures(*evaluated(returns - 1.0, returns > 0, oracle=5.0), own)
     assert other["difference"]["per_seed"] == [-1.0, -1.0]
     assert other["episodes_to_80_percent_of_oracle"] == 7
 
@@ -115,16 +115,16 @@ def test_measures_by_hand():
 def test_measures_count_from_the_floor():
     """Returns from -80 to -20, of which the first half of the way is gone after three episodes."""
     returns = np.broadcast_to([-80.0, -70.0, -50.0, -35.0, -20.0], (2, 1, 2, 5))
-    own = evaluate.measures(evaluated(returns, floor=-80.0, oracle=-5.0), None)
+    own = evaluate.measures(*evaluated(returns, floor=-80.0, oracle=-5.0), None)
     assert own["episodes_to_80_percent"] == 5  # -32 is 80 % of the way to -20
     assert own["episodes_to_80_percent_of_oracle"] == 5  # and -20 to -5
-    below = evaluate.measures(evaluated(returns - 90.0, floor=-80.0), None)
+    below = evaluate.measures(*evaluated(returns - 90.0, floor=-80.0), None)
     assert below["episodes_to_80_percent"] is None
 
 
 def test_what_nobody_knows_is_left_out(capsys):
     returns = np.broadcast_to([-80.0, -70.0, -50.0, -35.0, -20.0], (2, 1, 2, 5))
-    own = evaluate.measures(evaluated(returns), None)
+    own = evaluate.measures(*evaluated(returns), None)
     assert own.keys() == {"last_return", "few_shot_return", "episodes_to_80_percent"}
     evaluate._show([{"arm": "unchanged", **own}], "title", Console(width=120))
     shown = capsys.readouterr().out
@@ -179,12 +179,13 @@ def test_a_run_that_is_not_finished_is_refused(finished, tmp_path, run_here):
         assert "is not a run folder" in assert_refused(run_here(path))
 
 
-def test_agents_without_a_world_model_have_no_hypotheses(finished, tmp_path, run_here):
+@pytest.mark.parametrize("wanted", ["hypotheses", "auto"])
+def test_agents_without_a_world_model_have_no_hypotheses(finished, tmp_path, run_here, wanted):
     copy = shutil.copytree(finished[0], tmp_path / "run")
     config = json.loads((copy / "config.json").read_text())
     config["structure"]["inference"] = "amortised"
     (copy / "config.json").write_text(json.dumps(config))
-    done = run_here(copy, "--arms", "inference=hypotheses")
+    done = run_here(copy, "--arms", f"inference={wanted}")
     assert "no world model" in assert_refused(done)
 
 
