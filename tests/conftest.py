@@ -14,7 +14,7 @@ settings.register_profile("default", deadline=None, max_examples=25, derandomize
 settings.load_profile("default")
 
 # Most of the time of these tests is compiling. Without the emitters of fused kernels, XLA compiles
-# for a CPU in half of the time, and without most of its optimisations in half of that; what it
+# for a CPU in half of the time, and without most of its optimisations in less still; what it
 # makes is as right, and the tests' sizes are small.
 _FLAG = "--xla_cpu_use_fusion_emitters=false"
 _FIRST = "PYTEST_XDIST_WORKER" not in os.environ
