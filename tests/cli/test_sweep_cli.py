@@ -194,6 +194,7 @@ def test_a_sweep_of_which_no_lane_is_left_ends(sweep_here, tmp_path, infect):
     assert table(tmp_path / "out") == []
 
 
+@pytest.mark.slow
 def test_two_processes_get_the_numbers_of_one(swept, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
