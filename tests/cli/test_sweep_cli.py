@@ -56,6 +56,7 @@ def table(folder):
     return rows_of(folder, "sweep.csv")
 
 
+@pytest.mark.slow
 def test_a_run_of_a_grid_is_what_the_main_job_makes_of_it(swept, in_process, tmp_path):
     out = tmp_path / "alone"
     config = [f"--latent={OPTIONS['latent']}", "--lr=0.01", "--kl-weight=0.003"]

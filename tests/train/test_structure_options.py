@@ -111,7 +111,7 @@ def short_or_slow(name):
     return pytest.param(CASES[name], id=name, marks=marks)
 
 
-@pytest.mark.parametrize("changes", map(short_or_slow, CASES))
+@pytest.mark.parametrize("changes", [short_or_slow(name) for name in CASES])
 def test_structure_options_need_no_special_case(changes):
     own = setup(**changes, kl_samples=8)
     s = own.structure
