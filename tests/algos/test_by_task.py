@@ -226,6 +226,7 @@ def test_critics_and_policy_are_pearls_where_nobody_is_imagined():
     np.testing.assert_allclose(losses.policy, made.loss_policy, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_half_of_the_posterior_episodes_act_as_if_the_task_were_known():
     own = setup("line", posterior="task", posterior_episodes=4, latent="gau:1")
     with quick_compile():

@@ -78,6 +78,7 @@ def test_an_environment_that_knows_no_truth_is_refused():
     assert caught.value.field == "posterior"
 
 
+@pytest.mark.slow
 def test_the_mean_posterior_is_drawn_to_the_prior():
     """Tasks that are told apart for good are not: with the weight, all rows move at once, those of
     tasks that an update does not see too."""

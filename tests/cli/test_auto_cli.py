@@ -24,6 +24,7 @@ def trained(here, tmp_path):
     return run, done
 
 
+@pytest.mark.slow
 def test_the_choice_is_printed_kept_and_used(trained, in_process, tmp_path):
     run, done = trained
     results = json.loads((run / "results.json").read_text())

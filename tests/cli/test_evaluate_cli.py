@@ -54,6 +54,7 @@ def test_the_file_compares_every_arm_with_the_run(found):
     assert written["env"] == "point_robot"
 
 
+@pytest.mark.slow
 def test_arms_are_other_evaluations_of_the_same_agents(tmp_path, kept_programs):
     """On the line, where agents that have learned nothing find the goal now and then."""
     made, hyper = programs(2)
@@ -133,6 +134,7 @@ def test_what_nobody_knows_is_left_out(capsys):
     assert "found" not in shown
 
 
+@pytest.mark.slow
 def test_the_environment_may_draw_other_tasks(here, tmp_path, run_here):
     """Anchors in place of mixtures of them, and references of these tasks."""
     out, file = tmp_path / "run", tmp_path / "other.json"

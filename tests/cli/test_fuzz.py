@@ -145,6 +145,7 @@ def test_command_lines(name, place, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.idle
 @pytest.mark.parametrize("name", COMMANDS)
 def test_many_command_lines(name, place, monkeypatch):
     codes = check_command_lines(name, LONG[name], 1, place, monkeypatch)
@@ -238,6 +239,7 @@ def test_files(original, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.idle
 def test_many_files(original, tmp_path, monkeypatch):
     print("refused", check_files(original, tmp_path, monkeypatch, 500, 1), "of 500")
 

@@ -56,6 +56,7 @@ def table(folder):
     return rows_of(folder, "sweep.csv")
 
 
+@pytest.mark.slow
 def test_a_run_of_a_grid_is_what_the_main_job_makes_of_it(swept, in_process, tmp_path):
     out = tmp_path / "alone"
     config = [f"--latent={OPTIONS['latent']}", "--lr=0.01", "--kl-weight=0.003"]
@@ -194,6 +195,7 @@ def test_a_sweep_of_which_no_lane_is_left_ends(sweep_here, tmp_path, infect):
     assert table(tmp_path / "out") == []
 
 
+@pytest.mark.slow
 def test_two_processes_get_the_numbers_of_one(swept, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

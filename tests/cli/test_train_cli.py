@@ -144,6 +144,7 @@ def test_a_run_can_be_loaded(finished):
         assert drawn.reading.shape == (OPTIONS["hypotheses"], 2)
 
 
+@pytest.mark.slow
 def test_a_run_with_the_papers_inference(tmp_path, here):
     run = tmp_path / "run"
     options = ("--inference", "amortised", "--seeds", 1, "--updates", 2 * PER_STEP, "--evals", 1)

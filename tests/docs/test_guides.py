@@ -102,6 +102,7 @@ def test_every_guide_is_read():
         assert {one.language for one in blocks(guide)} <= {"python", "bash"}
 
 
+@pytest.mark.slow
 def test_your_own_environment(read, in_process):
     place = read("environment")
     found = results_of(place / "runs" / "cart")

@@ -56,6 +56,7 @@ def left_out(done):
     return [line for line in done.out.splitlines() if line.startswith("left out: ")]
 
 
+@pytest.mark.slow
 def test_a_folder_of_runs(runs, draw_all, tmp_path):
     done = draw_all(runs, "--out", tmp_path / "new" / "out")
     assert done.code == 0, done.err

@@ -215,6 +215,7 @@ def test_a_signal_outside_of_the_training_loop(tmp_path, table_here, monkeypatch
     assert signal.getsignal(number) == before
 
 
+@pytest.mark.slow
 def test_interrupted_in_the_second_row_and_resumed(tmp_path, table_here, monkeypatch):
     """Of another shape than the first, so that they do not train together."""
     out = tmp_path / "table"

@@ -151,6 +151,7 @@ def test_nothing_seen_gives_the_prior(spec):
     assert all(np.all(b.empty(q)) for b, q in zip(space.blocks, posterior, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", ["dir:1x4,cat:1x3,gau:2", "gau:1,dir:2x3,vmf:1"])
 def test_draws_without_context_have_the_moments_of_the_prior(spec):
     space, count = space_of(spec), 10_000

@@ -98,6 +98,7 @@ def test_paths_without_goals(tmp_path):
     assert set(json.loads(album.texts["traversal.json"])["measures"]) == {"position", "direction"}
 
 
+@pytest.mark.slow
 def test_environments_are_not_mixed(tmp_path):
     robot = dataclasses.replace(walker(), success=lambda seen, task: seen.reward > 0)
     album = drawn(

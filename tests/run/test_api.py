@@ -180,6 +180,7 @@ def test_what_cannot_be_is_said_before_anything_is_made(place, arguments, said):
     assert list(place.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_first_preset_of_an_environment_is_what_it_trains_with(place):
     own_env.write(place)
     run = sl.train(env="own.py", seeds=2, evals=1)

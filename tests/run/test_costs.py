@@ -14,7 +14,7 @@ from structlat_jax.run.plan import Plan
 from structlat_jax.store import checkpoint
 from structlat_jax.train.setup import make_setup
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.idle]
 
 SECONDS = 60.0  # the default of --checkpoint-seconds
 MEBIBYTE = 2**20

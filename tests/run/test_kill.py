@@ -14,6 +14,7 @@ def env(request, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.idle
 @pytest.mark.parametrize("env", ["of a file"], indirect=True)
 def test_killed_twice(tmp_path, env):
     updates = 4 * PER_STEP
@@ -25,6 +26,7 @@ def test_killed_twice(tmp_path, env):
 
 
 @pytest.mark.slow
+@pytest.mark.idle
 def test_killed_thirty_times(tmp_path, env):
     updates = 60 * PER_STEP
     finish(tmp_path / "alone" / "run", updates, env)

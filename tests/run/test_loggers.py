@@ -208,6 +208,7 @@ def test_the_command_line_names_it_before_anything_is_made(tmp_path, here, monke
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_command_line_writes_events(finished):
     rows = rows_of(finished[0])
     for seed in (4, 5):

@@ -34,6 +34,7 @@ def test_memory_is_flat():
 
 
 @pytest.mark.slow
+@pytest.mark.idle
 def test_memory_is_flat_for_long():
     share = growth(300)
     print(f"{100 * share:+.2f} %")

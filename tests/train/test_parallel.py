@@ -250,6 +250,7 @@ def assert_close(found, expected):
     assert np.all(error / np.linalg.norm(expected, axis=1) < 1e-3)
 
 
+@pytest.mark.slow
 def test_two_devices_give_the_numbers_of_one(together, on_two_devices):
     state, metrics = together
     with np.load(on_two_devices / "out.npz") as found:
@@ -257,11 +258,13 @@ def test_two_devices_give_the_numbers_of_one(together, on_two_devices):
         np.testing.assert_allclose(found["q"], metrics[-1]["q"], rtol=1e-2)
 
 
+@pytest.mark.slow
 def test_a_run_on_two_devices_loads_on_one(together, on_two_devices):
     loaded = [load_learned(on_two_devices, seed, setup()) for seed in range(3)]
     assert_close(np.stack([flat(p) for p in loaded]), flat_seeds(together[0].learned)[:3])
 
 
+@pytest.mark.slow
 def test_a_run_on_two_devices_goes_on_with_one(together, on_two_devices):
     made = parallel.make_programs(setup(), 3, jax.devices()[:1])
     like = jax.eval_shape(made.init, parallel.seed_numbers(made, 0))

@@ -15,6 +15,8 @@ from tiny import ORACLE, config, line, mixture_log_density, quick_compile
 from structlat_jax.train import parallel
 from structlat_jax.train.setup import make_setup
 
+pytestmark = pytest.mark.slow
+
 SEEDS = 3
 META_STEPS = 48
 SIZES = {

@@ -79,6 +79,12 @@ CASES = {
 }
 
 
+SHORT = (
+    "categorical, no exploring, amortised; no success, no oracle",
+    "tasks' own posteriors, decoded; episodes that end",
+)
+
+
 def verbs(own):
     """All of a run in one program, for one task. The key checker reads it; it takes the transposes
     that vmap adds for reuse, so only one repeat of one task is evaluated."""
@@ -99,7 +105,13 @@ def verbs(own):
     return run
 
 
-@pytest.mark.parametrize("changes", CASES.values(), ids=CASES)
+def short_or_slow(name):
+    """One case of each kind of posterior is always tried; the others take long to compile."""
+    marks = () if name in SHORT else pytest.mark.slow
+    return pytest.param(CASES[name], id=name, marks=marks)
+
+
+@pytest.mark.parametrize("changes", [short_or_slow(name) for name in CASES])
 def test_structure_options_need_no_special_case(changes):
     own = setup(**changes, kl_samples=8)
     s = own.structure
