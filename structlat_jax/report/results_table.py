@@ -20,7 +20,9 @@ def results_table(results: dict[str, Any]) -> Table:
     for factor, blocks in results.get("recovery", {}).items():
         told = ", ".join(f"{name} {x:.2f}" for name, x in blocks.items() if x is not None)
         table.add_row(f"R^2 of {factor} from", told or "not finite")
-    table.add_row("updates per second of training, each seed", f"{results['updates_per_second'] or 0:.0f}")
+    table.add_row(
+        "updates per second of training, each seed", f"{results['updates_per_second'] or 0:.0f}"
+    )
     times = f"{results['wall_seconds']:.0f} s, {results['compile_seconds']:.1f} s"
     table.add_row("wall, compile", times)
     return table

@@ -24,10 +24,11 @@ def places(name: str) -> tuple[str, str]:
 
 
 def write(folder: Path, **trees: Any) -> None:
-    """Writes trees of arrays on the host, each under its name, into ``folder``.
+    """Writes trees of arrays on the host, each under its name, into ``folder``; reads them back.
 
     Raises:
-      ValueError: if two arrays of a tree have one name, or one holds Python objects.
+      ValueError: if two arrays of a tree have one name, one holds Python objects, or what stands in
+        the file is not what was written.
     """
     (folder / FOLDER).mkdir(exist_ok=True)
     for name, tree in trees.items():
@@ -38,6 +39,18 @@ def write(folder: Path, **trees: Any) -> None:
                     array = np.asarray(leaf, order="C")
                     array = array.view(_stored(array.dtype))
                     np.lib.format.write_array(member, array, (1, 0), allow_pickle=False)
+        _read_back(folder / places(name)[0])
+
+
+def _read_back(path: Path) -> None:
+    """By the path that a reader will take; the checksums are those of the arrays in memory."""
+    try:
+        with npz.opened(path) as (archive, _):
+            torn = archive.testzip()
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"it cannot be read back: {reason(error)}") from None
+    if torn is not None:
+        raise ValueError(f"its array {torn} does not read as it was written")
 
 
 def read(folder: Path, name: str, like: Any, shapes: bool = True, parts: bool = False) -> Any:

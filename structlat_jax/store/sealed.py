@@ -45,6 +45,7 @@ def write(folder: Path, about: dict[str, Any], fill: Callable[[Path], None]) -> 
         if folder.exists():
             remove(folder)
         partial.rename(folder)
+        _read_seal(folder)  # whoever looks for it by its name finds it
     except Exception as error:  # writers of other libraries raise what they like on a full disk
         with contextlib.suppress(OSError):
             remove(partial)

@@ -46,6 +46,43 @@ def test_restored_state_has_the_same_bits(tmp_path):
     np.testing.assert_equal(history, HISTORY)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["run[lr=0.001]", "?*", "{a}", "%20", "$HOME", "~", "-", " a ", "a\nb", "b\udcff", "c.part"],
+)
+def test_a_folder_may_have_any_name(name, tmp_path, monkeypatch):
+    """Its own name, an ancestor's, and the working directory's."""
+    learned = one_seed(train(1, 0, 0)[0].learned)
+    wide = jax.tree.map(lambda x: x[None], learned)
+    for run in (tmp_path / name, tmp_path / name / "below"):
+        run.mkdir(exist_ok=True)
+        checkpoint.write_config(run, config(), seeds=1)
+        with Checkpoints(run) as saved:
+            saved.save_params(2, wide)
+        assert_same(checkpoint.load_learned(run, 0, setup()), learned)
+    monkeypatch.chdir(tmp_path / name)
+    assert_same(checkpoint.load_learned(Path(), 0, setup()), learned)
+    assert_same(checkpoint.load_learned(Path("below"), 0, setup()), learned)
+
+
+def test_what_does_not_read_as_it_was_written_is_no_checkpoint(tmp_path, monkeypatch):
+    learned, opened = train(1, 0, 0)[0].learned, array_files.npz.opened
+
+    def of_a_bad_disk(path):
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+        return opened(path)
+
+    with Checkpoints(tmp_path) as saved:
+        saved.save_params(1, learned)
+        monkeypatch.setattr(array_files.npz, "opened", of_a_bad_disk)
+        with pytest.raises(run_folder.WriteError, match=r"as it was written|read back"):
+            saved.save_params(2, learned)
+        assert saved.latest == 1
+    assert not list(tmp_path.rglob("*.part"))
+
+
 def test_interrupted_equals_uninterrupted(tmp_path):
     straight, metrics = train(1, 7, 5)
     begun, _ = train(1, 7, 2)
