@@ -24,7 +24,7 @@ from structlat_jax.config import Structure
 from structlat_jax.envs import Env, point_robot
 from structlat_jax.run.folders import make_folder, require_writable_file
 from structlat_jax.store.run_folder import write_json
-from structlat_jax.types import Array, Task
+from structlat_jax.types import Array, Task, make_key
 
 SPEEDS = (1.0, 0.999, 0.995, 0.98)
 """Shares of the full action at which the controller moves."""
@@ -46,7 +46,7 @@ def command(goals: int, seed: int, out: Path | None) -> int:
     """See the module's docstring."""
     if out is not None:
         require_writable_file(out)
-    key_tasks, key_sides, key_search, key_prior = jax.random.split(jax.random.key(seed), 4)
+    key_tasks, key_sides, key_search, key_prior = jax.random.split(make_key(seed), 4)
     env = point_robot.make()
     tasks = env.sample_tasks(key_tasks, goals)
     sides = jax.random.uniform(key_sides, (goals,), maxval=2.0 * jnp.pi)
@@ -84,7 +84,7 @@ def episode(env: Env, task: Task, act: Callable[[Array], Array]) -> tuple[Array,
         step = env.step(state, act(env.observe(state)), task)
         return step.state, (step.reward, step.obs)
 
-    start = env.reset(jax.random.key(0), task)  # always the origin
+    start = env.reset(make_key(0), task)  # always the origin
     return jax.lax.scan(advance, start, length=env.horizon)[1]
 
 

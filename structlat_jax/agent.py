@@ -14,7 +14,7 @@ from structlat_jax.envs import Env
 from structlat_jax.inference.base import Learned
 from structlat_jax.latents import LatentSpace
 from structlat_jax.train.setup import Setup, make_setup
-from structlat_jax.types import Array, Key, Transition, require_last_axis
+from structlat_jax.types import Array, Key, Transition, make_key, require_last_axis
 
 
 @jax.tree_util.register_dataclass
@@ -162,7 +162,7 @@ class Agent:
 def make_agent(setup: Setup, learned: Learned) -> Agent:
     """An agent; its hypotheses are always the same draws, so that what it infers depends on what
     it saw alone."""
-    key_task, key_reset = jax.random.split(jax.random.key(0), 3)[:2]
+    key_task, key_reset = jax.random.split(make_key(0), 3)[:2]
     task = jax.tree.map(lambda x: x[0], setup.env.sample_tasks(key_task, 1))
     obs = setup.env.observe(setup.env.reset(key_reset, task))
     steps = jnp.zeros((), jnp.int32)
@@ -204,7 +204,7 @@ def _save(agent: Agent, path: Path) -> Path:
 
 @partial(jax.jit, static_argnums=0)
 def _init(setup, learned, obs):
-    key = jax.random.split(jax.random.key(0), 3)[2]
+    key = jax.random.split(make_key(0), 3)[2]
     return setup.inference.init(learned, key, obs)
 
 
@@ -238,4 +238,4 @@ def _act(setup, learned, obs, z, key):
 @partial(jax.jit, static_argnums=0)
 def _summary(setup, belief):
     note = setup.inference.note(belief.state)
-    return setup.inference.summary(note, jax.random.key(0))
+    return setup.inference.summary(note, make_key(0))

@@ -80,9 +80,9 @@ class Config:
     env: EnvSpec = dataclasses.field(default_factory=EnvSpec)
 
     def __post_init__(self):
-        s, hyper = self.structure, self.hyper
-        check(s)
-        check(hyper)
+        s, hyper = check(self.structure), check(self.hyper)
+        for name, record in (("structure", s), ("hyper", hyper)):
+            object.__setattr__(self, name, record)
         _at_most("context_episodes_min", s.context_episodes_min, "context_episodes", s)
         _at_most("meta_batch", s.meta_batch, "train_tasks", s)
         if s.eval_prior_episodes >= s.eval_episodes:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 
 _NAME = re.compile(r"`([a-z][a-z0-9_]*)`")
@@ -82,14 +83,27 @@ def allowed(field: dataclasses.Field) -> str:
     return " and ".join(parts)
 
 
-def check(record: Any) -> None:
+def check(record: Any) -> Any:
     """Raises `ConfigError` unless every option of a record has its type and keeps its limits.
 
     Args:
       record: A dataclass instance whose fields are all made by `option`.
+
+    Returns:
+      The record with `plain` values.
     """
+    values = {f.name: plain(getattr(record, f.name)) for f in dataclasses.fields(record)}
     for field in dataclasses.fields(record):
-        _check(field, getattr(record, field.name))
+        _check(field, values[field.name])
+    changed = {n: x for n, x in values.items() if x is not getattr(record, n)}
+    return dataclasses.replace(record, **changed) if changed else record
+
+
+def plain(value: Any) -> Any:
+    """A scalar of NumPy or of jax as Python's own of the same kind; anything else as it is."""
+    if isinstance(value, np.generic | np.ndarray | jax.Array) and value.shape == ():
+        return value if isinstance(value, jax.core.Tracer) else value.item()
+    return value
 
 
 def _check(field: dataclasses.Field, value: Any) -> None:

@@ -19,6 +19,7 @@ from structlat_jax.store.checkpoint import restored, saved
 from structlat_jax.store.run_folder import CheckpointError
 from structlat_jax.train.learn import init_params
 from structlat_jax.train.setup import Setup, make_setup
+from structlat_jax.types import make_key
 
 
 def save(agent: Agent, path: Path) -> Path:
@@ -52,6 +53,6 @@ def read(path: Path, env: Env | str | Path | None) -> Agent:
 
 
 def _fitted(path: Path, setup: Setup, arrays: dict[str, Any]) -> Learned:
-    like = Learned(*jax.eval_shape(lambda: init_params(setup, jax.random.key(0))))
+    like = Learned(*jax.eval_shape(lambda: init_params(setup, make_key(0))))
     found = array_files.fitted(path, arrays, saved(like))
     return restored(jax.tree.map(jnp.asarray, found), like)

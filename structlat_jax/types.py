@@ -15,6 +15,16 @@ Array = jax.Array
 Key = PRNGKeyArray
 """A typed key from `jax.random.key`."""
 
+KEY_IMPLEMENTATION = "threefry2x32"
+"""By which every key of this package is made, whatever jax's default is set to: a seed names its
+tasks, its parameters and its results on every machine."""
+
+
+def make_key(seed: Any) -> Key:
+    """The typed key of a seed, the same under every setting of ``jax_default_prng_impl``."""
+    return jax.random.key(seed, impl=KEY_IMPLEMENTATION)
+
+
 Params = Any
 """A pytree of network parameters."""
 

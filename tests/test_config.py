@@ -5,6 +5,8 @@ import json
 import math
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from structlat_jax import config as configuration
 from structlat_jax.config import PRESETS, Config, ConfigError, Hyper, Structure, preset
 from structlat_jax.envs import EnvSpec
 from structlat_jax.envs.spec import spec
+from structlat_jax.run.plan import Plan
 
 FIELDS = configuration.fields()
 BY_TYPE = {kind: [n for n, f in FIELDS.items() if f.type is kind] for kind in (int, float, bool)}
@@ -30,6 +33,31 @@ def refusal(**changes):
     assert "\n" not in message
     assert message.endswith(".")
     return message
+
+
+@pytest.mark.parametrize("of", [np.int64, np.uint8, np.int32, jnp.int32, np.array])
+def test_whole_numbers_of_numpy_and_jax_are_whole_numbers(of):
+    made = Config().replace(width=of(8), lr=of(1))
+    assert made == Config().replace(width=8, lr=1)
+    assert type(made.structure.width) is int
+    plan = Plan(made, "cpu", of(2), of(0), of(30), of(1), of(60))
+    assert type(plan.seeds) is int
+    json.dumps({**plan.records(), **made.to_dict()})
+
+
+@pytest.mark.parametrize("of", [np.float32, np.float64, jnp.float32, np.array])
+def test_numbers_of_numpy_and_jax_are_numbers(of):
+    made = Config().replace(lr=of(0.25))
+    assert made == Config().replace(lr=0.25)
+    assert type(made.hyper.lr) is float
+    assert "whole number" in refusal(width=of(8.0))
+
+
+def test_kinds_of_numpy_are_not_mixed_up():
+    assert Config().replace(eval_encoder=np.bool_(True)).structure.eval_encoder is True
+    assert "true or false" in refusal(eval_encoder=np.int64(1))
+    assert "whole number" in refusal(width=np.bool_(True))
+    assert "whole number" in refusal(width=np.ones(1, int))
 
 
 @pytest.mark.parametrize("name", FIELDS)

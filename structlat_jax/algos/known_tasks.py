@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 from structlat_jax.envs import Env
 from structlat_jax.latents import LatentSpace
 from structlat_jax.nets.mlp import MLP
-from structlat_jax.types import Params, Task
+from structlat_jax.types import Params, Task, make_key
 
 # Rows start at zero, and Adam moves all parameters alike: these are to move fast.
 _TABLE_GAIN = 10.0
@@ -51,12 +51,12 @@ def by_number(count: int, stat_dim: int) -> KnownTasks:
 
 def by_truth(count: int, stat_dim: int, width: int, env: Env) -> KnownTasks:
     """All by their factors, each number of which is in units of its spread over training tasks."""
-    one = jax.eval_shape(lambda: env.sample_tasks(jax.random.key(0), 1))
+    one = jax.eval_shape(lambda: env.sample_tasks(make_key(0), 1))
     size = jax.eval_shape(lambda tasks: _truth(env, tasks), one).shape[1]
     net = MLP(width, 2, stat_dim)
 
     def zeros():
-        own = net.init(jax.random.key(0), jnp.zeros((size,)))
+        own = net.init(make_key(0), jnp.zeros((size,)))
         return {"net": own, "truth": jnp.zeros((count, size))}
 
     def told(params, tasks):

@@ -27,6 +27,7 @@ from structlat_jax.cli.options import (
     program_help,
 )
 from structlat_jax.config import Config
+from structlat_jax.envs.base import labels
 from structlat_jax.errors import InputError
 from structlat_jax.inference import chosen
 from structlat_jax.inference.base import Learned
@@ -76,6 +77,8 @@ def command(run: Path, arms: Sequence[str], out: Path | None, **options: Any) ->
     env = request.saved_env(files.config, options)
     setups = {arm: make_setup(config, env) for arm, config in configs.items()}
     unchanged = make_setup(files.config, env)
+    if env.spec is not None and env.spec.options == files.config.env.options:
+        require_same_tasks(unchanged, files)
     learned = _learned(run, files.seeds, unchanged)
     known = references(unchanged, files)
     console = Console()
@@ -102,6 +105,32 @@ def references(setup: Setup, files: RunFiles) -> References:
     tasks = (fresh.train_tasks, fresh.test_tasks)
     found = parallel.trim(programs, programs.references(fresh.params, *tasks, numbers))
     return jax.tree.map(lambda x: x[finite, setup.structure.train_tasks :], found)
+
+
+def require_same_tasks(setup: Setup, files: RunFiles) -> None:
+    """Holds the tasks that the run's seeds name against those that it stored.
+
+    Raises:
+      CheckpointError: if they are others, as under another version or setting of jax's generator.
+    """
+    _, _, fresh = _fresh(setup, files)
+    for kind, tasks in (("train", fresh.train_tasks), ("test", fresh.test_tasks)):
+        stored = files.arrays.get(f"label_{kind}")
+        drawn = np.stack([labels(setup.env, _of(tasks, seed)) for seed in range(files.seeds)])
+        if stored is not None and stored.shape == drawn.shape and not _close(stored, drawn):
+            raise CheckpointError(
+                f"{files.path} was trained on other tasks than its seeds name here; evaluate it "
+                f"with the version of jax ({files.results['jax_version']}) and the random-number "
+                "settings (JAX_THREEFRY_PARTITIONABLE, for instance) of its training."
+            )
+
+
+def _of(tasks: Any, seed: int) -> Any:
+    return jax.tree.map(lambda x: x[seed], tasks)
+
+
+def _close(one: np.ndarray, other: np.ndarray) -> bool:
+    return np.allclose(one, other, rtol=1e-3, atol=1e-4, equal_nan=True)
 
 
 def evaluate(setup: Setup, learned: Learned, files: RunFiles) -> Adaptation:

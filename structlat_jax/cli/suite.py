@@ -35,6 +35,7 @@ from structlat_jax.run import machine
 from structlat_jax.run.members import Member
 from structlat_jax.run.plan import Plan
 from structlat_jax.store.run_folder import CheckpointError, read_json, write_json, write_whole
+from structlat_jax.types import make_key
 
 MARKER = "suite_config.json"
 DEFAULT = ";".join(KNOWN)
@@ -113,7 +114,7 @@ def natural_latents(env: Env) -> list[str]:
     def of_one_task(key):
         return env.factors(jax.tree.map(lambda x: x[0], env.sample_tasks(key, 1)))
 
-    found = {} if env.factors is None else jax.eval_shape(of_one_task, jax.random.key(0))
+    found = {} if env.factors is None else jax.eval_shape(of_one_task, make_key(0))
     if "mixture" not in found:
         raise InputError(
             f"{env.name} has no factor called mixture; say which --latents to compare."

@@ -8,7 +8,7 @@ import numpy as np
 
 from structlat_jax.envs.base import Env, Step, labels
 from structlat_jax.envs.spec import EnvError
-from structlat_jax.types import Transition
+from structlat_jax.types import Transition, make_key
 
 _SIZES = ("obs_dim", "action_dim", "horizon")
 
@@ -31,7 +31,7 @@ def require_env(name: str, env: Any) -> None:
             raise EnvError(
                 f"{field} of {name} must be a whole number of at least 1, not {value!r}."
             )
-    key = jax.eval_shape(lambda: jax.random.key(0))
+    key = jax.eval_shape(lambda: make_key(0))
     tasks = _shape(name, "sample_tasks", lambda k: env.sample_tasks(k, 3), key)
     leaves = jax.tree.leaves(tasks)
     if not leaves or any(not x.shape or x.shape[0] != 3 for x in leaves):

@@ -19,7 +19,7 @@ from structlat_jax.inference import sparse
 from structlat_jax.inference.hypotheses import Reader
 from structlat_jax.inference.imagined import imagine as imagine_by
 from structlat_jax.nets.mlp import MLP
-from structlat_jax.types import Params, Transition
+from structlat_jax.types import Params, Transition, make_key
 
 _RATE = 0.01  # of the running moments, per update
 _LEAST = 1e-3  # of a spread: what never varies has none
@@ -79,7 +79,7 @@ class Decoder:
     def zeros(self) -> Params:
         """Parameters that are all zero, for `init.initialise`."""
         obs, action, latent = self.widths
-        key = jax.random.key(0)
+        key = make_key(0)
         return self.net.init(key, jnp.zeros((obs + action,)), jnp.zeros((latent,)))
 
     def predict(

@@ -28,7 +28,7 @@ from structlat_jax.inference.imagined import Act, Imagined
 from structlat_jax.inference.imagined import imagine as imagine_by
 from structlat_jax.nets import optim
 from structlat_jax.nets.mlp import MLP
-from structlat_jax.types import Params, Transition
+from structlat_jax.types import Params, Transition, make_key
 
 SMALL_HEADS = ("dynamics",)
 """Networks whose heads start small; see `init.initialise`."""
@@ -50,7 +50,7 @@ class WorldModel:
 
     def zeros(self) -> Params:
         """Parameters that are all zero, for `init.initialise`."""
-        key, pair = jax.random.key(0), jnp.zeros((sum(self.widths),))
+        key, pair = make_key(0), jnp.zeros((sum(self.widths),))
         nets = {"dynamics": self.dynamics, "reward": self.rewards}
         return {name: net.init(key, pair) for name, net in nets.items()}
 

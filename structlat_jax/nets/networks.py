@@ -10,7 +10,7 @@ from jaxtyping import Array, ArrayLike, Float
 from structlat_jax.nets.heads import LOG_STD_RANGE
 from structlat_jax.nets.mlp import MLP
 from structlat_jax.nets.options import NetworkOptions
-from structlat_jax.types import Params
+from structlat_jax.types import Params, make_key
 
 SMALL_HEADS = ("policy",)
 """Networks whose heads start small; see `init.initialise`."""
@@ -44,7 +44,7 @@ class Networks:
     def zeros(self) -> AgentParams:
         """Parameters that are all zero, for `init.initialise`."""
         features, obs, action, latent = self.widths
-        key, z = jax.random.key(0), jnp.zeros((latent,))  # the modules' own values are zeros
+        key, z = make_key(0), jnp.zeros((latent,))  # the modules' own values are zeros
         v = self.v_net.init(key, jnp.zeros((obs,)), z)
         q = self.q_single.init(key, jnp.zeros((obs + action,)), z)
         return AgentParams(

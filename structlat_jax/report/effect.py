@@ -14,6 +14,7 @@ from structlat_jax.inference.base import Learned
 from structlat_jax.report.parts import Part
 from structlat_jax.report.sobol import Shares, shares_of_variance
 from structlat_jax.train import rollout
+from structlat_jax.types import make_key
 
 DRAWS = 8192
 """Draws of z from the prior behind every share, for episodes of up to `SHORT` steps."""
@@ -37,7 +38,7 @@ def roller(agent: Agent, env: Env) -> Roll:
     The policy is deterministic. The episodes are those of one task, which matters where dynamics
     or observations depend on it.
     """
-    key_task, key_reset = jax.random.split(jax.random.key(0))
+    key_task, key_reset = jax.random.split(make_key(0))
     task = jax.tree.map(lambda x: x[0], env.sample_tasks(key_task, 1))
     steps = jnp.arange(env.horizon)
 
@@ -57,7 +58,7 @@ def roller(agent: Agent, env: Env) -> Roll:
 def last_observation(agent: Agent, roll: Roll, draws: int) -> Measure:
     """The measure that any environment has: the last observation of an episode, each of its numbers
     in units of its own spread, so that none counts for more than another."""
-    z = agent.space.sample_prior(jax.random.key(2), (draws,))
+    z = agent.space.sample_prior(make_key(2), (draws,))
     last = roll(agent.learned, z)[:, -1]
     spread = last.std(axis=0)
     varies = spread > 1e-6 * (1.0 + np.abs(last).max(axis=0))
@@ -80,7 +81,7 @@ def shares(
       measures: By name.
       draws: From the prior, twice as many in all.
     """
-    one, other = np.asarray(agent.space.sample_prior(jax.random.key(1), (2, draws)))
+    one, other = np.asarray(agent.space.sample_prior(make_key(1), (2, draws)))
     columns = [part.columns for part in parts]
     return {
         name: shares_of_variance(

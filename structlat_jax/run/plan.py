@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from structlat_jax.config import Config
-from structlat_jax.options import ConfigError
+from structlat_jax.options import ConfigError, plain
 
 PLAN_LIMITS = {
     "seeds": (int, 1, 100_000),
@@ -47,7 +47,8 @@ class Plan:
         if not isinstance(self.preset, str):  # a file may hold anything
             raise ConfigError("preset", "a name", self.preset)
         for name, (kind, low, high) in PLAN_LIMITS.items():
-            value = getattr(self, name)
+            value = plain(getattr(self, name))
+            object.__setattr__(self, name, value)
             right_type = isinstance(value, kind) and not isinstance(value, bool)
             if not right_type or not low <= value <= high:
                 what = "a whole number" if kind is int else "a number"

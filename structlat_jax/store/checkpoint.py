@@ -36,6 +36,7 @@ from structlat_jax.store.run_folder import (
 )
 from structlat_jax.train.learn import init_params
 from structlat_jax.train.setup import Setup
+from structlat_jax.types import make_key
 
 __all__ = [
     "CONFIG_FILE",
@@ -189,7 +190,7 @@ def load_learned(
         raise CheckpointError(f"seed must be from 0 to {seeds} - 1 (the run's seeds), not {seed}.")
     name = _BEST_FOLDER if best else _FOLDER
     step, _ = _newest(run, name, array_files.places("params"), data, tell)
-    like = Learned(*jax.eval_shape(lambda: init_params(setup, jax.random.key(0))))
+    like = Learned(*jax.eval_shape(lambda: init_params(setup, make_key(0))))
     wanted = jax.tree.map(lambda x: jax.ShapeDtypeStruct((seeds, *x.shape), x.dtype), saved(like))
     found = array_files.read(run / name / str(step), "params", wanted, parts=True)
     return restored(jax.tree.map(lambda x: jax.numpy.asarray(x[seed]), found), like)

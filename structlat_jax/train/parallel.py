@@ -21,7 +21,7 @@ from structlat_jax.train.evaluate import References, references
 from structlat_jax.train.learn import init, meta_step
 from structlat_jax.train.setup import Setup
 from structlat_jax.train.state import Metrics, TrainState
-from structlat_jax.types import Array, Key, Params, Task
+from structlat_jax.types import Array, Key, Params, Task, make_key
 
 _AXIS = "seeds"
 _REFERENCES = 2**32 - 1  # a round of evaluation that no number of updates is
@@ -55,7 +55,7 @@ class Programs(NamedTuple):
 
 def root_keys(seed: Array) -> tuple[Key, Key]:
     """The two keys that everything random in a seed's run comes from: training, evaluation."""
-    key_train, key_evaluate = jax.random.split(jax.random.key(seed))
+    key_train, key_evaluate = jax.random.split(make_key(seed))
     return key_train, key_evaluate
 
 

@@ -15,6 +15,7 @@ from tiny import config, evaluator, following_z, programs, quick_compile, setup
 
 from structlat_jax.cli import evaluate
 from structlat_jax.report.run_files import RunFiles
+from structlat_jax.store import npz
 from structlat_jax.store.checkpoint import CheckpointError
 from structlat_jax.train import parallel
 from structlat_jax.train.evaluate import References
@@ -52,6 +53,16 @@ def test_the_file_compares_every_arm_with_the_run(found):
     assert all(row["few_shot_return"] is None for row in rows.values())  # four episodes only
     assert {"found_early", "episodes_to_80_percent"} <= rows["unchanged"].keys()
     assert written["env"] == "point_robot"
+
+
+def test_other_tasks_than_those_of_training_are_refused(finished, tmp_path, run_here):
+    """However they came to be others; here the stored ones are."""
+    run = shutil.copytree(finished[0], tmp_path / "run")
+    arrays = npz.read(run / "adaptation.npz")
+    arrays["label_test"] = arrays["label_test"] + 0.5
+    np.savez(run / "adaptation.npz", **arrays)
+    done = run_here(run, "--arms", ARMS)
+    assert "trained on other tasks" in assert_refused(done)
 
 
 @pytest.mark.slow

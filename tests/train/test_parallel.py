@@ -32,6 +32,7 @@ from structlat_jax.train import parallel
 from structlat_jax.train.evaluate import references
 from structlat_jax.train.learn import meta_step
 from structlat_jax.train.setup import make_setup
+from structlat_jax.types import make_key
 
 STEPS = 10  # of five updates each
 FIRST = 3
@@ -46,6 +47,13 @@ def together():
 def relative(a, b):
     a, b = flat(a), flat(b)
     return np.linalg.norm(a - b) / np.linalg.norm(b)
+
+
+def test_a_seed_names_the_same_key_under_every_setting():
+    with jax.default_prng_impl("rbg"):
+        key = make_key(3)
+    assert jax.random.key_impl(key) == jax.random.key_impl(make_key(3))
+    assert jnp.array_equal(jax.random.key_data(key), jax.random.key_data(make_key(3)))
 
 
 def test_seeds_in_one_program_equal_single_runs(together):
@@ -211,6 +219,7 @@ import tiny
 from structlat_jax.store import checkpoint
 from structlat_jax.train import parallel
 from structlat_jax.train.evaluate import references
+from structlat_jax.types import make_key
 first, steps, run = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
 made = parallel.make_programs(tiny.setup(), 3)
 assert (made.seeds, made.padded, made.mesh.devices.size) == (3, 4, 2)
