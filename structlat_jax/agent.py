@@ -2,36 +2,25 @@
 
 import dataclasses
 import os
-from functools import partial
+import pickle
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from structlat_jax import agent_steps as steps
+from structlat_jax.agent_steps import Belief
 from structlat_jax.config import Config
-from structlat_jax.envs import Env
+from structlat_jax.envs import Env, registry
 from structlat_jax.inference.base import Learned
 from structlat_jax.latents import LatentSpace
 from structlat_jax.train.setup import Setup, make_setup
 from structlat_jax.types import Array, Key, Transition, make_key, require_last_axis
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Belief:
-    """What the agent knows of its task, O(1) in the number of steps.
-
-    Attributes:
-      state: What its inference carries; see `Inference`.
-      steps: Transitions seen, an int32 scalar.
-    """
-
-    state: Any
-    steps: Array
-
-
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Agent:
     """Acts on z, and infers z from transitions.
 
@@ -72,8 +61,9 @@ class Agent:
         """
         if obs is None:
             return self.start
-        obs = self._single("obs", obs, self.env.obs_dim)
-        return Belief(_init(self.setup, self.learned, obs), jnp.zeros((), jnp.int32))
+        obs = self._shaped("obs", obs, self.env.obs_dim)
+        steps.require_finite("obs", obs)
+        return Belief(steps.init(self.setup, self.learned, obs), jnp.zeros((), jnp.int32))
 
     def update(self, belief: Belief, transition: Transition) -> Belief:
         """The belief after one more transition; adding two in any order gives the same.
@@ -81,23 +71,31 @@ class Agent:
         Args:
           belief: The belief so far.
           transition: A `Transition` of one step; ``train_reward`` is not looked at, and
-            ``next_obs`` only if the agent was trained with it. For a batch of beliefs, map this
-            function over them with `jax.vmap`.
+            ``next_obs`` only if the agent was trained with it. A batch of beliefs ``[...]``, of
+            as many tasks, takes one of each, all of whose members lead with ``[...]``.
 
         Raises:
-          ValueError: if one of its members has another shape than in training.
+          ValueError: if one of its members has another shape than in training, or one that is
+            looked at is not finite.
         """
-        env = self.env
+        env, lead = self.env, belief.steps.shape
         widths = {"obs": env.obs_dim, "action": env.action_dim, "next_obs": env.obs_dim}
         parts = {
-            name: self._single(f"transition.{name}", value, widths.get(name))
+            name: self._shaped(f"transition.{name}", value, widths.get(name), lead)
             for name, value in transition._asdict().items()
         }
-        return _update(self.setup, self.learned, belief, Transition(**parts))
+        unread = {"train_reward"} | ({"next_obs"} - self._reads)
+        for name in parts.keys() - unread:
+            steps.require_finite(f"transition.{name}", parts[name])
+        mapped = steps.over(lead, lambda *one: steps.update(self.setup, self.learned, *one))
+        return mapped(belief, Transition(**parts))
 
     def sample_z(self, belief: Belief, key: Key) -> Array:
-        """A hypothesis about the task, ``[D]``; from the prior while nothing was seen."""
-        return _sample_z(self.setup, belief, key)
+        """A hypothesis about the task, ``[D]``; from the prior while nothing was seen. For a batch
+        of beliefs ``[...]``, one of each, ``[..., D]``."""
+        lead = belief.steps.shape
+        mapped = steps.over(lead, lambda *one: steps.sample_z(self.setup, *one))
+        return mapped(belief, jax.random.split(key, lead) if lead else key)
 
     def greedy_z(
         self, belief: Belief, obs: Array, key: Key, steps_left: int | None = None
@@ -106,19 +104,23 @@ class Agent:
         `hypotheses.greedy`. It exploits, where `sample_z` still explores.
 
         Args:
-          belief: The belief.
-          obs: The observation at hand, ``[obs_dim]``.
+          belief: The belief, or a batch of them, ``[...]``.
+          obs: The observation at hand, ``[obs_dim]``; of a batch, ``[..., obs_dim]``.
           key: For the draws that are compared.
           steps_left: A whole episode by default.
 
         Raises:
           ValueError: if ``obs`` has another shape, or the agent has no hypotheses to compare.
         """
-        obs = self._single("obs", obs, self.env.obs_dim)
+        lead = belief.steps.shape
+        obs = self._shaped("obs", obs, self.env.obs_dim, lead)
         if self.setup.inference.greedy is None:
             raise ValueError("an agent of --inference amortised has no hypotheses to compare.")
         left = self.env.horizon if steps_left is None else steps_left
-        return _greedy_z(self.setup, self.learned, belief, obs, left, key)
+        mapped = steps.over(
+            lead, lambda b, o, k: steps.greedy_z(self.setup, self.learned, b, o, left, k)
+        )
+        return mapped(belief, obs, jax.random.split(key, lead) if lead else key)
 
     def act(self, obs: Array, z: Array, key: Key | None = None) -> Array:
         """An action ``[..., action_dim]``: the policy's mode, or a draw if a key is given.
@@ -134,15 +136,16 @@ class Agent:
         obs, z = jnp.asarray(obs), jnp.asarray(z)
         require_last_axis("obs", obs, self.env.obs_dim)
         require_last_axis("z", z, self.space.dim)
-        return _act(self.setup, self.learned, obs, z, key)
+        return steps.act(self.setup, self.learned, obs, z, key)
 
     def mean_z(self, belief: Belief) -> Array:
-        """The posterior mean of z, ``[D]``."""
-        return _summary(self.setup, belief)[0]
+        """The posterior mean of z, ``[D]``; of a batch of beliefs ``[...]``, ``[..., D]``."""
+        return self._summary(belief)[0]
 
     def kl(self, belief: Belief) -> Array:
-        """KL of the encoder's posterior to the prior in nats, ``[blocks]``."""
-        return _summary(self.setup, belief)[1]
+        """KL of the encoder's posterior to the prior in nats, ``[blocks]``; of a batch of
+        beliefs ``[...]``, ``[..., blocks]``."""
+        return self._summary(belief)[1]
 
     def save(self, path: str | Path) -> Path:
         """Writes the agent to one file, which `load` opens; returns its path.
@@ -152,11 +155,75 @@ class Agent:
         """
         return _save(self, Path(path))
 
-    def _single(self, name: str, value: Any, width: int | None) -> Array:
-        value, shape = jnp.asarray(value), () if width is None else (width,)
+    def warm_up(self) -> "Agent":
+        """Compiles what a loop of one task calls, so that its first action takes no longer than
+        any other; returns the agent."""
+        belief, key = self.prior(), make_key(0)
+        obs, action = jnp.zeros(self.env.obs_dim), jnp.zeros(self.env.action_dim)
+        zero = jnp.zeros(())
+        z = self.sample_z(belief, key)
+        after = self.update(belief, Transition(obs, action, zero, zero, obs, zero))
+        made = [self.prior(obs), after, self.act(obs, z), self.act(obs, z, key)]
+        if self.setup.inference.greedy is not None:
+            made.append(self.greedy_z(after, obs, key))
+        jax.block_until_ready((made, self._summary(after)))
+        return self
+
+    def __repr__(self) -> str:
+        count = sum(x.size for x in jax.tree.leaves(self.learned))
+        return (
+            f"Agent(env={self.env.name!r}, latent={str(self.space)!r}, "
+            f"inference={self.setup.inference.name!r}, parameters={count:,})"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Agent):
+            return NotImplemented
+        mine, its = (jax.tree.flatten((x.learned, x.start)) for x in (self, other))
+        spec = self.env.spec
+        named = spec is not None and self.config == other.config and spec == other.env.spec
+        same = (self.setup is other.setup or named) and mine[1] == its[1]
+        return same and all(map(np.array_equal, mine[0], its[0]))
+
+    def __hash__(self) -> int:
+        return hash((Agent, self.config))
+
+    def __reduce__(self) -> tuple:
+        """A spawned worker makes the environment again from what names it, so it must have that."""
+        spec = self.env.spec
+        if spec is None or make_setup(self.config, self.env) is not self.setup:
+            raise pickle.PicklingError(
+                "only an agent whose environment has a name (see envs.make), and whose inference "
+                "is the configured one, can be pickled; Agent.save writes any agent."
+            )
+        return _revived, (self.config, spec, jax.device_get((self.learned, self.start)))
+
+    @property
+    def _reads(self) -> set[str]:
+        own = self.config.structure.inference in ("auto", "decoded")
+        return {"next_obs"} if own or self.config.structure.next_obs_in_context else set()
+
+    def _summary(self, belief: Belief) -> Any:
+        return steps.over(belief.steps.shape, lambda one: steps.summarise(self.setup, one))(belief)
+
+    def _shaped(
+        self, name: str, value: Any, width: int | None, lead: tuple[int, ...] = ()
+    ) -> Array:
+        value, shape = jnp.asarray(value, jnp.float32), lead if width is None else (*lead, width)
         if value.shape != shape:
-            raise ValueError(f"{name} must have shape {list(shape)}, not {list(value.shape)}.")
+            batch = f" for beliefs {list(lead)}" if lead else ""
+            raise ValueError(
+                f"{name} must have shape {list(shape)}{batch}, not {list(value.shape)}."
+            )
         return value
+
+
+def _revived(config: Config, spec: Any, arrays: Any) -> Agent:
+    if spec.is_code:  # whoever unpickles runs code anyway
+        env = registry.make(spec.name, **dict(spec.options))
+    else:
+        env = registry.make_safely(spec)
+    return Agent(make_setup(config, env), *jax.tree.map(jnp.asarray, arrays))
 
 
 def make_agent(setup: Setup, learned: Learned) -> Agent:
@@ -165,11 +232,16 @@ def make_agent(setup: Setup, learned: Learned) -> Agent:
     key_task, key_reset = jax.random.split(make_key(0), 3)[:2]
     task = jax.tree.map(lambda x: x[0], setup.env.sample_tasks(key_task, 1))
     obs = setup.env.observe(setup.env.reset(key_reset, task))
-    steps = jnp.zeros((), jnp.int32)
-    return Agent(setup, learned, Belief(_init(setup, learned, obs), steps))
+    seen = jnp.zeros((), jnp.int32)
+    return Agent(setup, learned, Belief(steps.init(setup, learned, obs), seen))
 
 
-def load(path: str | Path, seed: int = 0, env: Env | str | Path | None = None) -> Agent:
+def load(
+    path: str | Path,
+    seed: int = 0,
+    env: Env | str | Path | None = None,
+    best: bool = False,
+) -> Agent:
     """Opens a finished or interrupted run, or an agent that `Agent.save` has written.
 
     Args:
@@ -177,6 +249,8 @@ def load(path: str | Path, seed: int = 0, env: Env | str | Path | None = None) -
       seed: Which of the run's seeds, counted from 0; a file holds one agent.
       env: The environment, or what names it for `envs.make`. A built-in one is known from the run;
         one of a file or a module is code, and is not imported unless it is named here.
+      best: As of the best evaluation on training tasks, mean over seeds, instead of the last; of a
+        run folder.
 
     Raises:
       FileNotFoundError: if the folder is no run or has no checkpoint yet.
@@ -187,12 +261,14 @@ def load(path: str | Path, seed: int = 0, env: Env | str | Path | None = None) -
     if os.path.isfile(path):  # which takes any name, however long
         from structlat_jax import saved_agent
 
+        if best:
+            raise ValueError(f"best must be False for {path}, a file, which holds one agent.")
         return saved_agent.read(path, env)
     from structlat_jax.store import checkpoint
 
     config, _ = checkpoint.read_config(path)
     setup = make_setup(config, env)
-    learned = checkpoint.load_learned(path, seed, setup)
+    learned = checkpoint.load_learned(path, seed, setup, best)
     return make_agent(setup, learned)
 
 
@@ -200,42 +276,3 @@ def _save(agent: Agent, path: Path) -> Path:
     from structlat_jax import saved_agent
 
     return saved_agent.save(agent, path)
-
-
-@partial(jax.jit, static_argnums=0)
-def _init(setup, learned, obs):
-    key = jax.random.split(make_key(0), 3)[2]
-    return setup.inference.init(learned, key, obs)
-
-
-@partial(jax.jit, static_argnums=0)
-def _update(setup, learned, belief, transition):
-    seen = jax.tree.map(lambda x: x[None], transition)  # an episode of one step
-    one = jnp.ones((), jnp.int32)
-    state = setup.inference.update(learned, setup.config.hyper, belief.state, seen, one)
-    return Belief(state, belief.steps + 1)
-
-
-@partial(jax.jit, static_argnums=0)
-def _sample_z(setup, belief, key):
-    return setup.inference.sample(belief.state, key)
-
-
-@partial(jax.jit, static_argnums=(0, 4))
-def _greedy_z(setup, learned, belief, obs, left, key):
-    return setup.inference.greedy(learned, belief.state, obs, left, key)
-
-
-@partial(jax.jit, static_argnums=0)
-def _act(setup, learned, obs, z, key):
-    act, width = setup.algorithm.act, setup.env.action_dim
-    if key is None:
-        return act(learned.agent, obs, z, None)
-    shape = (*jnp.broadcast_shapes(obs.shape[:-1], z.shape[:-1]), width)
-    return act(learned.agent, obs, z, jax.random.normal(key, shape))
-
-
-@partial(jax.jit, static_argnums=0)
-def _summary(setup, belief):
-    note = setup.inference.note(belief.state)
-    return setup.inference.summary(note, make_key(0))

@@ -48,6 +48,7 @@ LAYERS = (
     {"store.sealed", "store.legacy_arrays", "store.npz"},
     {"store.array_files"},
     {"store.agent_file", "store.checkpoint"},
+    {"agent_steps"},
     {"agent", "saved_agent"},
     {"report"},
     {"run"},

@@ -1,0 +1,77 @@
+"""What an agent's methods call: programs of one belief, compiled once for each setup."""
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from structlat_jax.types import Array, make_key
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Belief:
+    """What the agent knows of its task, O(1) in the number of steps.
+
+    Attributes:
+      state: What its inference carries; see `Inference`.
+      steps: Transitions seen, an int32 scalar.
+    """
+
+    state: Any
+    steps: Array
+
+
+def require_finite(name: str, value: Array) -> None:
+    """What is not finite would stay in a belief for good; nobody knows it of a traced value."""
+    if not isinstance(value, jax.core.Tracer) and not np.isfinite(value).all():
+        raise ValueError(f"{name} must be finite, not {np.asarray(value).tolist()}.")
+
+
+def over(lead: tuple[int, ...], function: Any) -> Any:
+    """A function of one belief as one of a batch of them, ``[...]``."""
+    for _ in lead:
+        function = jax.vmap(function)
+    return function
+
+
+@partial(jax.jit, static_argnums=0)
+def init(setup, learned, obs):
+    key = jax.random.split(make_key(0), 3)[2]
+    return setup.inference.init(learned, key, obs)
+
+
+@partial(jax.jit, static_argnums=0)
+def update(setup, learned, belief, transition):
+    seen = jax.tree.map(lambda x: x[None], transition)  # an episode of one step
+    one = jnp.ones((), jnp.int32)
+    state = setup.inference.update(learned, setup.config.hyper, belief.state, seen, one)
+    return Belief(state, belief.steps + 1)
+
+
+@partial(jax.jit, static_argnums=0)
+def sample_z(setup, belief, key):
+    return setup.inference.sample(belief.state, key)
+
+
+@partial(jax.jit, static_argnums=(0, 4))
+def greedy_z(setup, learned, belief, obs, left, key):
+    return setup.inference.greedy(learned, belief.state, obs, left, key)
+
+
+@partial(jax.jit, static_argnums=0)
+def act(setup, learned, obs, z, key):
+    act, width = setup.algorithm.act, setup.env.action_dim
+    if key is None:
+        return act(learned.agent, obs, z, None)
+    shape = (*jnp.broadcast_shapes(obs.shape[:-1], z.shape[:-1]), width)
+    return act(learned.agent, obs, z, jax.random.normal(key, shape))
+
+
+@partial(jax.jit, static_argnums=0)
+def summarise(setup, belief):
+    note = setup.inference.note(belief.state)
+    return setup.inference.summary(note, make_key(0))
