@@ -60,6 +60,7 @@ def command(
 ) -> int:
     """See the module's docstring."""
     machine.configure(given["seeds"])
+    machine.require_devices()
     out, made = tables.settle(TABLE, changes.split(arms), out, overwrite, resume, given)
     console = Console()
     tables.train(out, made, console)

@@ -45,6 +45,7 @@ def command(
 ) -> int:
     """See the module's docstring."""
     machine.configure(given["seeds"])
+    machine.require_devices()
     out, made = tables.settle(TABLE, changes.split(latents), out, overwrite, resume, given)
     console = Console()
     tables.train(out, made, console)

@@ -5,6 +5,7 @@ Exit code 1 says, with a sentence, that something failed on the way: a disk is f
 numbers stopped being finite. 130 is an interruption; it can be resumed.
 """
 
+import io
 import os
 import sys
 
@@ -23,6 +24,7 @@ EXIT_INTERRUPTED = 130
 
 def main(command: click.Command) -> None:
     """Runs a command; every expected failure is one sentence on standard error."""
+    _show_anything()
     try:
         code = command.main(standalone_mode=False)
     except click.ClickException as error:
@@ -46,6 +48,13 @@ def main(command: click.Command) -> None:
     if code == EXIT_INTERRUPTED:
         leave_at_once(code)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show_anything() -> None:
+    """A console that lacks a sign shows a question mark; after hours of work it must not fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
 
 
 def flag(field: str) -> str:

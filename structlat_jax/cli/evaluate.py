@@ -74,6 +74,7 @@ def command(run: Path, arms: Sequence[str], out: Path | None, **options: Any) ->
     configs = _configs(run, arms)
     files = read_run(run)
     machine.configure(files.seeds)
+    machine.require_devices()
     env = request.saved_env(files.config, options)
     setups = {arm: make_setup(config, env) for arm, config in configs.items()}
     unchanged = make_setup(files.config, env)

@@ -73,6 +73,7 @@ def draw(choose: Choose, runs: Sequence[Path], out: Path, seed: int, **options: 
     """
     require_writable(out)
     machine.configure(seeds=1)
+    machine.require_devices()
     files = [read_run(path) for path in find_runs(runs)]
     for run in files:
         if seed >= run.seeds:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from structlat_jax.cli.errors import EXIT_INTERRUPTED
 from structlat_jax.run import folders
+from structlat_jax.run.stop import heeded
 from structlat_jax.store import run_folder
 from structlat_jax.store.run_folder import CONFIG_FILE
 
@@ -52,14 +53,14 @@ def claim(out: Path) -> None:
 
 @contextlib.contextmanager
 def interruptible(out: Path, console: Console) -> Iterator[None]:
-    """Within it, SIGINT and SIGTERM end the program with a sentence that says how to go on."""
-    both = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, signal.default_int_handler) for number in both}
+    """Within it, each of `heeded` ends the program with a sentence that says how to go on."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in heeded()}
     try:
         yield
     except KeyboardInterrupt:
         text = f"interrupted; continue with --resume --out {out}"
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
+        with contextlib.suppress(OSError, SystemExit):  # nobody may be there any more
+            console.print(text, highlight=False, markup=False, soft_wrap=True)
         raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
     finally:
         for number, handler in before.items():

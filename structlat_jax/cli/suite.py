@@ -78,6 +78,7 @@ def command(
 ) -> int:
     """See the module's docstring."""
     machine.configure(given["seeds"])
+    machine.require_devices()
     names, latents = changes.split(families), changes.split(latents)
     if resume:
         out = request.require_folder(out, overwrite)

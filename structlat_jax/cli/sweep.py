@@ -96,6 +96,7 @@ def command(out: Path | None, overwrite: bool, resume: bool, **options: Any) -> 
         request.require_folder(out, overwrite)
     machine.configure(_lanes(options))
     hosts.join(**{name: options[name] for name in HOST_FIELDS})
+    machine.require_devices()
     said = hosts.agreed(functools.partial(_settle, out, overwrite, resume, options))
     out, config = Path(said["out"]), Config.from_dict(said["sweep"])
     plan = saved_plan(config, said["sweep"])

@@ -62,12 +62,14 @@ def train(
         if (out / RESULTS_FILE).is_file():
             click.echo(f"{out} is finished; there is nothing to resume")
             return 0
+        machine.require_devices()
         _require(sinks)
         env = request.saved_env(plan.config, options)
         claim(out)
     else:
         _require(sinks)
         machine.configure(_seeds(options))
+        machine.require_devices()
         plan, env = request.new_plan(options)
         make_setup(plan.config, env)  # whatever is wrong with them is said before anything is made
         name = f"{slug(env.name)}-{latent_slug(plan.config)}-{time.strftime('%Y%m%d-%H%M%S')}"

@@ -1,6 +1,5 @@
 """Folders and files that a program is to write, looked at before it starts."""
 
-import re
 import stat
 import tempfile
 from collections.abc import Callable
@@ -10,13 +9,11 @@ from structlat_jax.errors import InputError
 from structlat_jax.store import run_folder
 from structlat_jax.store.run_folder import CONFIG_FILE
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
-
 
 def require_local(path: Path, what: str = "--out") -> None:
     """Refuses addresses such as ``gs://bucket/run``, which `pathlib` takes for folders; raises
     `InputError`."""
-    if _SCHEME.match(str(path)):
+    if run_folder.is_address(path):
         raise InputError(f"{what} must be a path of this machine's file system, not {str(path)!r}.")
 
 

@@ -4,11 +4,17 @@ import contextlib
 import signal
 from collections.abc import Iterator
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def heeded() -> tuple[signal.Signals, ...]:
+    """Those of `SIGNALS` that end a run: a closed terminal does not where ``nohup`` was asked."""
+    nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return tuple(one for one in SIGNALS if one is not signal.SIGHUP or not nohup)
 
 
 class Stop:
-    """Within it, SIGINT and SIGTERM only set a flag, which is read after each meta-step.
+    """Within it, SIGINT, SIGTERM and SIGHUP only set a flag, which is read after each meta-step.
 
     Attributes:
       asked: Whether one has come.
@@ -19,7 +25,7 @@ class Stop:
         self._raises = False
 
     def __enter__(self) -> "Stop":
-        self._before = {number: signal.signal(number, self._ask) for number in SIGNALS}
+        self._before = {number: signal.signal(number, self._ask) for number in heeded()}
         return self
 
     def __exit__(self, *_: object) -> None:

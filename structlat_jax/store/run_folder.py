@@ -4,8 +4,11 @@ Nothing is pickled anywhere in a run folder: opening a stranger's executes no co
 """
 
 import contextlib
+import errno
 import json
+import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,6 +19,16 @@ CONFIG_FILE = "config.json"
 LOCK_FILE = ".lock"
 PARTIAL = ".part"
 """Ends the name of what is being written and was not finished, if it is still there later."""
+
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
+_ALONE = "make sure that no other process writes to it."
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
+
+def is_address(path: str | Path) -> bool:
+    """Whether it is one such as ``gs://bucket/run``, which `pathlib` takes for a folder."""
+    return bool(_SCHEME.match(str(path)))
 
 
 class CheckpointError(ValueError):
@@ -82,6 +95,10 @@ def read_config(run: Path, name: str = CONFIG_FILE) -> tuple[Config, dict[str, A
       CheckpointError: if the file cannot be understood.
     """
     path = run / name
+    if is_address(run):
+        raise CheckpointError(
+            f"a run must be a path of this machine's file system, not {str(run)!r}."
+        )
     try:
         if not path.is_file():
             raise FileNotFoundError(f"{run} is not a run folder: it has no {name}.")
@@ -126,8 +143,10 @@ def locked(run: Path) -> Iterator[None]:
         raise CheckpointError(
             f"{run} is in use by another process; wait for it to end, or choose another --out."
         ) from None
-    except OSError as error:
-        raise WriteError(f"{run} cannot be written: {reason(error)}.") from None
+    except (OSError, NotImplementedError) as error:
+        if getattr(error, "errno", None) not in _NO_LOCKS and isinstance(error, OSError):
+            raise WriteError(f"{run} cannot be written: {reason(error)}.") from None
+        print(f"{run} is on a file system without locks: {_ALONE}", file=sys.stderr)
     try:
         yield
     finally:

@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from structlat_jax.run.loggers import console as live
+from structlat_jax.run.stop import Stop
 
 KL = {"kl gau:2": np.array([0.5, 1.5]), "q": np.array([1.0, 2.0])}
 EVALUATED = {**KL, "test_return": np.array([2.0, 4.0]), "percent_of_oracle": np.array([20.0, 40.0])}
@@ -93,3 +94,16 @@ def test_the_time_left_counts_the_runs_to_come(clock):
 
 def test_markup_in_a_message_is_text():
     assert "[bold]x[/bold]" in shown(lambda m: m.message("in [bold]x[/bold]"))
+
+
+def test_output_that_nobody_reads_stops_a_run_as_a_signal_does(capsys):
+    class Gone(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    meter = live.Meter(10, Console(file=Gone()))
+    with Stop() as asked:
+        meter.message("one")
+        meter.message("two")
+    assert asked.asked
+    assert capsys.readouterr().err.count("saving") == 1

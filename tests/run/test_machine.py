@@ -3,7 +3,11 @@
 import subprocess
 import sys
 
+import jax
 import pytest
+
+from structlat_jax.errors import InputError
+from structlat_jax.run import machine
 
 BLOCKS = """
 import ctypes, sys, psutil
@@ -55,3 +59,47 @@ print(psutil.Process().memory_info().rss - before)
 @pytest.mark.parametrize("how", ["ask", "wait"])
 def test_small_blocks_go_back_when_they_are_asked_for(how):
     assert (kept(PIECES, how) > 40 * 2**20) == (how == "wait")  # or it would show nothing
+
+
+def test_without_a_home_there_is_no_cache_and_a_sentence(monkeypatch, capsys):
+    def nowhere():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("JAX_COMPILATION_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(machine.Path, "home", nowhere)
+    before = jax.config.jax_compilation_cache_dir
+    machine._cache_at_home()
+    assert "no home directory" in capsys.readouterr().err
+    assert jax.config.jax_compilation_cache_dir == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("jax_enable_x64", True),
+        ("jax_disable_jit", True),
+        ("jax_numpy_rank_promotion", "raise"),
+        ("jax_numpy_dtype_promotion", "strict"),
+    ],
+)
+def test_settings_for_other_programs_are_refused(name, value):
+    before = getattr(jax.config, name)
+    jax.config.update(name, value)
+    try:
+        with pytest.raises(InputError, match=f"{name.upper()} must be unset"):
+            machine.configure(1)
+    finally:
+        jax.config.update(name, before)
+
+
+@pytest.mark.parametrize("error", [AssertionError(), RuntimeError("no such backend\nat all")])
+def test_a_device_that_is_not_there_is_a_sentence(monkeypatch, error):
+    def devices():
+        raise error
+
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    monkeypatch.setattr(jax, "devices", devices)
+    with pytest.raises(InputError, match="JAX_PLATFORMS=cuda names no device") as caught:
+        machine.require_devices()
+    assert "\n" not in str(caught.value)

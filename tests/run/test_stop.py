@@ -36,3 +36,16 @@ def test_without_a_signal_all_is_done():
         done.append("all")
     assert done == ["all"]
     assert not stop.asked
+
+
+def test_a_closed_terminal_stops_a_run_unless_nohup_says_otherwise():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Stop() as under_nohup:
+            signal.raise_signal(signal.SIGHUP)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with Stop() as usual:
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert (under_nohup.asked, usual.asked) == (False, True)

@@ -1,11 +1,13 @@
 """A run folder as a place: whole files, one writer, and no remains."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import filelock
 import pytest
 from holder import HOLD
 
@@ -88,3 +90,20 @@ def test_removing_a_folder_halfway_leaves_it_to_tidy(tmp_path, monkeypatch):
     assert not folder.exists()
     run_folder.tidy(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_without_locks_is_no_obstacle(tmp_path, monkeypatch, capsys, number):
+    def acquire(self):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", acquire)
+    with locked(tmp_path):
+        run_folder.write_whole(tmp_path / "file", "written")
+    assert "without locks" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("address", ["gs://b/x", "s3://b", "file:///tmp/x", "https://a.b/c"])
+def test_an_address_is_no_run(address):
+    with pytest.raises(CheckpointError, match="path of this machine's file system"):
+        run_folder.read_config(Path(address))

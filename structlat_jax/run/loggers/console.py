@@ -1,7 +1,11 @@
 """The terminal: a progress bar, or a line per evaluation where there is no terminal."""
 
+import contextlib
 import datetime
+import io
 import re
+import signal
+import sys
 import time
 from typing import Any
 
@@ -42,7 +46,17 @@ class Meter:
 
     def message(self, text: str) -> None:
         """Shows a line."""
-        self._console.print(text, highlight=False, soft_wrap=True, markup=False)
+        try:
+            self._console.print(text, highlight=False, soft_wrap=True, markup=False)
+        except (OSError, SystemExit):  # rich ends the program if nobody reads
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Nobody reads any more, as behind ``| head -1``: ends the run as a signal does, saved."""
+        self._console.file = io.StringIO()
+        with contextlib.suppress(OSError):
+            print("error: the output cannot be written any more; saving.", file=sys.stderr)
+        signal.raise_signal(signal.SIGTERM)
 
     def logger(self, name: str = "", before: int = 0) -> Logger:
         """The logger of one of the runs.
