@@ -239,3 +239,17 @@ def test_import_has_no_side_effects():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["[]", "[]", "[]"]
+
+
+def test_no_module_that_may_be_first_on_the_path_hides_one_of_pythons():
+    """A program that is run as a script has its own folder first on the path."""
+    scripts = [
+        path
+        for folder in (LIBRARY, "experiments", "benchmarks", "tests")
+        for path in (ROOT / folder).rglob("*.py")
+        if 'if __name__ == "__main__"' in path.read_text()
+    ]
+    assert len(scripts) > 5
+    for folder in {ROOT, ROOT / "tests", *(path.parent for path in scripts)}:
+        names = {path.stem for path in folder.iterdir() if path.suffix == ".py" or path.is_dir()}
+        assert not names & sys.stdlib_module_names, folder
