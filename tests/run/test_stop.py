@@ -7,6 +7,14 @@ import pytest
 from structlat_jax.run.stop import SIGNALS, Stop
 
 
+@pytest.fixture(autouse=True)
+def not_under_nohup():
+    """Whoever starts the tests may ignore a closed terminal."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_is_only_noted(number):
     before = signal.getsignal(number)
