@@ -10,7 +10,7 @@ of another distribution than that they were trained on, for instance.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import jax
@@ -78,10 +78,11 @@ def command(run: Path, arms: Sequence[str], out: Path | None, **options: Any) ->
     env = request.saved_env(files.config, options)
     setups = {arm: make_setup(config, env) for arm, config in configs.items()}
     unchanged = make_setup(files.config, env)
+    start = _fresh(unchanged, files)
     if env.spec is not None and env.spec.options == files.config.env.options:
-        require_same_tasks(unchanged, files)
+        require_same_tasks(unchanged, files, start.state)
     learned = _learned(run, files.seeds, unchanged)
-    known = references(unchanged, files)
+    known = references(unchanged, files, start)
     console = Console()
     rows: list[dict[str, Any]] = []
     for arm, setup in setups.items():
@@ -98,23 +99,30 @@ def command(run: Path, arms: Sequence[str], out: Path | None, **options: Any) ->
     return 0
 
 
-def references(setup: Setup, files: RunFiles) -> References:
+class Start(NamedTuple):
+    """The programs of a run's seeds, their numbers, and the state that they start from."""
+
+    programs: parallel.Programs
+    numbers: jax.Array
+    state: TrainState
+
+
+def references(setup: Setup, files: RunFiles, start: Start) -> References:
     """What the returns of all arms are held against: test tasks of the setup's environment,
     ``[S, T]``; as `evaluate`."""
     finite = _finite(files)
-    programs, numbers, fresh = _fresh(setup, files)
+    programs, numbers, fresh = start
     tasks = (fresh.train_tasks, fresh.test_tasks)
     found = parallel.trim(programs, programs.references(fresh.params, *tasks, numbers))
     return jax.tree.map(lambda x: x[finite, setup.structure.train_tasks :], found)
 
 
-def require_same_tasks(setup: Setup, files: RunFiles) -> None:
+def require_same_tasks(setup: Setup, files: RunFiles, fresh: TrainState) -> None:
     """Holds the tasks that the run's seeds name against those that it stored.
 
     Raises:
       CheckpointError: if they are others, as under another version or setting of jax's generator.
     """
-    _, _, fresh = _fresh(setup, files)
     for kind, tasks in (("train", fresh.train_tasks), ("test", fresh.test_tasks)):
         stored = files.arrays.get(f"label_{kind}")
         drawn = np.stack([labels(setup.env, _of(tasks, seed)) for seed in range(files.seeds)])
@@ -161,11 +169,10 @@ def evaluate(setup: Setup, learned: Learned, files: RunFiles) -> Adaptation:
     return jax.tree.map(lambda x: x[finite, setup.structure.train_tasks :], found)
 
 
-def _fresh(setup: Setup, files: RunFiles) -> tuple[parallel.Programs, jax.Array, TrainState]:
-    """The programs of the run's seeds, their numbers, and the state that they start from."""
+def _fresh(setup: Setup, files: RunFiles) -> Start:
     programs = parallel.make_programs(setup, files.seeds)
     numbers = parallel.seed_numbers(programs, files.results["first_seed"])
-    return programs, numbers, programs.init(numbers)
+    return Start(programs, numbers, programs.init(numbers))
 
 
 def _finite(files: RunFiles) -> np.ndarray:

@@ -20,9 +20,7 @@ LOCK_FILE = ".lock"
 PARTIAL = ".part"
 """Ends the name of what is being written and was not finished, if it is still there later."""
 
-
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
-_ALONE = "make sure that no other process writes to it."
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
@@ -143,14 +141,21 @@ def locked(run: Path) -> Iterator[None]:
         raise CheckpointError(
             f"{run} is in use by another process; wait for it to end, or choose another --out."
         ) from None
-    except (OSError, NotImplementedError) as error:
-        if getattr(error, "errno", None) not in _NO_LOCKS and isinstance(error, OSError):
+    except NotImplementedError:  # so filelock calls ENOSYS
+        _say_unlocked(run)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
             raise WriteError(f"{run} cannot be written: {reason(error)}.") from None
-        print(f"{run} is on a file system without locks: {_ALONE}", file=sys.stderr)
+        _say_unlocked(run)
     try:
         yield
     finally:
         lock.release()
+
+
+def _say_unlocked(run: Path) -> None:
+    text = "make sure that no other process writes to it."
+    print(f"{run} is on a file system without locks: {text}", file=sys.stderr)
 
 
 def tidy(folder: Path) -> None:
