@@ -51,22 +51,18 @@ def make(
     def sample_tasks(key, n):
         return DriveTask(*body.mixture_and_style(key, n, 3, concentration, gain))
 
-    def effort(weights):
-        return _EFFORT + weights[2]
-
     def step(state, action, task):
         action = jnp.clip(action, -1.0, 1.0)
         velocity = keep * state + _FORCE * jnp.exp(task.gain) * action
-        gained = task.weights[:2] @ velocity - effort(task.weights) * jnp.sum(action**2)
+        gained = task.weights[:2] @ velocity - _effort(task.weights) * jnp.sum(action**2)
         return Step(velocity, velocity, gained, gained, jnp.zeros(()))
 
     def oracle_return(task):
         """An action adds its share to the velocities of all later steps, so that a return is a sum
         over actions a of ``slope * a - effort * a^2``, each greatest at ``slope / (2 effort)``."""
         later = jnp.cumsum(keep ** jnp.arange(horizon))[::-1, None]
-        slope = later * task.weights[:2] * _FORCE * jnp.exp(task.gain)
-        best = jnp.clip(slope / (2.0 * effort(task.weights)), -1.0, 1.0)
-        return jnp.sum(slope * best - effort(task.weights) * best**2)
+        best = best_action(later, task)
+        return jnp.sum(_slope(later, task) * best - _effort(task.weights) * best**2)
 
     def factors(task):
         return {"mixture": task.weights, **({"gain": task.gain} if gain else {})}
@@ -79,6 +75,24 @@ def make(
         oracle_return=oracle_return,
         factors=factors,
     )
+
+
+def best_action(later: Array, task: DriveTask) -> Array:
+    """The action ``[..., 2]`` that pays most in all, one axis at a time.
+
+    Args:
+      later: How much of a velocity gained now is travelled until the end, ``[..., 1]`` in steps.
+      task: One.
+    """
+    return jnp.clip(_slope(later, task) / (2.0 * _effort(task.weights)), -1.0, 1.0)
+
+
+def _slope(later: Array, task: DriveTask) -> Array:
+    return later * task.weights[:2] * _FORCE * jnp.exp(task.gain)
+
+
+def _effort(weights: Array) -> Array:
+    return _EFFORT + weights[2]
 
 
 _FORCE = 0.3

@@ -90,7 +90,7 @@ def make(
 
     def step(state, action, task):
         push = step_size * jnp.exp(task.gain) * jnp.clip(action, -1.0, 1.0)
-        position = state + task.drift + (_turned(push, task.rotation) if rotation else push)
+        position = state + task.drift + (turned(push, task.rotation) if rotation else push)
         distance = jnp.linalg.norm(position - task.goal)
         return Step(position, position, _paid(distance, radius), -distance, jnp.zeros(()))
 
@@ -133,7 +133,7 @@ tetrahedron = functools.partial(make, anchors=4, dimensions=3)
 """`make` with four anchors in space."""
 
 
-def _turned(x: Array, angle: Array) -> Array:
+def turned(x: Array, angle: Array) -> Array:
     """Vectors ``[dims]`` turned in the plane of the first two axes."""
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     return jnp.concatenate([jnp.stack([cos * x[0] - sin * x[1], sin * x[0] + cos * x[1]]), x[2:]])
@@ -154,7 +154,7 @@ def _most(task: MixTask, step_size: float, radius: float, horizon: int) -> Array
     steps = jnp.arange(1, horizon + 1)[:, None]
     goal, drift = task.goal, task.drift
     if goal.shape[0] > 1:
-        goal, drift = (_turned(x, -task.rotation) for x in (goal, drift))
+        goal, drift = (turned(x, -task.rotation) for x in (goal, drift))
     reach = steps * step_size * jnp.exp(task.gain)
     short = jnp.maximum(jnp.abs(goal - steps * drift) - reach, 0.0)
     return jnp.sum(_paid(jnp.linalg.norm(short, axis=-1), radius))

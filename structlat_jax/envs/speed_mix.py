@@ -57,7 +57,7 @@ def make(
         return SpeedTask(*body.mixture_and_style(key, n, len(bases), concentration, push))
 
     def step(state, action, task):
-        velocity = keep * state + _FORCE * jnp.clip(action, -1.0, 1.0) + task.push
+        velocity = keep * state + FORCE * jnp.clip(action, -1.0, 1.0) + task.push
         reward = -task.weights @ jnp.sum((velocity - bases) ** 2, axis=-1)
         return Step(velocity, velocity, reward, reward, jnp.zeros(()))
 
@@ -68,7 +68,7 @@ def make(
         plus what no velocity changes.)"""
         target = task.weights @ bases
         reached = jnp.cumsum(keep ** jnp.arange(horizon))[:, None]
-        low, high = (reached * (task.push + force) for force in (-_FORCE, _FORCE))
+        low, high = (reached * (task.push + force) for force in (-FORCE, FORCE))
         best = jnp.clip(target, low, high)
         lost = jnp.sum((best[:, None] - bases) ** 2, axis=-1) @ task.weights
         return -jnp.sum(lost)
@@ -86,5 +86,5 @@ def make(
     )
 
 
-_FORCE = 0.2
+FORCE = 0.2
 """Metres per second that a full action adds per step and axis."""
