@@ -14,7 +14,7 @@ import jax
 from structlat_jax.algos.options import AlgorithmHyper, AlgorithmOptions
 from structlat_jax.data.options import DataHyper, DataOptions
 from structlat_jax.envs import Env, EnvError, EnvSpec, Preset
-from structlat_jax.envs.legacy import read_env
+from structlat_jax.envs.legacy import UNSAID, read_env
 from structlat_jax.inference.options import InferenceHyper, InferenceOptions
 from structlat_jax.latents import LatentOptions, LatentSpace, latent_space
 from structlat_jax.nets.options import NetworkOptions
@@ -135,8 +135,9 @@ class Config:
             raise ConfigError(
                 None, "a configuration is an object with 'structure' and 'hyper' objects."
             )
+        before = UNSAID if "schema_version" in data else {}  # files of runs leave nothing out
         try:
-            env, structure = read_env(data.get("env"), data.get("structure", {}))
+            env, structure = read_env(data.get("env"), {**before, **data.get("structure", {})})
         except EnvError as error:
             raise ConfigError(None, str(error)) from None
         return Config().replace(env=env, **structure, **data.get("hyper", {}))
@@ -196,6 +197,7 @@ PRESETS: dict[str, Preset] = {
             "silent_kl": 0.0,
             "task_focus": 0.0,
             "explore_context": 0.0,
+            "posterior": "context",
             "inference": "amortised",
             "lr_end": 1.0,
         },

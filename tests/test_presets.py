@@ -6,7 +6,7 @@ import pytest
 from tiny import line
 
 from structlat_jax.config import PRESETS, Config, ConfigError, preset, preset_names
-from structlat_jax.envs import Preset
+from structlat_jax.envs import Preset, point_robot
 from structlat_jax.envs.spec import spec
 
 OWN = dataclasses.replace(
@@ -39,7 +39,15 @@ def test_the_papers_preset_infers_and_steps_as_the_paper_does():
     assert (paper.structure.depth, paper.structure.encoder_depth) == (3, 3)
     assert (paper.hyper.mean_reg, paper.hyper.std_reg) == (1e-3, 1e-3)
     assert paper.hyper.lr_end == 1.0  # no decay
-    assert Config().structure.inference == "hypotheses"
+    assert paper.structure.posterior == "context"
+
+
+def test_what_suits_one_task_stands_with_that_task():
+    general = preset()[0].structure
+    assert (general.posterior, general.inference) == ("task", "auto")
+    own = preset(None, point_robot.make())[0].structure
+    assert (own.posterior, own.inference) == ("context", "hypotheses")
+    assert preset("paper", point_robot.make()) == preset("paper")
 
 
 def test_an_environments_own_come_first():

@@ -37,6 +37,8 @@ EDGE = 0.9
 
 SIZES = {
     "latent": "cat:1x3,gau:1",
+    "posterior": "context",
+    "inference": "hypotheses",
     "width": 4,
     "depth": 1,
     "encoder_width": 4,

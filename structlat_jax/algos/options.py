@@ -10,7 +10,7 @@ class AlgorithmOptions:
     """Where z comes from in training."""
 
     posterior: str = option(
-        "context",
+        "task",
         "which posterior an update draws a task's z from: the encoder's given a context, as PEARL "
         "does, or one of each training task's own, which the encoder learns to infer: known by the "
         "task's number, or by its ground truth (the environment's factors)",

@@ -1,8 +1,12 @@
-"""Configurations from before an environment was part of them: those of the point robot."""
+"""Configurations of earlier versions: from before an environment was part of them, when all were of
+the point robot, and from before an option was there."""
 
 from typing import Any
 
 from structlat_jax.envs.spec import EnvError, EnvSpec, spec
+
+UNSAID = {"posterior": "context"}
+"""Fields of ``structure`` that files of earlier runs do not have, and what those runs did."""
 
 _ANGLES = ("anchor_start", "anchor_end")
 

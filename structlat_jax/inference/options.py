@@ -10,7 +10,7 @@ class InferenceOptions:
     """Which inference, and its sizes."""
 
     inference: str = option(
-        "hypotheses",
+        "auto",
         "of the evaluation: Bayes' rule over draws from the prior, read through where they lead "
         "or, by the decoder of --posterior task, as they are; the encoder's posterior; or that of "
         "these which does best on the training tasks",
