@@ -1,7 +1,7 @@
 """Controllers by hand of the families whose tasks are mixtures; see `worth`.
 
-Each is made with the options of its environment, and is a function of the observation ``[obs_dim]``,
-the number of the step and what the task is taken to be: an action ``[action_dim]``.
+Each is made with the options of its environment, and is a function of the observation
+``[obs_dim]``, the number of the step and what the task is taken to be: an action ``[action_dim]``.
 """
 
 import inspect

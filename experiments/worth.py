@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from rich.console import Console
 from rich.table import Table
 
+from experiments.controllers import CONTROLLERS
 from structlat_jax.cli.errors import main
 from structlat_jax.envs import Env
 from structlat_jax.envs.families import KNOWN, named
@@ -26,8 +27,6 @@ from structlat_jax.envs.spec import parse_options
 from structlat_jax.run.folders import make_folder, require_writable_file
 from structlat_jax.store.run_folder import write_json
 from structlat_jax.types import Array, Task, make_key
-
-from experiments.controllers import CONTROLLERS
 
 FAMILIES = [name for name in KNOWN if named(name)[0] in CONTROLLERS]
 

@@ -127,8 +127,13 @@ class Config:
         return {"env": self.env.to_dict(), **sections}
 
     @staticmethod
-    def from_dict(data: Any) -> "Config":
-        """The inverse of `to_dict`; missing fields take their defaults; raises `ConfigError`."""
+    def from_dict(data: Any, base: "Config | None" = None) -> "Config":
+        """The inverse of `to_dict`; raises `ConfigError`.
+
+        Args:
+          data: Nested dictionaries.
+          base: What fields that are missing take; the defaults by default.
+        """
         if not isinstance(data, dict) or not all(
             isinstance(data.get(name, {}), dict) for name in ("structure", "hyper")
         ):
@@ -140,7 +145,7 @@ class Config:
             env, structure = read_env(data.get("env"), {**before, **data.get("structure", {})})
         except EnvError as error:
             raise ConfigError(None, str(error)) from None
-        return Config().replace(env=env, **structure, **data.get("hyper", {}))
+        return (base or Config()).replace(env=env, **structure, **data.get("hyper", {}))
 
 
 def fields() -> dict[str, dataclasses.Field]:

@@ -117,6 +117,8 @@ def _from_file(path: Path, options: dict[str, Any]) -> tuple[Plan, Env]:
     if wanted != config.env:  # another environment, which need not be as wide
         config = config.replace(env=dataclasses.replace(config.env, widths=()))
     env = saved_env(config, options)
+    if "schema_version" not in data:  # not of a run: what it leaves out is the preset's
+        config = Config.from_dict(data, configuration.preset(None, env)[0])
     config = config.replace(env=registry.described(wanted, env), **given(options))
     flags = typed(options)
     numbers = {

@@ -1,6 +1,6 @@
 """Does structure in the latent pay? Families of tasks with known structure, latent by latent.
 
-structlat suite --posterior task --seeds 4 --out runs/suite
+structlat suite --seeds 4 --out runs/suite
 
 A family is an environment and its options, NAME+OPTION=VALUE+...; by default those whose tasks are
 mixtures. In each, a Gaussian latent stands beside one of equal width that is shaped like the ground

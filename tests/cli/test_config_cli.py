@@ -13,7 +13,8 @@ from program import OPTIONS, TINY, assert_refused
 
 from experiments import table1
 from structlat_jax.cli import config, sweep, train
-from structlat_jax.config import Config
+from structlat_jax.config import preset
+from structlat_jax.envs import point_robot
 from structlat_jax.run import lanes
 from structlat_jax.run.loop import Job
 
@@ -127,7 +128,8 @@ def test_a_toml_file_holds_the_same_fields(begin, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.toml").write_text(TOML)
     job = begin("--config", "mine.toml", "--seed", 2)
-    expected = Config().replace(latent="gau:2", width=16, prior_factor=False, lr=2e-3)
+    usual, _ = preset(None, point_robot.make())  # of what the file does not say
+    expected = usual.replace(latent="gau:2", width=16, prior_factor=False, lr=2e-3)
     assert job.plan.config.structure == expected.structure
     assert job.plan.config.hyper == expected.hyper
     assert (job.plan.seeds, job.plan.seed, job.plan.updates) == (3, 2, 1_000)
