@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from structlat_jax.cli.errors import main
+from structlat_jax.cli.values import LocalPath, Whole
 from structlat_jax.config import Structure
 from structlat_jax.envs import Env, point_robot
 from structlat_jax.run.folders import make_folder, require_writable_file
@@ -39,9 +40,9 @@ _SHIFTS = 200
 
 
 @click.command(help=__doc__.replace("\n\npython", "\n\n\b\npython"))
-@click.option("--goals", type=click.IntRange(1), default=4000, show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="JSON file to write.")
+@click.option("--goals", type=Whole(1), metavar="N", default=4000, show_default=True)
+@click.option("--seed", type=Whole(0), metavar="N", default=0, show_default=True)
+@click.option("--out", type=LocalPath(), help="JSON file to write.")
 def command(goals: int, seed: int, out: Path | None) -> int:
     """See the module's docstring."""
     if out is not None:

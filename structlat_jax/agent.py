@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from structlat_jax import agent_steps as steps
+from structlat_jax import paths
 from structlat_jax.agent_steps import Belief
 from structlat_jax.config import Config
 from structlat_jax.envs import Env, registry
@@ -151,9 +152,9 @@ class Agent:
         """Writes the agent to one file, which `load` opens; returns its path.
 
         Raises:
-          CheckpointError: if it cannot be written.
+          CheckpointError: (a `ValueError`) if it cannot be written.
         """
-        return _save(self, Path(path))
+        return _save(self, paths.local("path", path))
 
     def warm_up(self) -> "Agent":
         """Compiles what a loop of one task calls, so that its first action takes no longer than
@@ -257,7 +258,7 @@ def load(
       ValueError: if its configuration cannot be read, if it has fewer seeds, or if the environment
         cannot be made or is another one.
     """
-    path = Path(path)
+    path = paths.local("path", path)
     if os.path.isfile(path):  # which takes any name, however long
         from structlat_jax import saved_agent
 

@@ -16,7 +16,8 @@ LIBRARY = "structlat_jax"
 PROGRAMS = "experiments"
 
 LAYERS = (
-    {"types", "options"},
+    {"types", "options", "errors"},
+    {"paths"},
     {"algos.options", "data.options", "inference.options", "nets.options", "train.options"},
     {"latents", "envs", "nets"},
     {"config"},
@@ -43,10 +44,9 @@ LAYERS = (
     {"train.learn", "train.evaluate"},
     {"train.choose"},
     {"train.parallel"},
-    {"errors"},
     {"store.run_folder"},
     {"store.sealed", "store.legacy_arrays", "store.npz"},
-    {"store.array_files"},
+    {"store.array_files", "store.steps"},
     {"store.agent_file", "store.checkpoint"},
     {"agent_steps"},
     {"agent", "saved_agent"},

@@ -26,6 +26,7 @@ from structlat_jax.cli.options import (
     env_options,
     program_help,
 )
+from structlat_jax.cli.values import LocalPath
 from structlat_jax.config import Config
 from structlat_jax.envs.base import labels
 from structlat_jax.errors import InputError
@@ -63,10 +64,10 @@ FEW = 5
 
 
 @click.command("evaluate", cls=SectionedCommand, help=program_help(__doc__))
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=LocalPath())
 @arms_option(DEFAULT_ARMS, f"of {', '.join(FIELDS)}")
 @env_options
-@click.option("--out", type=click.Path(path_type=Path), help="JSON file to write.")
+@click.option("--out", type=LocalPath(), help="JSON file to write.")
 def command(run: Path, arms: Sequence[str], out: Path | None, **options: Any) -> int:
     """See the module's docstring."""
     if out is not None:

@@ -12,7 +12,13 @@ from rich.console import Console
 
 from structlat_jax import agent as agents
 from structlat_jax.cli import request
-from structlat_jax.cli.options import Decorator, SectionedCommand, env_options, program_help
+from structlat_jax.cli.options import (
+    Decorator,
+    SectionedCommand,
+    env_options,
+    program_help,
+)
+from structlat_jax.cli.values import LocalPath, Whole
 from structlat_jax.envs import Env, EnvError
 from structlat_jax.errors import InputError
 from structlat_jax.report import album as albums
@@ -28,18 +34,19 @@ from structlat_jax.run.folders import require_writable
 def figure_options(command: Any) -> Any:
     """Adds what a command that draws takes."""
     added: tuple[Decorator, ...] = (
-        click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path)),
+        click.argument("runs", nargs=-1, required=True, type=LocalPath()),
         env_options,
         click.option(
             "--out",
-            type=click.Path(path_type=Path),
+            type=LocalPath(),
             default=Path("figures"),
             show_default=True,
             help="Folder of the figures; those that it holds are replaced.",
         ),
         click.option(
             "--seed",
-            type=click.IntRange(0),
+            type=Whole(0),
+            metavar="N",
             default=0,
             show_default=True,
             help="Whose tasks, paths and beliefs are drawn: which seed of each run, from 0.",

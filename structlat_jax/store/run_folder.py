@@ -6,7 +6,6 @@ Nothing is pickled anywhere in a run folder: opening a stranger's executes no co
 import contextlib
 import errno
 import json
-import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -21,12 +20,6 @@ PARTIAL = ".part"
 """Ends the name of what is being written and was not finished, if it is still there later."""
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
-
-
-def is_address(path: str | Path) -> bool:
-    """Whether it is one such as ``gs://bucket/run``, which `pathlib` takes for a folder."""
-    return bool(_SCHEME.match(str(path)))
 
 
 class CheckpointError(ValueError):
@@ -93,10 +86,6 @@ def read_config(run: Path, name: str = CONFIG_FILE) -> tuple[Config, dict[str, A
       CheckpointError: if the file cannot be understood.
     """
     path = run / name
-    if is_address(run):
-        raise CheckpointError(
-            f"a run must be a path of this machine's file system, not {str(run)!r}."
-        )
     try:
         if not path.is_file():
             raise FileNotFoundError(f"{run} is not a run folder: it has no {name}.")
