@@ -40,8 +40,9 @@ from structlat_jax.config import Config
 from structlat_jax.envs import Env
 from structlat_jax.errors import InputError
 from structlat_jax.options import ConfigError
+from structlat_jax.report import tidy
 from structlat_jax.report.results import write_metrics
-from structlat_jax.report.run_files import evaluated, read_run
+from structlat_jax.report.run_files import read_run
 from structlat_jax.run import hosts, lanes, machine, members
 from structlat_jax.run.loggers.console import Meter
 from structlat_jax.run.plan import Plan, saved_plan, settings
@@ -186,7 +187,7 @@ def _report(made: list[members.Member], axes: list[str], out: Path, console: Con
       The exit code: `cli.EXIT_FAILED` if a seed is not finite, which is said too.
     """
     table = Table("run", "test return, last episode", "std over seeds")
-    tidy, failed = [], []
+    table_rows, failed = [], []
     for member in made:
         run = read_run(member.folder)
         found = run.results["test_return"]
@@ -197,11 +198,8 @@ def _report(made: list[members.Member], axes: list[str], out: Path, console: Con
         own = settings(member.plan)
         about = {"run": member.folder.name, "latent": run.latent}
         about |= {name: own[name] for name in axes}
-        for one in evaluated(run.metrics):
-            # The axis is the end of its ramp. A seed that ended early may have none.
-            one["current_kl_weight"] = one.pop("kl_weight", "")
-            tidy.append({**about, **one})
-    write_metrics(out / SWEEP_FILE, tidy)
+        table_rows += tidy.rows(run, about)
+    write_metrics(out / SWEEP_FILE, table_rows)
     console.print(table)
     console.print(f"everything is in {out}", highlight=False, markup=False, soft_wrap=True)
     if not failed:
