@@ -17,6 +17,7 @@ from structlat_jax.cli.train import train
 @click.option("--anchor-end", type=float, help="Angle of the second base task (radians). [pi]")
 @options.env_options
 @options.run_options(seeds=1, default_folder="runs/ENV-LATENT-DATE-TIME")
+@options.origin_option
 @options.logger_options
 @options.config_options
 def command(anchor_start: float | None, anchor_end: float | None, **given: Any) -> int:
