@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from structlat_jax.cli import changes, options, tables
+from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import main
 from structlat_jax.report import table
 from structlat_jax.report.run_files import read_run
@@ -62,7 +62,7 @@ def command(
     machine.configure(given["seeds"])
     machine.require_devices()
     out, made = tables.settle(TABLE, changes.split(arms), out, overwrite, resume, given)
-    console = Console()
+    console = make_console()
     tables.train(out, made, console)
     built = table.build_arms({one.label: read_run(one.folder) for one in made}, made[0].env.plane)
     return tables.report(built, out, console)

@@ -16,9 +16,9 @@ import click
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
+from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import main
 from structlat_jax.cli.values import LocalPath, Whole
 from structlat_jax.config import Structure
@@ -179,7 +179,7 @@ def _show(found: dict[str, Any]) -> None:
     by = {(row["speed"], row["offset"]): row["return"] for row in found["returns"]}
     for offset in OFFSETS:
         table.add_row(f"{offset:g} m", *(f"{by[speed, offset]:.2f}" for speed in SPEEDS))
-    console = Console()
+    console = make_console()
     console.print(table)
     keys = ("reachable", "reached_by_faithful_prior", "reached_with_the_best_next")
     best, drawn, then = (f"{100 * found[key]:.0f} %" for key in keys)

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from experiments import paper
 from structlat_jax.cli import changes, options, tables
+from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import main
 from structlat_jax.report import table
 from structlat_jax.report.run_files import read_run
@@ -47,7 +47,7 @@ def command(
     machine.configure(given["seeds"])
     machine.require_devices()
     out, made = tables.settle(TABLE, changes.split(latents), out, overwrite, resume, given)
-    console = Console()
+    console = make_console()
     tables.train(out, made, console)
     found = [read_run(one.folder) for one in made]
     built = table.build(found, paper.published(found), made[0].env.plane)

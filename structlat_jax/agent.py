@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from structlat_jax import agent_steps as steps
-from structlat_jax import paths
+from structlat_jax import paths, settings
 from structlat_jax.agent_steps import Belief
 from structlat_jax.config import Config
 from structlat_jax.envs import Env, registry
@@ -159,14 +159,14 @@ class Agent:
     def warm_up(self) -> "Agent":
         """Compiles what a loop of one task calls, so that its first action takes no longer than
         any other; returns the agent."""
-        belief, key = self.prior(), make_key(0)
+        belief, (key, key_act, key_greedy) = self.prior(), jax.random.split(make_key(0), 3)
         obs, action = jnp.zeros(self.env.obs_dim), jnp.zeros(self.env.action_dim)
         zero = jnp.zeros(())
         z = self.sample_z(belief, key)
         after = self.update(belief, Transition(obs, action, zero, zero, obs, zero))
-        made = [self.prior(obs), after, self.act(obs, z), self.act(obs, z, key)]
+        made = [self.prior(obs), after, self.act(obs, z), self.act(obs, z, key_act)]
         if self.setup.inference.greedy is not None:
-            made.append(self.greedy_z(after, obs, key))
+            made.append(self.greedy_z(after, obs, key_greedy))
         jax.block_until_ready((made, self._summary(after)))
         return self
 
@@ -255,9 +255,10 @@ def load(
 
     Raises:
       FileNotFoundError: if the folder is no run or has no checkpoint yet.
-      ValueError: if its configuration cannot be read, if it has fewer seeds, or if the environment
-        cannot be made or is another one.
+      ValueError: if its configuration cannot be read, if it has fewer seeds, if the environment
+        cannot be made or is another one, or if jax is set to what these programs cannot be.
     """
+    settings.require()
     path = paths.local("path", path)
     if os.path.isfile(path):  # which takes any name, however long
         from structlat_jax import saved_agent

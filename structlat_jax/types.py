@@ -52,14 +52,18 @@ class Transition(NamedTuple):
     done: Float[Array, "*batch"]
 
 
+UNKNOWN = -1.0
+"""Stands for a success that nobody can tell; a number, since NaN would stop whoever debugs them."""
+
+
 class Episodes(NamedTuple):
     """Whole episodes.
 
     Attributes:
       transitions: ``[..., H]``, zero behind the end of an episode.
       length: Steps until it ended, an int32 ``[...]``, at least 1 and at most H.
-      success: 1.0 where the environment's `Env.success` holds at a step, else 0.0, ``[...]``; NaN
-        where the environment has none.
+      success: 1.0 where the environment's `Env.success` holds at a step, else 0.0, ``[...]``;
+        `UNKNOWN` where the environment has none.
     """
 
     transitions: Transition

@@ -17,7 +17,7 @@ PROGRAMS = "experiments"
 
 LAYERS = (
     {"types", "options", "errors"},
-    {"paths"},
+    {"paths", "settings"},
     {"algos.options", "data.options", "inference.options", "nets.options", "train.options"},
     {"latents", "envs", "nets"},
     {"config"},

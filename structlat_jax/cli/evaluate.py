@@ -18,8 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from structlat_jax.cli import changes, request
+from structlat_jax.cli.console import make_console
 from structlat_jax.cli.options import (
     SectionedCommand,
     arms_option,
@@ -84,10 +86,10 @@ def command(run: Path, arms: Sequence[str], out: Path | None, **options: Any) ->
         require_same_tasks(unchanged, files, start.state)
     learned = _learned(run, files.seeds, unchanged)
     known = references(unchanged, files, start)
-    console = Console()
+    console = make_console()
     rows: list[dict[str, Any]] = []
     for arm, setup in setups.items():
-        with console.status(arm):
+        with console.status(Text(arm)):
             found = evaluate(setup, learned, files)
         rows.append({"arm": arm, **measures(found, known, rows[0] if rows else None)})
     _show(rows, f"{files.latent}, {files.seeds} seed(s), test tasks", console)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from structlat_jax import agent as agents
 from structlat_jax.cli import request
+from structlat_jax.cli.console import make_console
 from structlat_jax.cli.options import (
     Decorator,
     SectionedCommand,
@@ -104,7 +104,7 @@ def show(album: albums.Album, out: Path) -> None:
       WriteError, CheckpointError: if the folder cannot be written.
     """
     album.write(out)
-    console = Console()
+    console = make_console()
     for table in album.tables:
         console.print(table)
     for sentence in album.left_out:

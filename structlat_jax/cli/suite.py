@@ -21,6 +21,7 @@ import jax
 from rich.console import Console
 
 from structlat_jax.cli import changes, figures, options, request, tables
+from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import EXIT_FAILED
 from structlat_jax.cli.folders import claim, interruptible, new_folder
 from structlat_jax.envs import Env, EnvSpec
@@ -89,7 +90,7 @@ def command(
         out = new_folder(out, default, overwrite, MARKER)
         write_json(out / MARKER, {"families": names, "latents": latents})
         made = {name: _begun(out, name, one) for name, one in wanted.items()}
-    console, built, drawn = Console(), {}, {}
+    console, built, drawn = make_console(), {}, {}
     with interruptible(out, console):
         for name, members in made.items():
             runs = _trained(name, members, _folder(out, name), console)
@@ -99,7 +100,7 @@ def command(
     write_whole(out / "suite.md", suite_text.markdown(built, drawn))
     write_json(out / "suite.json", built)
     console.print(suite_text.terminal(built))
-    console.print(f"everything is in {out}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"everything is in {out}", soft_wrap=True)
     failed = any(row["not_finite_seeds"] for one in built.values() for row in one["rows"])
     return EXIT_FAILED if failed else 0
 
@@ -195,7 +196,7 @@ def _trained(
 ) -> dict[str, RunFiles]:
     """Trains what is left of a family; its runs by label."""
     latents = ", ".join(one.label for one in members)
-    console.print(f"{name}: {latents}", highlight=False, markup=False)
+    console.print(f"{name}: {latents}")
     tables.train_members(folder, members, console)
     return {one.label: read_run(one.folder) for one in members}
 

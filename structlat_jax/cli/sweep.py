@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from structlat_jax.cli import changes, request
+from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import EXIT_FAILED, complain
 from structlat_jax.cli.folders import claim, interruptible, new_folder
 from structlat_jax.cli.options import (
@@ -104,7 +105,7 @@ def command(out: Path | None, overwrite: bool, resume: bool, **options: Any) -> 
     env = request.saved_env(config, options)
     grid = _grid(plan, said["sweep"])
     made = members.make(grid.runs(out, plan), env)
-    console = Console(quiet=not hosts.is_first())
+    console = make_console(quiet=not hosts.is_first())
     with interruptible(out, console), hosts.leaving_together():
         _train(made, said["finished"], out, console)
         return _report(made, list(grid.axes), out, console) if hosts.is_first() else 0
@@ -201,7 +202,7 @@ def _report(made: list[members.Member], axes: list[str], out: Path, console: Con
         table_rows += tidy.rows(run, about)
     write_metrics(out / SWEEP_FILE, table_rows)
     console.print(table)
-    console.print(f"everything is in {out}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"everything is in {out}", soft_wrap=True)
     if not failed:
         return 0
     complain(

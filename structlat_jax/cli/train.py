@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from structlat_jax.cli import request
+from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import EXIT_FAILED, complain
 from structlat_jax.cli.folders import claim, interruptible, new_folder
 from structlat_jax.cli.options import (
@@ -101,7 +101,7 @@ def _origin(run: Path | None, setup: Setup, seeds: int) -> origins.Origin | None
 
 
 def _go(job: Job, resume: bool, sinks: Sequence[str]) -> int:
-    console, plan, setup, out = Console(), job.plan, job.setup, job.out
+    console, plan, setup, out = make_console(), job.plan, job.setup, job.out
     others = loggers(sinks, out, plan)
     with interruptible(out, console), Meter(plan.whole_updates, console) as meter:
         logger = combine([meter.logger(), *others])
@@ -114,7 +114,7 @@ def _go(job: Job, resume: bool, sinks: Sequence[str]) -> int:
         finally:
             logger.close()
     console.print(results_table.results_table(outcome.results))
-    console.print(f"everything is in {out}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"everything is in {out}", soft_wrap=True)
     if outcome.results["failed_seeds"]:
         complain(failures.sentence(outcome.results["failed_seeds"]))
         return EXIT_FAILED

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from structlat_jax import config as configuration
-from structlat_jax import paths
+from structlat_jax import paths, settings
 from structlat_jax.agent import Agent, make_agent
 from structlat_jax.config import Config
 from structlat_jax.envs import Env, registry
@@ -21,7 +21,8 @@ from structlat_jax.run.folders import make_folder, require_empty, require_writab
 from structlat_jax.run.loggers import Logger, combine
 from structlat_jax.run.loop import Job, run
 from structlat_jax.run.outcome import Outcome
-from structlat_jax.run.plan import Plan, differences, saved_plan, settings
+from structlat_jax.run.plan import Plan, differences, saved_plan
+from structlat_jax.run.plan import settings as settings_of
 from structlat_jax.store.run_folder import (
     CONFIG_FILE,
     CheckpointError,
@@ -112,10 +113,12 @@ def train(
         there.
 
     Raises:
-      ConfigError, EnvError, InputError: (all `ValueError`) if an argument is not allowed.
+      ConfigError, EnvError, InputError: (all `ValueError`) if an argument is not allowed, or if jax
+        is set to what these programs cannot be.
       CheckpointError: (a `ValueError`) if ``out`` is of another run or in use.
       KeyboardInterrupt: if a signal ended it; with ``out``, a checkpoint was written then.
     """
+    settings.require()
     plan, setup = _plan(config, env, seeds, seed, updates, evals, checkpoint_seconds)
     logger = combine(loggers)
     try:
@@ -204,7 +207,7 @@ def _continued(out: Path, plan: Plan, from_run: str | Path | None) -> Plan:
     than ``plan``, whose updates alone may differ."""
     config, data = read_config(out)
     before = saved_plan(config, data)
-    there, here = settings(before), settings(plan)
+    there, here = settings_of(before), settings_of(plan)
     if from_run is not None:
         there, here = (
             {**there, "from_run": origins.named(data)},

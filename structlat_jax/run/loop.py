@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from structlat_jax import settings
 from structlat_jax.inference import chosen
 from structlat_jax.report import results
 from structlat_jax.run import failures, machine, origins
@@ -59,6 +60,8 @@ def run(job: Job, resume: bool, logger: Logger) -> Outcome:
       WriteError: if something cannot be written.
     """
     plan, setup = job.plan, job.setup
+    if settings.interpreted():
+        logger.message(settings.SLOWLY)
     lanes = job.lanes or Lanes(plan.seed + np.arange(plan.seeds), plan.config.hyper)
     start = time.perf_counter()
     programs = parallel.make_programs(setup, plan.seeds)

@@ -6,6 +6,7 @@ import sys
 import jax
 import pytest
 
+import structlat_jax as sl
 from structlat_jax.errors import InputError
 from structlat_jax.run import machine
 
@@ -78,7 +79,6 @@ def test_without_a_home_there_is_no_cache_and_a_sentence(monkeypatch, capsys):
     ("name", "value"),
     [
         ("jax_enable_x64", True),
-        ("jax_disable_jit", True),
         ("jax_numpy_rank_promotion", "raise"),
         ("jax_numpy_dtype_promotion", "strict"),
     ],
@@ -87,8 +87,9 @@ def test_settings_for_other_programs_are_refused(name, value):
     before = getattr(jax.config, name)
     jax.config.update(name, value)
     try:
-        with pytest.raises(InputError, match=f"{name.upper()} must be unset"):
-            machine.configure(1)
+        for start in (lambda: machine.configure(1), lambda: sl.load("run"), sl.train):
+            with pytest.raises(InputError, match=f"{name.upper()} must be unset"):
+                start()
     finally:
         jax.config.update(name, before)
 

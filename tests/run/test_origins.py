@@ -157,10 +157,11 @@ def test_what_only_one_of_them_has_is_new_or_left(first, changes):
 
 def test_on_the_command_line(finished, tmp_path, here):
     """Under a name that other programs read as markup."""
-    run, line_of = tmp_path / "[b]from[/b]", ["--from", finished[0]]
+    run, line_of = tmp_path / "[bold]x[/nope]", ["--from", finished[0]]
     sizes = ["--config", finished[0] / "config.json", "--updates", 5, "--evals", 1]
     done = here(*sizes, *line_of, "--out", run)
     assert done.code == 0, done.err
+    assert f"everything is in {run}" in done.out
     assert json.loads((run / "results.json").read_text())["origin"]["updates"] == 20
     assert here("--resume", "--out", run, *line_of).code == 0
     line = assert_refused(here("--resume", "--out", run, "--from", tmp_path))
