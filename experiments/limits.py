@@ -24,8 +24,8 @@ from structlat_jax.cli.values import LocalPath, Whole
 from structlat_jax.config import Structure
 from structlat_jax.envs import Env, point_robot
 from structlat_jax.run.folders import make_folder, require_writable_file
+from structlat_jax.shapes import Array, Task, make_key
 from structlat_jax.store.run_folder import write_json
-from structlat_jax.types import Array, Task, make_key
 
 SPEEDS = (1.0, 0.999, 0.995, 0.98)
 """Shares of the full action at which the controller moves."""

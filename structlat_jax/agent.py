@@ -17,8 +17,8 @@ from structlat_jax.config import Config
 from structlat_jax.envs import Env, registry
 from structlat_jax.inference.base import Learned
 from structlat_jax.latents import LatentSpace
+from structlat_jax.shapes import Array, Key, Transition, make_key, require_last_axis
 from structlat_jax.train.setup import Setup, make_setup
-from structlat_jax.types import Array, Key, Transition, make_key, require_last_axis
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

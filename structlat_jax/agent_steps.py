@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from structlat_jax.types import Array, make_key
+from structlat_jax.shapes import Array, make_key
 
 
 @jax.tree_util.register_dataclass

@@ -12,10 +12,10 @@ import structlat_jax as sl
 from structlat_jax import agent_steps
 from structlat_jax.agent import make_agent
 from structlat_jax.inference.base import Learned
+from structlat_jax.shapes import make_key
 from structlat_jax.store.checkpoint import Checkpoints, write_config
 from structlat_jax.train.learn import init_params
 from structlat_jax.train.setup import make_setup
-from structlat_jax.types import make_key
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from structlat_jax.algos import pearl_sac
 from structlat_jax.config import Hyper
-from structlat_jax.types import Array
+from structlat_jax.shapes import Array
 
 
 def kl_weight(hyper: Hyper, updates: Array) -> Array:

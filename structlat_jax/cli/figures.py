@@ -1,7 +1,4 @@
-"""Draws the figures of finished runs: comparisons, beliefs, maps where there are any, what z does.
-
-structlat figures runs/first --out figures
-"""
+"""What ``structlat figures`` does: the figures of finished runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +9,6 @@ import click
 from structlat_jax import agent as agents
 from structlat_jax.cli import request
 from structlat_jax.cli.console import make_console
-from structlat_jax.cli.options import (
-    Decorator,
-    SectionedCommand,
-    env_options,
-    program_help,
-)
-from structlat_jax.cli.values import LocalPath, Whole
 from structlat_jax.envs import Env, EnvError
 from structlat_jax.errors import InputError
 from structlat_jax.report import album as albums
@@ -31,36 +21,8 @@ from structlat_jax.run import machine
 from structlat_jax.run.folders import require_writable
 
 
-def figure_options(command: Any) -> Any:
-    """Adds what a command that draws takes."""
-    added: tuple[Decorator, ...] = (
-        click.argument("runs", nargs=-1, required=True, type=LocalPath()),
-        env_options,
-        click.option(
-            "--out",
-            type=LocalPath(),
-            default=Path("figures"),
-            show_default=True,
-            help="Folder of the figures; those that it holds are replaced.",
-        ),
-        click.option(
-            "--seed",
-            type=Whole(0),
-            metavar="N",
-            default=0,
-            show_default=True,
-            help="Whose tasks, paths and beliefs are drawn: which seed of each run, from 0.",
-        ),
-    )
-    for one in reversed(added):
-        command = one(command)
-    return command
-
-
-@click.command("figures", cls=SectionedCommand, help=program_help(__doc__))
-@figure_options
-def command(**options: Any) -> None:
-    """See the module's docstring."""
+def draw_all(**options: Any) -> None:
+    """`draw` with every run on the maps of several agents."""
     draw(choose_all, **options)
 
 

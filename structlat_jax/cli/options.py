@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -183,6 +184,32 @@ def host_options(command: Callable) -> Callable:
 
 HOST_FIELDS = ("coordinator", "processes", "process_id", "cluster", "join_seconds")
 """What `host_options` adds, and `hosts.join` takes."""
+
+
+def figure_options(command: Any) -> Any:
+    """Adds what a command that draws takes."""
+    added: tuple[Decorator, ...] = (
+        click.argument("runs", nargs=-1, required=True, type=LocalPath()),
+        env_options,
+        click.option(
+            "--out",
+            type=LocalPath(),
+            default=Path("figures"),
+            show_default=True,
+            help="Folder of the figures; those that it holds are replaced.",
+        ),
+        click.option(
+            "--seed",
+            type=Whole(0),
+            metavar="N",
+            default=0,
+            show_default=True,
+            help="Whose tasks, paths and beliefs are drawn: which seed of each run, from 0.",
+        ),
+    )
+    for one in reversed(added):
+        command = one(command)
+    return command
 
 
 def arms_option(default: Sequence[str], note: str) -> Decorator:

@@ -1,14 +1,4 @@
-"""Seeds, latent spaces and any hyper-parameter, every combination of them, on all devices.
-
-structlat sweep --seeds 8 --grid lr=3e-4,1e-3 --grid kl_weight=0.001,0.003
-
-Every combination is a run folder of its own, DIR/RUN. Runs that differ in traced hyper-parameters
-only are one program and train together; each value of a size, and each latent space, is a program
-of its own. At the end: DIR/sweep.csv, one row per run, seed and evaluation.
-
-With --coordinator, --processes and --process-id, or with --cluster, several processes share the
-work; start the same command in each of them. Process 0 writes DIR.
-"""
+"""What ``structlat sweep`` does: every combination of seeds, latents and hyper-parameters."""
 
 import dataclasses
 import functools
@@ -18,7 +8,6 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import click
 import jax
 from rich.console import Console
 from rich.table import Table
@@ -27,15 +16,7 @@ from structlat_jax.cli import changes, request
 from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import EXIT_FAILED, complain
 from structlat_jax.cli.folders import claim, interruptible, new_folder
-from structlat_jax.cli.options import (
-    HOST_FIELDS,
-    SectionedCommand,
-    config_options,
-    env_options,
-    host_options,
-    program_help,
-    run_options,
-)
+from structlat_jax.cli.options import HOST_FIELDS
 from structlat_jax.cli.train import latent_slug
 from structlat_jax.config import Config
 from structlat_jax.envs import Env
@@ -71,27 +52,14 @@ class Grid(NamedTuple):
         return made
 
 
-@click.command("sweep", cls=SectionedCommand, help=program_help(__doc__))
-@click.option(
-    "--latents",
-    multiple=True,
-    metavar="SPECS",
-    help="Latent specs with semicolons between them (quote them); may be given several times."
-    "  [the preset's]",
-)
-@click.option(
-    "--grid",
-    multiple=True,
-    metavar="FIELD=VALUES",
-    help="An axis: a field of the configuration and its values with commas between them; may be "
-    "given several times.",
-)
-@env_options
-@host_options
-@run_options(seeds=4, default_folder="runs/sweep-DATE-TIME")
-@functools.partial(config_options, without=("latent",))
-def command(out: Path | None, overwrite: bool, resume: bool, **options: Any) -> int:
-    """See the module's docstring."""
+def sweep(out: Path | None, overwrite: bool, resume: bool, **options: Any) -> int:
+    """Trains a sweep, or this process's portion of it; returns the exit code.
+
+    Raises:
+      InputError, ConfigError, EnvError, CheckpointError: on bad input, before anything changes.
+      LostProcessError: if another process has ended.
+      WriteError: if something cannot be written.
+    """
     options["latents"] = changes.split(options["latents"])
     options["grid"] = changes.split(options["grid"])
     if resume:

@@ -1,7 +1,4 @@
-"""Trains agents on an environment and shows how they adapt to tasks that they have never seen.
-
-structlat train --env my_env.py --latent dir:2x4,gau:2 --seeds 2
-"""
+"""What ``structlat train`` does: one run from its options to its files."""
 
 import time
 from collections.abc import Sequence
@@ -14,15 +11,6 @@ from structlat_jax.cli import request
 from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import EXIT_FAILED, complain
 from structlat_jax.cli.folders import claim, interruptible, new_folder
-from structlat_jax.cli.options import (
-    SectionedCommand,
-    config_options,
-    env_options,
-    logger_options,
-    origin_option,
-    program_help,
-    run_options,
-)
 from structlat_jax.config import Config
 from structlat_jax.report import results_table
 from structlat_jax.run import failures, finish, longer, machine, origins
@@ -33,17 +21,6 @@ from structlat_jax.run.members import RESULTS_FILE
 from structlat_jax.run.plan import Plan
 from structlat_jax.store.run_folder import locked, write_config
 from structlat_jax.train.setup import Setup, make_setup
-
-
-@click.command("train", cls=SectionedCommand, help=program_help(__doc__))
-@env_options
-@run_options(seeds=1, default_folder="runs/ENV-LATENT-DATE-TIME")
-@origin_option
-@logger_options
-@config_options
-def command(**options: Any) -> int:
-    """See the module's docstring."""
-    return train(**options)
 
 
 def train(

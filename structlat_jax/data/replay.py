@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from structlat_jax.types import Episodes, Transition
+from structlat_jax.shapes import Episodes, Transition
 
 
 class Replay(NamedTuple):

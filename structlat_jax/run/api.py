@@ -23,6 +23,7 @@ from structlat_jax.run.loop import Job, run
 from structlat_jax.run.outcome import Outcome
 from structlat_jax.run.plan import Plan, differences, saved_plan
 from structlat_jax.run.plan import settings as settings_of
+from structlat_jax.shapes import Key, Task
 from structlat_jax.store.run_folder import (
     CONFIG_FILE,
     CheckpointError,
@@ -33,7 +34,6 @@ from structlat_jax.store.run_folder import (
 from structlat_jax.train.evaluate import Adaptation
 from structlat_jax.train.evaluate import evaluate as evaluate_tasks
 from structlat_jax.train.setup import Setup, make_setup
-from structlat_jax.types import Key, Task
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,13 +18,13 @@ from structlat_jax.errors import InputError
 from structlat_jax.inference import chosen
 from structlat_jax.inference.base import Learned
 from structlat_jax.nets.options import NetworkOptions
+from structlat_jax.shapes import make_key
 from structlat_jax.store import array_files, checkpoint, sealed
 from structlat_jax.store.run_folder import CheckpointError, read_config
 from structlat_jax.store.steps import newest
 from structlat_jax.train.learn import init_params
 from structlat_jax.train.setup import Setup
 from structlat_jax.train.state import TrainState
-from structlat_jax.types import make_key
 
 FIELD = "origin"
 """Of ``config.json`` and ``results.json``, and the folder of what a run started from."""

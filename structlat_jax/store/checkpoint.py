@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import jax
 
 from structlat_jax.inference.base import Learned
+from structlat_jax.shapes import make_key
 from structlat_jax.store import array_files, sealed
 from structlat_jax.store.run_folder import (
     CONFIG_FILE,
@@ -34,7 +35,6 @@ from structlat_jax.store.run_folder import (
 from structlat_jax.store.steps import Tell, newest, steps
 from structlat_jax.train.learn import init_params
 from structlat_jax.train.setup import Setup
-from structlat_jax.types import make_key
 
 __all__ = [
     "CONFIG_FILE",

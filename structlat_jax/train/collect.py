@@ -6,11 +6,11 @@ import jax.numpy as jnp
 from structlat_jax.config import Hyper
 from structlat_jax.data.batches import context_sampler, draw_contexts
 from structlat_jax.inference import additive
+from structlat_jax.shapes import Array, Episodes, Key
 from structlat_jax.train import rollout
 from structlat_jax.train.explore import EXPLORERS
 from structlat_jax.train.setup import Setup
 from structlat_jax.train.state import Metrics, TrainState
-from structlat_jax.types import Array, Episodes, Key
 
 
 def collect(setup: Setup, hyper: Hyper, state: TrainState, key: Key) -> tuple[Episodes, Metrics]:

@@ -15,9 +15,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from structlat_jax.config import Hyper
 from structlat_jax.inference.base import Inference, Learned, Plan
+from structlat_jax.shapes import Episodes, Params, Task
 from structlat_jax.train import rollout
 from structlat_jax.train.setup import Setup
-from structlat_jax.types import Episodes, Params, Task
 
 
 class Adaptation(NamedTuple):

@@ -17,12 +17,12 @@ from jax.typing import ArrayLike
 
 from structlat_jax import settings
 from structlat_jax.config import Hyper
+from structlat_jax.shapes import Array, Key, Params, Task, make_key
 from structlat_jax.train.choose import Evaluation, evaluate_best
 from structlat_jax.train.evaluate import References, references
 from structlat_jax.train.learn import init, meta_step
 from structlat_jax.train.setup import Setup
 from structlat_jax.train.state import Metrics, TrainState
-from structlat_jax.types import Array, Key, Params, Task, make_key
 
 _AXIS = "seeds"
 _REFERENCES = 2**32 - 1  # a round of evaluation that no number of updates is

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, PRNGKeyArray
 
 from structlat_jax.envs import Env
-from structlat_jax.types import UNKNOWN, Episodes, Task, Transition, within
+from structlat_jax.shapes import UNKNOWN, Episodes, Task, Transition, within
 
 Act = Callable[[Array, Any], Array]
 """``(obs [obs_dim], what this step is given)`` to an action ``[action_dim]``."""

@@ -7,7 +7,7 @@ from folders import listing
 from program import assert_refused, must_not_start, start
 from tiny import setup
 
-from structlat_jax.cli import train
+from structlat_jax.cli import commands, train
 from structlat_jax.config import Config
 from structlat_jax.train import parallel
 
@@ -166,7 +166,7 @@ def test_resume_of_a_damaged_run_is_refused(place, here, damage):
 
 
 def test_the_largest_seed_can_be_run():
-    (seed,) = (param for param in train.command.params if param.name == "seed")
+    (seed,) = (param for param in commands.train.params if param.name == "seed")
     programs = parallel.make_programs(setup(), 1)
     (number,) = parallel.seed_numbers(programs, seed.type.high)
     assert int(number) == seed.type.high

@@ -9,7 +9,7 @@ import pytest
 from test_replay import EPISODES, HORIZON, LAYOUT, TASKS, filled, lengths
 
 from structlat_jax.data.contexts import ContextSampler
-from structlat_jax.types import UNKNOWN
+from structlat_jax.shapes import UNKNOWN
 
 EXPLORING = 2
 CONTEXTS = 900  # always, because each shape compiles a program

@@ -12,7 +12,7 @@ from tiny import setup
 import structlat_jax as sl
 from experiments import ablations, limits, table1
 from structlat_jax import paths
-from structlat_jax.cli import evaluate, figures, sweep, train
+from structlat_jax.cli import commands, train
 from structlat_jax.envs import EnvError
 from structlat_jax.errors import InputError
 from structlat_jax.run import folders, lanes
@@ -30,12 +30,12 @@ def test_what_only_looks_like_an_address_is_a_folder(tmp_path, monkeypatch, name
 @pytest.mark.parametrize(
     ("command", "before"),
     [
-        (train.command, []),
-        (sweep.command, []),
+        (commands.train, []),
+        (commands.sweep, []),
         (table1.command, []),
         (ablations.command, []),
-        (figures.command, ["run"]),
-        (evaluate.command, ["run"]),
+        (commands.figures, ["run"]),
+        (commands.evaluate, ["run"]),
         (limits.command, []),
     ],
     ids=["train", "sweep", "table1", "ablations", "figures", "evaluate", "limits"],
@@ -49,7 +49,7 @@ def test_no_program_takes_an_address(tmp_path, monkeypatch, in_process, command,
 
 
 @pytest.mark.parametrize(
-    "command", [figures.command, evaluate.command], ids=["figures", "evaluate"]
+    "command", [commands.figures, commands.evaluate], ids=["figures", "evaluate"]
 )
 def test_no_run_is_read_from_an_address(in_process, command):
     line = assert_refused(in_process(command, "s3://bucket/run"))
@@ -94,8 +94,8 @@ def test_jobs_of_one_moment_do_not_meet(tmp_path):
 @pytest.mark.parametrize(
     ("command", "name"),
     [
-        (train.command, "point_robot-dir2x4-gau2-DATE"),
-        (sweep.command, "sweep-DATE"),
+        (commands.train, "point_robot-dir2x4-gau2-DATE"),
+        (commands.sweep, "sweep-DATE"),
         (table1.command, "table1-DATE"),
         (ablations.command, "ablations-DATE"),
     ],

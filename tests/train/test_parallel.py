@@ -27,12 +27,12 @@ from tiny import (
     train,
 )
 
+from structlat_jax.shapes import make_key
 from structlat_jax.store.checkpoint import Checkpoints, keys_to_data, load_learned
 from structlat_jax.train import parallel
 from structlat_jax.train.evaluate import references
 from structlat_jax.train.learn import meta_step
 from structlat_jax.train.setup import make_setup
-from structlat_jax.types import make_key
 
 STEPS = 10  # of five updates each
 FIRST = 3
@@ -219,7 +219,7 @@ import tiny
 from structlat_jax.store import checkpoint
 from structlat_jax.train import parallel
 from structlat_jax.train.evaluate import references
-from structlat_jax.types import make_key
+from structlat_jax.shapes import make_key
 first, steps, run = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
 made = parallel.make_programs(tiny.setup(), 3)
 assert (made.seeds, made.padded, made.mesh.devices.size) == (3, 4, 2)
@@ -289,18 +289,3 @@ def test_padding_repeats_the_last_seed_and_is_trimmed_again():
     padded = parallel.pad(made, plain)
     assert padded["x"].tolist() == [[0, 1], [2, 3], [4, 5], [4, 5], [4, 5]]
     assert_same(parallel.trim(made, padded), plain)
-
-
-def test_whoever_debugs_sees_every_seed_in_python():
-    """Without compiling, the numbers of a seed are at hand while its function runs."""
-    mesh, seen = parallel.make_programs(setup(), 1, jax.devices()[:1]).mesh, []
-
-    def double(x, y):
-        seen.append(float(x))  # of a traced number, there is none
-        return {"both": x + y}
-
-    with jax.disable_jit():
-        mapped = parallel.over_seeds(double, mesh, 3, carried=0)
-        out = mapped(jnp.arange(3.0), jnp.ones(3))
-    assert seen == [0.0, 1.0, 2.0]
-    np.testing.assert_array_equal(out["both"], [1.0, 2.0, 3.0])
