@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import jax
 
 from structlat_jax.inference.base import Learned
-from structlat_jax.shapes import make_key
+from structlat_jax.shapes import data_to_keys, keys_to_data, make_key
 from structlat_jax.store import array_files, sealed
 from structlat_jax.store.run_folder import (
     CONFIG_FILE,
@@ -229,19 +229,3 @@ def restored(data: dict[str, Any], like: Learned) -> Learned:
     """The inverse of `saved`; ``like`` gives the structure."""
     own = {**data}
     return Learned(inference=own.pop("inference"), agent=type(like.agent)(**own))
-
-
-def keys_to_data(tree: Any) -> Any:
-    """The same tree with typed random keys as the integers that they hold."""
-    return jax.tree.map(lambda x: jax.random.key_data(x) if _is_key(x) else x, tree)
-
-
-def data_to_keys(tree: Any, like: Any) -> Any:
-    """The inverse of `keys_to_data`, given a tree of the original types."""
-    return jax.tree.map(
-        lambda x, target: jax.random.wrap_key_data(x) if _is_key(target) else x, tree, like
-    )
-
-
-def _is_key(x: Any) -> bool:
-    return jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
