@@ -74,8 +74,9 @@ def between(one: Config, other: Config) -> list[str]:
 
 
 def slug(text: str) -> str:
-    """A text as a file name: whatever is not a letter, a number or one of ``._-`` is a hyphen."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)
+    """A text as a file name: whatever is not a letter, a number or one of ``._-`` is a hyphen, and
+    so are dots alone, which would name another folder."""
+    return re.sub(r"[^A-Za-z0-9._-]+|^\.+$", "-", text)
 
 
 def latent_specs(config: Config, given: Any) -> list[str]:

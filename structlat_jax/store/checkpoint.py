@@ -51,6 +51,7 @@ __all__ = [
 
 FOLDER, _BEST_FOLDER = "checkpoint", "best"
 _HISTORY_FILE = "history.json"
+_MOST_HISTORY = 2**31  # bytes: of some million rows
 
 
 class Best(NamedTuple):
@@ -142,7 +143,7 @@ class Checkpoints:
         step, damaged = newest(self._run, FOLDER, (), self._identity, tell)
         folder = self._run / FOLDER / str(step)
         found = array_files.read(folder, "state", jax.eval_shape(keys_to_data, like))
-        history = read_json(folder / _HISTORY_FILE)
+        history = read_json(folder / _HISTORY_FILE, _MOST_HISTORY)
         for later in damaged:
             remove(self._run / FOLDER / str(later))
         return data_to_keys(found, like), history
