@@ -230,9 +230,7 @@ def _revived(config: Config, spec: Any, arrays: Any) -> Agent:
 def make_agent(setup: Setup, learned: Learned) -> Agent:
     """An agent; its hypotheses are always the same draws, so that what it infers depends on what
     it saw alone."""
-    key_task, key_reset = jax.random.split(make_key(0), 3)[:2]
-    task = jax.tree.map(lambda x: x[0], setup.env.sample_tasks(key_task, 1))
-    obs = setup.env.observe(setup.env.reset(key_reset, task))
+    obs = steps.first_obs(setup)
     seen = jnp.zeros((), jnp.int32)
     return Agent(setup, learned, Belief(steps.init(setup, learned, obs), seen))
 
@@ -259,6 +257,7 @@ def load(
         cannot be made or is another one, or if jax is set to what these programs cannot be.
     """
     settings.require()
+    settings.keep_compiled()  # or loading would compile for seconds each time
     path = paths.local("path", path)
     if os.path.isfile(path):  # which takes any name, however long
         from structlat_jax import saved_agent

@@ -39,6 +39,14 @@ def over(lead: tuple[int, ...], function: Any) -> Any:
 
 
 @partial(jax.jit, static_argnums=0)
+def first_obs(setup):
+    """What is observed first in an episode of some task."""
+    key_task, key_reset = jax.random.split(make_key(0), 3)[:2]
+    task = jax.tree.map(lambda x: x[0], setup.env.sample_tasks(key_task, 1))
+    return setup.env.observe(setup.env.reset(key_reset, task))
+
+
+@partial(jax.jit, static_argnums=0)
 def init(setup, learned, obs):
     key = jax.random.split(make_key(0), 3)[2]
     return setup.inference.init(learned, key, obs)

@@ -3,7 +3,6 @@
 import ctypes
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -57,9 +56,12 @@ def configure(seeds: int) -> None:
     settings.require()
     return_freed_arrays()
     jax.config.update("jax_num_cpu_devices", max(1, min(cores(), seeds)))
-    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        _cache_at_home()
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    if not settings.keep_compiled():
+        print(
+            "there is no home directory, so compiled programs are not kept; "
+            "JAX_COMPILATION_CACHE_DIR says where they may be.",
+            file=sys.stderr,
+        )
 
 
 def require_devices() -> None:
@@ -73,16 +75,3 @@ def require_devices() -> None:
         raise InputError(
             f"JAX_PLATFORMS={asked} names no device that jax can use here: {why[:200].rstrip('.')}."
         ) from None
-
-
-def _cache_at_home() -> None:
-    try:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:  # this user has no home
-        print(
-            "there is no home directory, so compiled programs are not kept; "
-            "JAX_COMPILATION_CACHE_DIR says where they may be.",
-            file=sys.stderr,
-        )
-        return
-    jax.config.update("jax_compilation_cache_dir", str(base / "structlat_jax"))
