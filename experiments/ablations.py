@@ -13,13 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
-from structlat_jax.cli import changes, options, tables
+from structlat_jax.cli import changes, options
+from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import main
-from structlat_jax.report import table
-from structlat_jax.report.run_files import read_run
-from structlat_jax.run import machine
 from structlat_jax.run.plan import Plan
 
 DEFAULT_ARMS = (
@@ -47,9 +44,6 @@ def runs(plan: Plan, arms: Any, out: Path) -> list[tuple[str, Path, Plan]]:
     ]
 
 
-TABLE = tables.Several("ablations", "ablations_config.json", "arms", runs)
-
-
 @click.command(cls=options.SectionedCommand, help=options.program_help(__doc__))
 @options.arms_option(DEFAULT_ARMS, "may be given several times")
 @options.env_options
@@ -59,10 +53,16 @@ def command(
     arms: Sequence[str], out: Path | None, overwrite: bool, resume: bool, **given: Any
 ) -> int:
     """See the module's docstring."""
+    from structlat_jax.cli import tables  # which, as the others, --help need not wait for
+    from structlat_jax.report import table
+    from structlat_jax.report.run_files import read_run
+    from structlat_jax.run import machine
+
+    what = tables.Several("ablations", "ablations_config.json", "arms", runs)
     machine.configure(given["seeds"])
     machine.require_devices()
-    out, made = tables.settle(TABLE, changes.split(arms), out, overwrite, resume, given)
-    console = Console()
+    out, made = tables.settle(what, changes.split(arms), out, overwrite, resume, given)
+    console = make_console()
     tables.train(out, made, console)
     built = table.build_arms({one.label: read_run(one.folder) for one in made}, made[0].env.plane)
     return tables.report(built, out, console)

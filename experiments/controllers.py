@@ -11,7 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from structlat_jax.envs import drive_mix, point_mix, speed_mix, spread
-from structlat_jax.types import Array, Task
+from structlat_jax.shapes import Array, Task
 
 Controller = Callable[[Array, Array, Task], Array]
 

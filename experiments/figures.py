@@ -7,16 +7,17 @@ from typing import Any
 
 import click
 
-from experiments import paper
 from structlat_jax.cli.errors import main
-from structlat_jax.cli.figures import draw, figure_options
-from structlat_jax.cli.options import SectionedCommand, program_help
+from structlat_jax.cli.options import SectionedCommand, figure_options, program_help
 
 
 @click.command(cls=SectionedCommand, help=program_help(__doc__))
 @figure_options
 def command(**options: Any) -> None:
     """See the module's docstring."""
+    from experiments import paper
+    from structlat_jax.cli.figures import draw
+
     draw(paper.choose, **options)
 
 

@@ -16,15 +16,16 @@ import click
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
+from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import main
+from structlat_jax.cli.values import LocalPath, Whole
 from structlat_jax.config import Structure
 from structlat_jax.envs import Env, point_robot
 from structlat_jax.run.folders import make_folder, require_writable_file
+from structlat_jax.shapes import Array, Task, make_key
 from structlat_jax.store.run_folder import write_json
-from structlat_jax.types import Array, Task, make_key
 
 SPEEDS = (1.0, 0.999, 0.995, 0.98)
 """Shares of the full action at which the controller moves."""
@@ -39,9 +40,9 @@ _SHIFTS = 200
 
 
 @click.command(help=__doc__.replace("\n\npython", "\n\n\b\npython"))
-@click.option("--goals", type=click.IntRange(1), default=4000, show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="JSON file to write.")
+@click.option("--goals", type=Whole(1), metavar="N", default=4000, show_default=True)
+@click.option("--seed", type=Whole(0), metavar="N", default=0, show_default=True)
+@click.option("--out", type=LocalPath(), help="JSON file to write.")
 def command(goals: int, seed: int, out: Path | None) -> int:
     """See the module's docstring."""
     if out is not None:
@@ -178,7 +179,7 @@ def _show(found: dict[str, Any]) -> None:
     by = {(row["speed"], row["offset"]): row["return"] for row in found["returns"]}
     for offset in OFFSETS:
         table.add_row(f"{offset:g} m", *(f"{by[speed, offset]:.2f}" for speed in SPEEDS))
-    console = Console()
+    console = make_console()
     console.print(table)
     keys = ("reachable", "reached_by_faithful_prior", "reached_with_the_best_next")
     best, drawn, then = (f"{100 * found[key]:.0f} %" for key in keys)

@@ -2,20 +2,10 @@
 
 from collections.abc import Iterable
 
+from experiments.published import ENV, RETURNS
 from structlat_jax.report.finished_run import RunFiles
 from structlat_jax.report.plane.pictures import Choice
 from structlat_jax.report.table import Published
-
-ENV = "point_robot"
-
-RETURNS = {
-    "gau:5": 10.2,
-    "cat:2x4": 4.6,
-    "cat:2x4,gau:2": 9.5,
-    "dir:2x4": 11.3,
-    "dir:2x4,gau:2": 12.2,
-}
-"""Its Table 1, in its order."""
 
 BEST = "dir:2x4,gau:2"
 """The latent space whose paths its Figure 3 shows."""

@@ -9,7 +9,6 @@ import click
 
 from structlat_jax.cli import options
 from structlat_jax.cli.errors import main
-from structlat_jax.cli.train import train
 
 
 @click.command(cls=options.SectionedCommand, help=options.program_help(__doc__))
@@ -17,6 +16,7 @@ from structlat_jax.cli.train import train
 @click.option("--anchor-end", type=float, help="Angle of the second base task (radians). [pi]")
 @options.env_options
 @options.run_options(seeds=1, default_folder="runs/ENV-LATENT-DATE-TIME")
+@options.origin_option
 @options.logger_options
 @options.config_options
 def command(anchor_start: float | None, anchor_end: float | None, **given: Any) -> int:
@@ -25,6 +25,8 @@ def command(anchor_start: float | None, anchor_end: float | None, **given: Any) 
         start = 0.0 if anchor_start is None else anchor_start
         end = 3.141592653589793 if anchor_end is None else anchor_end
         given["env_options"] = (*given["env_options"], f"anchors={start!r},{end!r}")
+    from structlat_jax.cli.train import train  # which --help need not wait for
+
     return train(**given)
 
 

@@ -5,8 +5,8 @@ python -m experiments.suite --families 'triangle;triangle+rotation=0.7+gain=0.3'
 The same as ``structlat suite``, which says the rest.
 """
 
+from structlat_jax.cli.commands import suite as command
 from structlat_jax.cli.errors import main
-from structlat_jax.cli.suite import command
 
 if __name__ == "__main__":
     main(command)

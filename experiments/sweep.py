@@ -5,8 +5,8 @@ python -m experiments.sweep --seeds 8 --grid lr=3e-4,1e-3 --grid kl_weight=0.001
 The same as ``structlat sweep``, which says the rest.
 """
 
+from structlat_jax.cli.commands import sweep as command
 from structlat_jax.cli.errors import main
-from structlat_jax.cli.sweep import command
 
 if __name__ == "__main__":
     main(command)

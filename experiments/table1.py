@@ -13,19 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
-from experiments import paper
-from structlat_jax.cli import changes, options, tables
+from experiments import published
+from structlat_jax.cli import changes, options
+from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import main
-from structlat_jax.report import table
-from structlat_jax.report.run_files import read_run
-from structlat_jax.run import machine
 
-DEFAULT_LATENTS = ";".join(paper.RETURNS)
-
-
-TABLE = tables.LATENTS._replace(name="table1")
+DEFAULT_LATENTS = ";".join(published.RETURNS)
 
 
 @click.command(cls=options.SectionedCommand, help=options.program_help(__doc__))
@@ -44,10 +38,17 @@ def command(
     latents: Sequence[str], out: Path | None, overwrite: bool, resume: bool, **given: Any
 ) -> int:
     """See the module's docstring."""
+    from experiments import paper  # which, as the others, --help need not wait for
+    from structlat_jax.cli import tables
+    from structlat_jax.report import table
+    from structlat_jax.report.run_files import read_run
+    from structlat_jax.run import machine
+
+    what = tables.LATENTS._replace(name="table1")
     machine.configure(given["seeds"])
     machine.require_devices()
-    out, made = tables.settle(TABLE, changes.split(latents), out, overwrite, resume, given)
-    console = Console()
+    out, made = tables.settle(what, changes.split(latents), out, overwrite, resume, given)
+    console = make_console()
     tables.train(out, made, console)
     found = [read_run(one.folder) for one in made]
     built = table.build(found, paper.published(found), made[0].env.plane)

@@ -25,8 +25,8 @@ from structlat_jax.envs.families import KNOWN, named
 from structlat_jax.envs.registry import make
 from structlat_jax.envs.spec import parse_options
 from structlat_jax.run.folders import make_folder, require_writable_file
+from structlat_jax.shapes import Array, Task, make_key
 from structlat_jax.store.run_folder import write_json
-from structlat_jax.types import Array, Task, make_key
 
 FAMILIES = [name for name in KNOWN if named(name)[0] in CONTROLLERS]
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from structlat_jax.run import loggers
     from structlat_jax.run.api import Run, evaluate, train
     from structlat_jax.run.loggers import Logger
+    from structlat_jax.shapes import Episodes, Transition
     from structlat_jax.train.collect import collect
     from structlat_jax.train.learn import init, learn, meta_step
     from structlat_jax.train.setup import make_setup
-    from structlat_jax.types import Episodes, Transition
 
 __version__ = "0.2.0"
 
@@ -39,7 +39,7 @@ _HOMES = {
     "structlat_jax.train.collect": ("collect",),
     "structlat_jax.train.learn": ("init", "learn", "meta_step"),
     "structlat_jax.train.setup": ("make_setup",),
-    "structlat_jax.types": ("Episodes", "Transition"),
+    "structlat_jax.shapes": ("Episodes", "Transition"),
 }
 _MODULES = {"envs": "structlat_jax.envs", "loggers": "structlat_jax.run.loggers"}
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -11,13 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from structlat_jax import agent_steps as steps
+from structlat_jax import paths, settings
 from structlat_jax.agent_steps import Belief
 from structlat_jax.config import Config
 from structlat_jax.envs import Env, registry
 from structlat_jax.inference.base import Learned
 from structlat_jax.latents import LatentSpace
+from structlat_jax.shapes import Array, Key, Transition, make_key, require_last_axis
 from structlat_jax.train.setup import Setup, make_setup
-from structlat_jax.types import Array, Key, Transition, make_key, require_last_axis
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -151,21 +152,21 @@ class Agent:
         """Writes the agent to one file, which `load` opens; returns its path.
 
         Raises:
-          CheckpointError: if it cannot be written.
+          CheckpointError: (a `ValueError`) if it cannot be written.
         """
-        return _save(self, Path(path))
+        return _save(self, paths.local("path", path))
 
     def warm_up(self) -> "Agent":
         """Compiles what a loop of one task calls, so that its first action takes no longer than
         any other; returns the agent."""
-        belief, key = self.prior(), make_key(0)
+        belief, (key, key_act, key_greedy) = self.prior(), jax.random.split(make_key(0), 3)
         obs, action = jnp.zeros(self.env.obs_dim), jnp.zeros(self.env.action_dim)
         zero = jnp.zeros(())
         z = self.sample_z(belief, key)
         after = self.update(belief, Transition(obs, action, zero, zero, obs, zero))
-        made = [self.prior(obs), after, self.act(obs, z), self.act(obs, z, key)]
+        made = [self.prior(obs), after, self.act(obs, z), self.act(obs, z, key_act)]
         if self.setup.inference.greedy is not None:
-            made.append(self.greedy_z(after, obs, key))
+            made.append(self.greedy_z(after, obs, key_greedy))
         jax.block_until_ready((made, self._summary(after)))
         return self
 
@@ -229,9 +230,7 @@ def _revived(config: Config, spec: Any, arrays: Any) -> Agent:
 def make_agent(setup: Setup, learned: Learned) -> Agent:
     """An agent; its hypotheses are always the same draws, so that what it infers depends on what
     it saw alone."""
-    key_task, key_reset = jax.random.split(make_key(0), 3)[:2]
-    task = jax.tree.map(lambda x: x[0], setup.env.sample_tasks(key_task, 1))
-    obs = setup.env.observe(setup.env.reset(key_reset, task))
+    obs = steps.first_obs(setup)
     seen = jnp.zeros((), jnp.int32)
     return Agent(setup, learned, Belief(steps.init(setup, learned, obs), seen))
 
@@ -254,10 +253,12 @@ def load(
 
     Raises:
       FileNotFoundError: if the folder is no run or has no checkpoint yet.
-      ValueError: if its configuration cannot be read, if it has fewer seeds, or if the environment
-        cannot be made or is another one.
+      ValueError: if its configuration cannot be read, if it has fewer seeds, if the environment
+        cannot be made or is another one, or if jax is set to what these programs cannot be.
     """
-    path = Path(path)
+    settings.require()
+    settings.keep_compiled()  # or loading would compile for seconds each time
+    path = paths.local("path", path)
     if os.path.isfile(path):  # which takes any name, however long
         from structlat_jax import saved_agent
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from structlat_jax.types import Array, make_key
+from structlat_jax.shapes import Array, make_key
 
 
 @jax.tree_util.register_dataclass
@@ -36,6 +36,14 @@ def over(lead: tuple[int, ...], function: Any) -> Any:
     for _ in lead:
         function = jax.vmap(function)
     return function
+
+
+@partial(jax.jit, static_argnums=0)
+def first_obs(setup):
+    """What is observed first in an episode of some task."""
+    key_task, key_reset = jax.random.split(make_key(0), 3)[:2]
+    task = jax.tree.map(lambda x: x[0], setup.env.sample_tasks(key_task, 1))
+    return setup.env.observe(setup.env.reset(key_reset, task))
 
 
 @partial(jax.jit, static_argnums=0)

@@ -5,6 +5,7 @@ explanation and its range are written once.
 """
 
 import dataclasses
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -66,6 +67,18 @@ def option(
     """
     limits = {"help": text, "low": low, "high": high, "above": above, "choices": choices}
     return dataclasses.field(default=default, metadata=limits)
+
+
+def whole(text: str) -> int:
+    """A whole number as it is written, 1e4 and 20.0 included; raises `ValueError` on any other
+    text."""
+    try:
+        return int(text)
+    except ValueError:
+        number = float(text)
+    if not math.isfinite(number) or number != int(number):
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(number)
 
 
 def allowed(field: dataclasses.Field) -> str:

@@ -14,12 +14,12 @@ from structlat_jax.config import SCHEMA_VERSION, Config
 from structlat_jax.envs import Env, registry
 from structlat_jax.inference.base import Learned
 from structlat_jax.options import ConfigError
+from structlat_jax.shapes import make_key
 from structlat_jax.store import agent_file, array_files
 from structlat_jax.store.checkpoint import restored, saved
 from structlat_jax.store.run_folder import CheckpointError
 from structlat_jax.train.learn import init_params
 from structlat_jax.train.setup import Setup, make_setup
-from structlat_jax.types import make_key
 
 
 def save(agent: Agent, path: Path) -> Path:

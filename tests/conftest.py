@@ -43,7 +43,7 @@ if _FIRST:  # before jax is imported; processes that are started from here inher
 
 # The annotations of these packages are checked at every call, which while testing is mostly once
 # per trace: a wrong shape or kind of number raises `jaxtyping.TypeCheckError`.
-CHECKED = ("algos", "data", "inference", "latents", "nets", "train", "types")
+CHECKED = ("algos", "data", "inference", "latents", "nets", "train", "shapes")
 install_import_hook([f"structlat_jax.{name}" for name in CHECKED], "beartype.beartype")
 
 from fixtures import *  # noqa: E402, F403

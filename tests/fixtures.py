@@ -11,7 +11,7 @@ import pytest
 from program import TINY, Done, start
 from tiny import quick_compile
 
-from structlat_jax.cli import errors, train
+from structlat_jax.cli import commands, errors
 from structlat_jax.envs import EnvSpec
 from structlat_jax.report import figures_style
 from structlat_jax.run import machine
@@ -81,7 +81,7 @@ def in_process(monkeypatch, capfd, kept_programs):
 @pytest.fixture
 def here(in_process):
     """Runs ``structlat train`` in this process."""
-    return functools.partial(in_process, train.command)
+    return functools.partial(in_process, commands.train)
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,10 @@ import structlat_jax as sl
 from structlat_jax import agent_steps
 from structlat_jax.agent import make_agent
 from structlat_jax.inference.base import Learned
+from structlat_jax.shapes import make_key
 from structlat_jax.store.checkpoint import Checkpoints, write_config
 from structlat_jax.train.learn import init_params
 from structlat_jax.train.setup import make_setup
-from structlat_jax.types import make_key
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +120,20 @@ def test_nothing_is_compiled_after_warming_up(agent):
     agent.act(obs, agent.greedy_z(belief, obs, key))
     agent.mean_z(belief)
     assert [getattr(agent_steps, name)._cache_size() for name in ways] == before
+
+
+def test_no_key_of_its_own_is_used_twice(agent):
+    with jax.debug_key_reuse(True):
+        agent.warm_up()
+        z = agent.greedy_z(agent.prior(), jnp.zeros(1), jax.random.key(7))
+    assert z.shape == (agent.space.dim,)
+
+
+@pytest.mark.slow
+def test_whoever_debugs_may_act_without_compiling(agent):
+    z, seen = agent.sample_z(agent.prior(), jax.random.key(0)), of(robots(1), 0)
+    expected = agent.act(seen.obs, z), agent.mean_z(agent.update(agent.prior(), seen))
+    with jax.disable_jit():
+        found = agent.act(seen.obs, z), agent.mean_z(agent.update(agent.prior(), seen))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)

@@ -6,7 +6,7 @@ from typing import Any
 
 from structlat_jax.config import Hyper
 from structlat_jax.data.batches import Batch
-from structlat_jax.types import Array, Params, Task
+from structlat_jax.shapes import Array, Params, Task
 
 
 @dataclasses.dataclass(frozen=True)

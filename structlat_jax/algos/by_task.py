@@ -27,7 +27,7 @@ from structlat_jax.inference.decoder import Decoder, Scale
 from structlat_jax.latents import LatentSpace
 from structlat_jax.nets import optim
 from structlat_jax.nets.networks import Networks
-from structlat_jax.types import Params, Transition
+from structlat_jax.shapes import Params, Transition
 
 
 class TaskParams(NamedTuple):

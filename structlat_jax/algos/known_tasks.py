@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 from structlat_jax.envs import Env
 from structlat_jax.latents import LatentSpace
 from structlat_jax.nets.mlp import MLP
-from structlat_jax.types import Params, Task, make_key
+from structlat_jax.shapes import Params, Task, make_key
 
 # Rows start at zero, and Adam moves all parameters alike: these are to move fast.
 _TABLE_GAIN = 10.0

@@ -13,7 +13,7 @@ from structlat_jax.latents import LatentSpace, block_names
 from structlat_jax.nets.heads import squash
 from structlat_jax.nets.networks import SMALL_HEADS, Networks
 from structlat_jax.parts import Parts
-from structlat_jax.types import Array
+from structlat_jax.shapes import Array
 
 
 def make(networks: Networks, space: LatentSpace) -> Algorithm:

@@ -17,7 +17,7 @@ from structlat_jax.latents import LatentSpace
 from structlat_jax.nets import optim
 from structlat_jax.nets.heads import squash
 from structlat_jax.nets.networks import AgentParams, Networks
-from structlat_jax.types import Params, Transition
+from structlat_jax.shapes import Params, Transition
 
 
 class Coefficients(NamedTuple):

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from structlat_jax.algos import pearl_sac
 from structlat_jax.config import Hyper
-from structlat_jax.types import Array
+from structlat_jax.shapes import Array
 
 
 def kl_weight(hyper: Hyper, updates: Array) -> Array:
@@ -43,3 +43,18 @@ def coefficients_at(hyper: Hyper, updates: Array) -> pearl_sac.Coefficients:
     }
     constant = set(pearl_sac.Coefficients._fields) - set(scheduled)
     return pearl_sac.Coefficients(**scheduled, **{name: getattr(hyper, name) for name in constant})
+
+
+def ended(hyper: Hyper, updates: int) -> list[str]:
+    """What has changed by plan and does not change any more after ``updates``, in words."""
+    decayed = updates >= hyper.lr_decay_end
+    known = {
+        f"the KL weight at {hyper.kl_weight:g}": (
+            hyper.kl_weight != hyper.kl_weight_start and updates >= hyper.kl_ramp_updates
+        ),
+        f"the step sizes at {hyper.lr_end:g} of their start": decayed and hyper.lr_end != 1.0,
+        f"the entropy weight at {hyper.entropy_end:g} of its start": (
+            decayed and hyper.entropy_end != 1.0
+        ),
+    }
+    return [words for words, over in known.items() if over]

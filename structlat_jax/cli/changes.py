@@ -9,11 +9,11 @@ import numpy as np
 
 from structlat_jax import config as configuration
 from structlat_jax.config import Config
-from structlat_jax.options import KINDS, ConfigError
+from structlat_jax.options import KINDS, ConfigError, whole
 
 UNCHANGED = "unchanged"
 
-_TRUTH = {"true": True, "false": False}
+_READERS = {bool: {"true": True, "false": False}.__getitem__, int: whole}
 
 
 def parse(text: str) -> tuple[str, Any]:
@@ -30,7 +30,7 @@ def parse(text: str) -> tuple[str, Any]:
             None, f"a change is FIELD=VALUE with a field of the configuration, not {text!r}."
         )
     try:
-        return name, _TRUTH[value] if field.type is bool else field.type(value)
+        return name, _READERS.get(field.type, field.type)(value)
     except (KeyError, ValueError):
         raise ConfigError(name, KINDS[field.type], value) from None
 
@@ -74,8 +74,9 @@ def between(one: Config, other: Config) -> list[str]:
 
 
 def slug(text: str) -> str:
-    """A text as a file name: whatever is not a letter, a number or one of ``._-`` is a hyphen."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)
+    """A text as a file name: whatever is not a letter, a number or one of ``._-`` is a hyphen, and
+    so are dots alone, which would name another folder."""
+    return re.sub(r"[^A-Za-z0-9._-]+|^\.+$", "-", text)
 
 
 def latent_specs(config: Config, given: Any) -> list[str]:

@@ -1,31 +1,19 @@
-"""Trained agents under other protocols: the evaluation again, and nothing trained.
-
-structlat evaluate runs/first --arms 'eval_draws=2;eval_prior_episodes=1'
-
-An arm changes what the evaluation alone reads. All arms have the run's agents, test tasks and keys,
-so that they are compared seed by seed, and the first, the unchanged one, gives the run's own
-numbers. --env-option changes an option of the environment for all of them: how agents do on tasks
-of another distribution than that they were trained on, for instance.
-"""
+"""What ``structlat evaluate`` does: trained agents under other protocols."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import click
 import jax
 import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from structlat_jax.cli import changes, request
-from structlat_jax.cli.options import (
-    SectionedCommand,
-    arms_option,
-    env_options,
-    program_help,
-)
+from structlat_jax.cli.commands import ARM_FIELDS
+from structlat_jax.cli.console import make_console
 from structlat_jax.config import Config
 from structlat_jax.envs.base import labels
 from structlat_jax.errors import InputError
@@ -44,31 +32,18 @@ from structlat_jax.train.evaluate import Adaptation, References
 from structlat_jax.train.setup import Setup, make_setup
 from structlat_jax.train.state import TrainState
 
-FIELDS = (
-    "inference",
-    "choice",
-    "hypotheses",
-    "evidence_weight",
-    "eval_episodes",
-    "eval_prior_episodes",
-    "eval_draws",
-    "eval_repeats",
-    "eval_encoder",
-)
-"""What an arm may change: no loss of training reads any of it."""
-
-DEFAULT_ARMS = ("choice=thompson", "inference=amortised", "eval_prior_episodes=1", "eval_draws=2")
 FEW = 5
 """Episodes of `found_early` and, one later, of `few_shot_return`."""
 
 
-@click.command("evaluate", cls=SectionedCommand, help=program_help(__doc__))
-@click.argument("run", type=click.Path(path_type=Path))
-@arms_option(DEFAULT_ARMS, f"of {', '.join(FIELDS)}")
-@env_options
-@click.option("--out", type=click.Path(path_type=Path), help="JSON file to write.")
-def command(run: Path, arms: Sequence[str], out: Path | None, **options: Any) -> int:
-    """See the module's docstring."""
+def compare(run: Path, arms: Sequence[str], out: Path | None, **options: Any) -> int:
+    """Evaluates a run under each arm, shows the numbers, and writes them to ``out`` if it is given;
+    returns the exit code.
+
+    Raises:
+      InputError, ConfigError, EnvError, CheckpointError, FileNotFoundError: on bad input.
+      WriteError: if the file cannot be written.
+    """
     if out is not None:
         require_writable_file(out)
     configs = _configs(run, arms)
@@ -83,10 +58,10 @@ def command(run: Path, arms: Sequence[str], out: Path | None, **options: Any) ->
         require_same_tasks(unchanged, files, start.state)
     learned = _learned(run, files.seeds, unchanged)
     known = references(unchanged, files, start)
-    console = Console()
+    console = make_console()
     rows: list[dict[str, Any]] = []
     for arm, setup in setups.items():
-        with console.status(arm):
+        with console.status(Text(arm)):
             found = evaluate(setup, learned, files)
         rows.append({"arm": arm, **measures(found, known, rows[0] if rows else None)})
     _show(rows, f"{files.latent}, {files.seeds} seed(s), test tasks", console)
@@ -146,7 +121,7 @@ def evaluate(setup: Setup, learned: Learned, files: RunFiles) -> Adaptation:
     """The run's last evaluation under another configuration.
 
     Args:
-      setup: Its configuration differs from the run's in `FIELDS` only; its environment may draw
+      setup: Its configuration differs from the run's in `ARM_FIELDS` only; its environment may draw
         other tasks.
       learned: What its agents have learned, ``[seeds]``.
       files: The run.
@@ -224,8 +199,10 @@ def _configs(run: Path, arms: Sequence[str]) -> dict[str, Config]:
     try:
         found = changes.arms(config, changes.split(arms))
         for field in (field for one in found.values() for field in changes.between(config, one)):
-            if field not in FIELDS:
-                text = f"an evaluation reads {', '.join(FIELDS)}; {field} needs another training."
+            if field not in ARM_FIELDS:
+                text = (
+                    f"an evaluation reads {', '.join(ARM_FIELDS)}; {field} needs another training."
+                )
                 raise ConfigError(None, text)
     except ConfigError as error:
         raise InputError(f"--arms: {error}") from None

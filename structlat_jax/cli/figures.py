@@ -1,18 +1,14 @@
-"""Draws the figures of finished runs: comparisons, beliefs, maps where there are any, what z does.
-
-structlat figures runs/first --out figures
-"""
+"""What ``structlat figures`` does: the figures of finished runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from structlat_jax import agent as agents
 from structlat_jax.cli import request
-from structlat_jax.cli.options import Decorator, SectionedCommand, env_options, program_help
+from structlat_jax.cli.console import make_console
 from structlat_jax.envs import Env, EnvError
 from structlat_jax.errors import InputError
 from structlat_jax.report import album as albums
@@ -25,35 +21,8 @@ from structlat_jax.run import machine
 from structlat_jax.run.folders import require_writable
 
 
-def figure_options(command: Any) -> Any:
-    """Adds what a command that draws takes."""
-    added: tuple[Decorator, ...] = (
-        click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path)),
-        env_options,
-        click.option(
-            "--out",
-            type=click.Path(path_type=Path),
-            default=Path("figures"),
-            show_default=True,
-            help="Folder of the figures; those that it holds are replaced.",
-        ),
-        click.option(
-            "--seed",
-            type=click.IntRange(0),
-            default=0,
-            show_default=True,
-            help="Whose tasks, paths and beliefs are drawn: which seed of each run, from 0.",
-        ),
-    )
-    for one in reversed(added):
-        command = one(command)
-    return command
-
-
-@click.command("figures", cls=SectionedCommand, help=program_help(__doc__))
-@figure_options
-def command(**options: Any) -> None:
-    """See the module's docstring."""
+def draw_all(**options: Any) -> None:
+    """`draw` with every run on the maps of several agents."""
     draw(choose_all, **options)
 
 
@@ -97,7 +66,7 @@ def show(album: albums.Album, out: Path) -> None:
       WriteError, CheckpointError: if the folder cannot be written.
     """
     album.write(out)
-    console = Console()
+    console = make_console()
     for table in album.tables:
         console.print(table)
     for sentence in album.left_out:

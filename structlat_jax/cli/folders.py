@@ -60,7 +60,7 @@ def interruptible(out: Path, console: Console) -> Iterator[None]:
     except KeyboardInterrupt:
         text = f"interrupted; continue with --resume --out {out}"
         with contextlib.suppress(OSError, SystemExit):  # nobody may be there any more
-            console.print(text, highlight=False, markup=False, soft_wrap=True)
+            console.print(text, soft_wrap=True)
         raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
     finally:
         for number, handler in before.items():

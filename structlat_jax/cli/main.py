@@ -4,13 +4,13 @@ import importlib
 import sys
 
 _COMMANDS = {
-    "train": ("train", "command", "Train agents on an environment."),
-    "sweep": ("sweep", "command", "Seeds, latents and hyper-parameters, all combinations."),
-    "suite": ("suite", "command", "Does structure pay? Latents on families of known structure."),
-    "evaluate": ("evaluate", "command", "Evaluate trained agents under other protocols."),
-    "figures": ("figures", "command", "Draw the figures of finished runs."),
-    "config": ("config", "command", "Show the configuration that a command would use."),
-    "envs": ("config", "environments", "List the environments that have a name."),
+    "train": ("commands", "train", "Train agents on an environment."),
+    "sweep": ("commands", "sweep", "Seeds, latents and hyper-parameters, all combinations."),
+    "suite": ("commands", "suite", "Does structure pay? Latents on families of known structure."),
+    "evaluate": ("commands", "evaluate", "Evaluate trained agents under other protocols."),
+    "figures": ("commands", "figures", "Draw the figures of finished runs."),
+    "config": ("commands", "config", "Show the configuration that a command would use."),
+    "envs": ("commands", "envs", "List the environments that have a name."),
 }
 
 

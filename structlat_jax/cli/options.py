@@ -1,6 +1,5 @@
 """Options that commands share, made from the records that declare them."""
 
-import contextlib
 import dataclasses
 import re
 from collections.abc import Callable, Sequence
@@ -11,9 +10,11 @@ import click
 
 from structlat_jax import config as configuration
 from structlat_jax.cli.errors import flag
+from structlat_jax.cli.values import LocalPath, Whole
 from structlat_jax.config import OWNERS, PRESETS, Config
 from structlat_jax.envs.spec import DEFAULT
 from structlat_jax.options import allowed
+from structlat_jax.run.hosts import JOIN_SECONDS
 from structlat_jax.run.plan import PLAN_LIMITS
 
 Decorator = Callable[[Callable], Callable]
@@ -52,25 +53,6 @@ def program_help(doc: str) -> str:
     return re.sub(r"\n\n(?=(python -m|structlat) )", "\n\n\b\n", doc)
 
 
-class _AlsoExponents:
-    """Whole numbers may be written as 1e4."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        text = str(value)
-        with contextlib.suppress(ValueError, OverflowError):
-            if not text.isdecimal() and (number := float(text)) == int(number):
-                value = int(number)
-        return super().convert(value, param, ctx)
-
-
-class Whole(_AlsoExponents, type(click.INT)):
-    """A whole number."""
-
-
-class WholeRange(_AlsoExponents, click.IntRange):
-    """A whole number in a range."""
-
-
 def env_options(command: Callable) -> Callable:
     """Adds ``--env`` and ``--env-option``."""
     for option in (
@@ -102,7 +84,7 @@ def config_options(command: Callable, without: Sequence[str] = ()) -> Callable:
         click.option(
             "--config",
             "config_file",
-            type=click.Path(path_type=Path),
+            type=LocalPath(),
             metavar="FILE",
             help="Start from the config.json of a run, or a TOML file of the same fields; options "
             "on the command line come on top.",
@@ -141,13 +123,26 @@ def run_options(seeds: int, default_folder: str) -> Decorator:
         ),
         click.option(
             "--out",
-            type=click.Path(path_type=Path),
+            type=LocalPath(),
             help=f"Folder of the results.  [{default_folder}]",
         ),
         click.option("--overwrite", is_flag=True, help="Replace what --out holds."),
         click.option("--resume", is_flag=True, help="Continue what --out holds."),
     )
     return _all(options)
+
+
+def origin_option(command: Callable) -> Callable:
+    """Adds ``--from``."""
+    return click.option(
+        "--from",
+        "from_run",
+        type=LocalPath(),
+        metavar="RUN",
+        help="Start from the parameters of a run's last checkpoint, seed by seed, or all from the "
+        "only one of a run of one seed; all else is new. Latent, observations, actions and "
+        "networks must be as wide as there, for instance by --config RUN/config.json.",
+    )(command)
 
 
 def logger_options(command: Callable) -> Callable:
@@ -166,19 +161,55 @@ def host_options(command: Callable) -> Callable:
     return _all(
         (
             click.option("--coordinator", metavar="HOST:PORT", help="Where process 0 listens."),
-            click.option("--processes", type=click.IntRange(1), help="How many there are."),
-            click.option("--process-id", type=click.IntRange(0), help="Which of them this one is."),
+            click.option("--processes", type=Whole(1), metavar="N", help="How many there are."),
+            click.option(
+                "--process-id", type=Whole(0), metavar="N", help="Which of them this one is."
+            ),
             click.option(
                 "--cluster",
                 is_flag=True,
                 help="Learn all three from the cluster: Slurm, Open MPI, Kubernetes, a TPU pod.",
             ),
+            click.option(
+                "--join-seconds",
+                type=float,
+                metavar="X",
+                default=JOIN_SECONDS,
+                show_default=True,
+                help="How long processes wait for each other at the start.",
+            ),
         )
     )(command)
 
 
-HOST_FIELDS = ("coordinator", "processes", "process_id", "cluster")
+HOST_FIELDS = ("coordinator", "processes", "process_id", "cluster", "join_seconds")
 """What `host_options` adds, and `hosts.join` takes."""
+
+
+def figure_options(command: Any) -> Any:
+    """Adds what a command that draws takes."""
+    added: tuple[Decorator, ...] = (
+        click.argument("runs", nargs=-1, required=True, type=LocalPath()),
+        env_options,
+        click.option(
+            "--out",
+            type=LocalPath(),
+            default=Path("figures"),
+            show_default=True,
+            help="Folder of the figures; those that it holds are replaced.",
+        ),
+        click.option(
+            "--seed",
+            type=Whole(0),
+            metavar="N",
+            default=0,
+            show_default=True,
+            help="Whose tasks, paths and beliefs are drawn: which seed of each run, from 0.",
+        ),
+    )
+    for one in reversed(added):
+        command = one(command)
+    return command
 
 
 def arms_option(default: Sequence[str], note: str) -> Decorator:
@@ -217,9 +248,8 @@ def _all(options: Sequence[Decorator]) -> Decorator:
 
 
 def _number(name: str, text: str, default: int | None = None) -> Decorator:
-    limits = WholeRange(*PLAN_LIMITS[name][1:])
-    shown = default is not None
-    return click.option(f"--{name}", type=limits, default=default, show_default=shown, help=text)
+    about = {"default": default, "show_default": default is not None, "help": text}
+    return click.option(f"--{name}", type=Whole(*PLAN_LIMITS[name][1:]), metavar="N", **about)
 
 
 def _option(name: str, field: dataclasses.Field) -> Decorator:

@@ -17,7 +17,7 @@ from structlat_jax.options import ConfigError
 from structlat_jax.run.plan import PLAN_FIELDS, Plan, saved_plan, settings
 from structlat_jax.store.run_folder import CONFIG_FILE, CheckpointError, read_config, reason
 
-_FLAGS = {"env_options": "--env-option"}
+_FLAGS = {"env_options": "--env-option", "from_run": "--from"}
 """Settings whose flags have other names."""
 
 

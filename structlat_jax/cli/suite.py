@@ -1,30 +1,19 @@
-"""Does structure in the latent pay? Families of tasks with known structure, latent by latent.
+"""What ``structlat suite`` does: latents on families of known structure."""
 
-structlat suite --seeds 4 --out runs/suite
-
-A family is an environment and its options, NAME+OPTION=VALUE+...; by default those whose tasks are
-mixtures. In each, a Gaussian latent stands beside one of equal width that is shaped like the ground
-truth, and beside its categorical baseline; --latents compares others. Every family has a folder
-with a run folder per latent and pictures of all of them; each latent is compared with the first,
-seed by seed. At the end: DIR/suite.md and DIR/suite.json. --resume continues, family by family, and
-makes the pictures again.
-"""
-
-import functools
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import click
 import jax
 from rich.console import Console
 
 from structlat_jax.cli import changes, figures, options, request, tables
+from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import EXIT_FAILED
 from structlat_jax.cli.folders import claim, interruptible, new_folder
 from structlat_jax.envs import Env, EnvSpec
-from structlat_jax.envs.families import KNOWN, named
+from structlat_jax.envs.families import named
 from structlat_jax.envs.spec import canonical
 from structlat_jax.errors import InputError
 from structlat_jax.report import suite_pictures, suite_text, table
@@ -34,11 +23,10 @@ from structlat_jax.report.run_files import read_run
 from structlat_jax.run import machine
 from structlat_jax.run.members import Member
 from structlat_jax.run.plan import Plan
+from structlat_jax.shapes import make_key
 from structlat_jax.store.run_folder import CheckpointError, read_json, write_json, write_whole
-from structlat_jax.types import make_key
 
 MARKER = "suite_config.json"
-DEFAULT = ";".join(KNOWN)
 
 
 class Wanted(NamedTuple):
@@ -50,25 +38,7 @@ class Wanted(NamedTuple):
     latents: list[str]
 
 
-@click.command("suite", cls=options.SectionedCommand, help=options.program_help(__doc__))
-@click.option(
-    "--families",
-    multiple=True,
-    default=[DEFAULT],
-    metavar="SPECS",
-    help="Environments with semicolons between them (quote them), each NAME+OPTION=VALUE+...; may "
-    f"be given several times.  [{DEFAULT}]",
-)
-@click.option(
-    "--latents",
-    multiple=True,
-    metavar="SPECS",
-    help="Latent specs with semicolons between them, the same for all families.  [as the ground "
-    "truth of each suggests]",
-)
-@options.run_options(seeds=20, default_folder="runs/suite-DATE-TIME")
-@functools.partial(options.config_options, without=("latent",))
-def command(
+def compare(
     families: Sequence[str],
     latents: Sequence[str],
     out: Path | None,
@@ -76,7 +46,12 @@ def command(
     resume: bool,
     **given: Any,
 ) -> int:
-    """See the module's docstring."""
+    """Trains, compares and draws all families; returns the exit code.
+
+    Raises:
+      InputError, ConfigError, EnvError, CheckpointError: on bad input, before anything changes.
+      WriteError: if something cannot be written.
+    """
     machine.configure(given["seeds"])
     machine.require_devices()
     names, latents = changes.split(families), changes.split(latents)
@@ -89,7 +64,7 @@ def command(
         out = new_folder(out, default, overwrite, MARKER)
         write_json(out / MARKER, {"families": names, "latents": latents})
         made = {name: _begun(out, name, one) for name, one in wanted.items()}
-    console, built, drawn = Console(), {}, {}
+    console, built, drawn = make_console(), {}, {}
     with interruptible(out, console):
         for name, members in made.items():
             runs = _trained(name, members, _folder(out, name), console)
@@ -99,7 +74,7 @@ def command(
     write_whole(out / "suite.md", suite_text.markdown(built, drawn))
     write_json(out / "suite.json", built)
     console.print(suite_text.terminal(built))
-    console.print(f"everything is in {out}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"everything is in {out}", soft_wrap=True)
     failed = any(row["not_finite_seeds"] for one in built.values() for row in one["rows"])
     return EXIT_FAILED if failed else 0
 
@@ -195,7 +170,7 @@ def _trained(
 ) -> dict[str, RunFiles]:
     """Trains what is left of a family; its runs by label."""
     latents = ", ".join(one.label for one in members)
-    console.print(f"{name}: {latents}", highlight=False, markup=False)
+    console.print(f"{name}: {latents}")
     tables.train_members(folder, members, console)
     return {one.label: read_run(one.folder) for one in members}
 

@@ -1,14 +1,4 @@
-"""Seeds, latent spaces and any hyper-parameter, every combination of them, on all devices.
-
-structlat sweep --seeds 8 --grid lr=3e-4,1e-3 --grid kl_weight=0.001,0.003
-
-Every combination is a run folder of its own, DIR/RUN. Runs that differ in traced hyper-parameters
-only are one program and train together; each value of a size, and each latent space, is a program
-of its own. At the end: DIR/sweep.csv, one row per run, seed and evaluation.
-
-With --coordinator, --processes and --process-id, or with --cluster, several processes share the
-work; start the same command in each of them. Process 0 writes DIR.
-"""
+"""What ``structlat sweep`` does: every combination of seeds, latents and hyper-parameters."""
 
 import dataclasses
 import functools
@@ -18,30 +8,23 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import click
 import jax
 from rich.console import Console
 from rich.table import Table
 
 from structlat_jax.cli import changes, request
+from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import EXIT_FAILED, complain
 from structlat_jax.cli.folders import claim, interruptible, new_folder
-from structlat_jax.cli.options import (
-    HOST_FIELDS,
-    SectionedCommand,
-    config_options,
-    env_options,
-    host_options,
-    program_help,
-    run_options,
-)
+from structlat_jax.cli.options import HOST_FIELDS
 from structlat_jax.cli.train import latent_slug
 from structlat_jax.config import Config
 from structlat_jax.envs import Env
 from structlat_jax.errors import InputError
 from structlat_jax.options import ConfigError
+from structlat_jax.report import tidy
 from structlat_jax.report.results import write_metrics
-from structlat_jax.report.run_files import evaluated, read_run
+from structlat_jax.report.run_files import read_run
 from structlat_jax.run import hosts, lanes, machine, members
 from structlat_jax.run.loggers.console import Meter
 from structlat_jax.run.plan import Plan, saved_plan, settings
@@ -69,27 +52,14 @@ class Grid(NamedTuple):
         return made
 
 
-@click.command("sweep", cls=SectionedCommand, help=program_help(__doc__))
-@click.option(
-    "--latents",
-    multiple=True,
-    metavar="SPECS",
-    help="Latent specs with semicolons between them (quote them); may be given several times."
-    "  [the preset's]",
-)
-@click.option(
-    "--grid",
-    multiple=True,
-    metavar="FIELD=VALUES",
-    help="An axis: a field of the configuration and its values with commas between them; may be "
-    "given several times.",
-)
-@env_options
-@host_options
-@run_options(seeds=4, default_folder="runs/sweep-DATE-TIME")
-@functools.partial(config_options, without=("latent",))
-def command(out: Path | None, overwrite: bool, resume: bool, **options: Any) -> int:
-    """See the module's docstring."""
+def sweep(out: Path | None, overwrite: bool, resume: bool, **options: Any) -> int:
+    """Trains a sweep, or this process's portion of it; returns the exit code.
+
+    Raises:
+      InputError, ConfigError, EnvError, CheckpointError: on bad input, before anything changes.
+      LostProcessError: if another process has ended.
+      WriteError: if something cannot be written.
+    """
     options["latents"] = changes.split(options["latents"])
     options["grid"] = changes.split(options["grid"])
     if resume:
@@ -103,7 +73,7 @@ def command(out: Path | None, overwrite: bool, resume: bool, **options: Any) -> 
     env = request.saved_env(config, options)
     grid = _grid(plan, said["sweep"])
     made = members.make(grid.runs(out, plan), env)
-    console = Console(quiet=not hosts.is_first())
+    console = make_console(quiet=not hosts.is_first())
     with interruptible(out, console), hosts.leaving_together():
         _train(made, said["finished"], out, console)
         return _report(made, list(grid.axes), out, console) if hosts.is_first() else 0
@@ -186,7 +156,7 @@ def _report(made: list[members.Member], axes: list[str], out: Path, console: Con
       The exit code: `cli.EXIT_FAILED` if a seed is not finite, which is said too.
     """
     table = Table("run", "test return, last episode", "std over seeds")
-    tidy, failed = [], []
+    table_rows, failed = [], []
     for member in made:
         run = read_run(member.folder)
         found = run.results["test_return"]
@@ -197,13 +167,10 @@ def _report(made: list[members.Member], axes: list[str], out: Path, console: Con
         own = settings(member.plan)
         about = {"run": member.folder.name, "latent": run.latent}
         about |= {name: own[name] for name in axes}
-        for one in evaluated(run.metrics):
-            # The axis is the end of its ramp. A seed that ended early may have none.
-            one["current_kl_weight"] = one.pop("kl_weight", "")
-            tidy.append({**about, **one})
-    write_metrics(out / SWEEP_FILE, tidy)
+        table_rows += tidy.rows(run, about)
+    write_metrics(out / SWEEP_FILE, table_rows)
     console.print(table)
-    console.print(f"everything is in {out}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"everything is in {out}", soft_wrap=True)
     if not failed:
         return 0
     complain(

@@ -151,7 +151,7 @@ def report(built: dict[str, Any], out: Path, console: Console) -> int:
     write_whole(out / "table.md", table_text.markdown(built))
     write_json(out / "table.json", built)
     console.print(table_text.terminal(built))
-    console.print(f"everything is in {out}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"everything is in {out}", soft_wrap=True)
     failed = {row["latent"]: row["not_finite_seeds"] for row in built["rows"]}
     if not any(failed.values()):
         return 0

@@ -1,7 +1,4 @@
-"""Trains agents on an environment and shows how they adapt to tasks that they have never seen.
-
-structlat train --env my_env.py --latent dir:2x4,gau:2 --seeds 2
-"""
+"""What ``structlat train`` does: one run from its options to its files."""
 
 import time
 from collections.abc import Sequence
@@ -9,40 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from structlat_jax.cli import request
+from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import EXIT_FAILED, complain
 from structlat_jax.cli.folders import claim, interruptible, new_folder
-from structlat_jax.cli.options import (
-    SectionedCommand,
-    config_options,
-    env_options,
-    logger_options,
-    program_help,
-    run_options,
-)
 from structlat_jax.config import Config
-from structlat_jax.envs import Env
 from structlat_jax.report import results_table
-from structlat_jax.run import failures, finish, machine
+from structlat_jax.run import failures, finish, longer, machine, origins
 from structlat_jax.run.loggers import Logger, combine, to_tensorboard, to_wandb
 from structlat_jax.run.loggers.console import Meter
 from structlat_jax.run.loop import Job, run
 from structlat_jax.run.members import RESULTS_FILE
 from structlat_jax.run.plan import Plan
 from structlat_jax.store.run_folder import locked, write_config
-from structlat_jax.train.setup import make_setup
-
-
-@click.command("train", cls=SectionedCommand, help=program_help(__doc__))
-@env_options
-@run_options(seeds=1, default_folder="runs/ENV-LATENT-DATE-TIME")
-@logger_options
-@config_options
-def command(**options: Any) -> int:
-    """See the module's docstring."""
-    return train(**options)
+from structlat_jax.train.setup import Setup, make_setup
 
 
 def train(
@@ -56,43 +34,64 @@ def train(
     """
     if resume:
         out = request.require_folder(out, overwrite)
-        plan, _ = request.read_plan(out)
-        request.require_same(out, plan, options)
-        machine.configure(plan.seeds)
-        if (out / RESULTS_FILE).is_file():
-            click.echo(f"{out} is finished; there is nothing to resume")
+        before, data = request.read_plan(out)
+        _require_same(out, before, data, options)
+        machine.configure(before.seeds)
+        plan = longer.to(before, options["updates"])
+        if (out / RESULTS_FILE).is_file() and plan is before:
+            more = f"--updates with more than {plan.whole_updates} trains it on"
+            click.echo(f"{out} is finished; there is nothing to resume ({more})")
             return 0
         machine.require_devices()
         _require(sinks)
         env = request.saved_env(plan.config, options)
         claim(out)
+        origin = origins.kept(out, make_setup(plan.config, env), plan.seeds)
+        if told := longer.begin(out, before, plan):
+            click.echo(told)
     else:
         _require(sinks)
         machine.configure(_seeds(options))
         machine.require_devices()
         plan, env = request.new_plan(options)
-        make_setup(plan.config, env)  # whatever is wrong with them is said before anything is made
+        # Whatever is wrong with them is said before anything is made.
+        origin = _origin(options["from_run"], make_setup(plan.config, env), plan.seeds)
         name = f"{slug(env.name)}-{latent_slug(plan.config)}-{time.strftime('%Y%m%d-%H%M%S')}"
         out = new_folder(out, Path("runs") / name, overwrite)
-        write_config(out, plan.config, **plan.records())
-    return _go(out, plan, env, resume, sinks)
+        write_config(out, plan.config, **plan.records(), **origins.records(origin))
+        if origin is not None:
+            origins.keep(out, origin)
+    job = Job(plan, make_setup(plan.config, env), out, origin=origin)
+    return _go(job, resume, sinks)
 
 
-def _go(out: Path, plan: Plan, env: Env, resume: bool, sinks: Sequence[str]) -> int:
-    console, setup = Console(), make_setup(plan.config, env)
+def _require_same(out: Path, plan: Plan, data: dict[str, Any], options: dict[str, Any]) -> None:
+    """Checks the options against the run to be resumed, whose updates may be other ones."""
+    known = {**options, "updates": plan.updates}
+    if options["from_run"] is not None:
+        known["from_run"] = str(options["from_run"])
+    request.require_same(out, plan, known, from_run=origins.named(data))
+
+
+def _origin(run: Path | None, setup: Setup, seeds: int) -> origins.Origin | None:
+    return None if run is None else origins.read(run, setup, seeds)
+
+
+def _go(job: Job, resume: bool, sinks: Sequence[str]) -> int:
+    console, plan, setup, out = make_console(), job.plan, job.setup, job.out
     others = loggers(sinks, out, plan)
     with interruptible(out, console), Meter(plan.whole_updates, console) as meter:
         logger = combine([meter.logger(), *others])
         try:
             with locked(out):
-                outcome = run(Job(plan, setup, out), resume, logger)
+                outcome = run(job, resume, logger)
                 if outcome.interrupted:
                     raise KeyboardInterrupt
                 finish.write(out, setup, outcome, logger.message)
         finally:
             logger.close()
     console.print(results_table.results_table(outcome.results))
-    console.print(f"everything is in {out}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"everything is in {out}", soft_wrap=True)
     if outcome.results["failed_seeds"]:
         complain(failures.sentence(outcome.results["failed_seeds"]))
         return EXIT_FAILED

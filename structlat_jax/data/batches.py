@@ -12,7 +12,7 @@ from structlat_jax.data import replay
 from structlat_jax.data.contexts import ContextSampler
 from structlat_jax.inference import additive
 from structlat_jax.parts import Parts
-from structlat_jax.types import Transition
+from structlat_jax.shapes import Transition
 
 
 class View(NamedTuple):

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int, ScalarLike
 
 from structlat_jax.data.replay import Replay, RowLayout, pick
-from structlat_jax.types import Transition
+from structlat_jax.shapes import Transition
 
 _GRAIN = 1024
 

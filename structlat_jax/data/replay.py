@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from structlat_jax.types import Episodes, Transition
+from structlat_jax.shapes import Episodes, Transition
 
 
 class Replay(NamedTuple):
@@ -82,12 +82,11 @@ def write(replay: Replay, layout: RowLayout, block: Episodes) -> Replay:
 
 def success_shares(replay: Replay, window: int, episodes: int) -> Float[Array, " T"]:
     """Share of the first ``episodes`` of each of the last ``window`` blocks that succeeded, per
-    task, ``[T]``; NaN where the environment says of none whether it did."""
+    task, ``[T]``, of an environment that says whether they did."""
     age = jnp.arange(min(window, replay.rows.shape[1]))
     block = (replay.written - 1 - age) % replay.rows.shape[1]
     found = replay.success[:, block, :episodes]
-    met = jnp.where((age < replay.written)[:, None], found, jnp.nan)
-    return jnp.nanmean(met, axis=(1, 2))
+    return jnp.mean(found, axis=(1, 2), where=(age < replay.written)[:, None])
 
 
 class Index(NamedTuple):

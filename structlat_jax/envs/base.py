@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from structlat_jax.types import Array, Key, Task, Transition
+from structlat_jax.shapes import Array, Key, Task, Transition
 
 
 class Step(NamedTuple):

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from structlat_jax.envs import given
 from structlat_jax.envs.base import Env, Preset
-from structlat_jax.types import Array, Key
+from structlat_jax.shapes import Array, Key
 
 
 def keep_of(friction: float) -> float:

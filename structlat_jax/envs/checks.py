@@ -8,7 +8,7 @@ import numpy as np
 
 from structlat_jax.envs.base import Env, Step, labels
 from structlat_jax.envs.spec import EnvError
-from structlat_jax.types import Transition, make_key
+from structlat_jax.shapes import Transition, make_key
 
 _SIZES = ("obs_dim", "action_dim", "horizon")
 

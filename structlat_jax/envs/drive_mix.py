@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from structlat_jax.envs import body, given
 from structlat_jax.envs.base import Env, Step
-from structlat_jax.types import Array
+from structlat_jax.shapes import Array
 
 
 class DriveTask(NamedTuple):

@@ -16,7 +16,7 @@ import numpy as np
 
 from structlat_jax.envs import given, spread
 from structlat_jax.envs.base import Env, Plane, Preset, Step
-from structlat_jax.types import Array
+from structlat_jax.shapes import Array
 
 
 class MixTask(NamedTuple):

@@ -14,7 +14,7 @@ import numpy as np
 
 from structlat_jax.envs import given
 from structlat_jax.envs.base import Env, Plane, Preset, Step
-from structlat_jax.types import Array
+from structlat_jax.shapes import Array
 
 
 class PointRobotTask(NamedTuple):

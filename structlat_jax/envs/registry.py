@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from structlat_jax import paths
 from structlat_jax.envs import drive_mix, point_mix, point_robot, speed_mix
 from structlat_jax.envs.base import Env
 from structlat_jax.envs.checks import require_env
@@ -151,6 +152,8 @@ def _registered() -> dict[str, importlib.metadata.EntryPoint]:
 def _factory(name: str) -> Callable[..., Env]:
     if name in BUILT_IN:
         return BUILT_IN[name]
+    if paths.is_address(name):
+        raise EnvError(paths.refusal("the file of an environment", name))
     if ":" in name:
         place, _, attribute = name.rpartition(":")
         module = _module(name, place)

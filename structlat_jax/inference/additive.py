@@ -10,7 +10,7 @@ from structlat_jax.config import Hyper
 from structlat_jax.inference.base import Inference, Learned, Plan
 from structlat_jax.latents import LatentSpace
 from structlat_jax.nets.networks import Networks
-from structlat_jax.types import Params, Transition, within
+from structlat_jax.shapes import Params, Transition, within
 
 
 def context_features(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from structlat_jax.config import Hyper
-from structlat_jax.types import Array, Key, Params, Transition
+from structlat_jax.shapes import Array, Key, Params, Transition
 
 
 class Learned(NamedTuple):

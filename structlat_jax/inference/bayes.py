@@ -16,7 +16,7 @@ from structlat_jax.inference.imagined import Act
 from structlat_jax.inference.world_model import WorldModel
 from structlat_jax.nets import optim
 from structlat_jax.parts import Parts
-from structlat_jax.types import Array
+from structlat_jax.shapes import Array
 
 
 class Belief(NamedTuple):

@@ -19,7 +19,7 @@ from structlat_jax.inference import sparse
 from structlat_jax.inference.hypotheses import Reader
 from structlat_jax.inference.imagined import imagine as imagine_by
 from structlat_jax.nets.mlp import MLP
-from structlat_jax.types import Params, Transition, make_key
+from structlat_jax.shapes import Params, Transition, make_key
 
 _RATE = 0.01  # of the running moments, per update
 _LEAST = 1e-3  # of a spread: what never varies has none

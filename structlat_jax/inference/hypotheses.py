@@ -23,7 +23,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int, PRNGKeyArray, ScalarLi
 
 from structlat_jax.inference.imagined import Act, Imagined
 from structlat_jax.latents import LatentSpace
-from structlat_jax.types import Transition, within
+from structlat_jax.shapes import Transition, within
 
 _GOLDEN = 0.6180339887498949
 _GROUPS = 32

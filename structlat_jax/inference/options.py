@@ -16,7 +16,9 @@ class InferenceOptions:
         "these which does best on the training tasks",
         choices=("auto", "hypotheses", "decoded", "amortised"),
     )
-    hypotheses: int = option(2048, "draws from the prior that are weighed, a power of two", low=2)
+    hypotheses: int = option(
+        2048, "draws from the prior that are weighed, a power of two", low=2, high=2**20
+    )
     choice: str = option(
         "greedy",
         "which hypothesis posterior episodes act on: the one of most expected return, or a draw",

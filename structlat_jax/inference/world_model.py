@@ -28,7 +28,7 @@ from structlat_jax.inference.imagined import Act, Imagined
 from structlat_jax.inference.imagined import imagine as imagine_by
 from structlat_jax.nets import optim
 from structlat_jax.nets.mlp import MLP
-from structlat_jax.types import Params, Transition, make_key
+from structlat_jax.shapes import Params, Transition, make_key
 
 SMALL_HEADS = ("dynamics",)
 """Networks whose heads start small; see `init.initialise`."""

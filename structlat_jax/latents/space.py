@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Num, PRNGKeyArray
 
 from structlat_jax.latents import categorical, dirichlet, gaussian, von_mises_fisher
 from structlat_jax.latents.block import Block, Family, LatentOptions
-from structlat_jax.types import require_last_axis
+from structlat_jax.shapes import require_last_axis
 
 FAMILIES: dict[str, Family] = {
     family.name: family

@@ -10,7 +10,7 @@ from jaxtyping import Array, ArrayLike, Float
 from structlat_jax.nets.heads import LOG_STD_RANGE
 from structlat_jax.nets.mlp import MLP
 from structlat_jax.nets.options import NetworkOptions
-from structlat_jax.types import Params, make_key
+from structlat_jax.shapes import Params, make_key
 
 SMALL_HEADS = ("policy",)
 """Networks whose heads start small; see `init.initialise`."""

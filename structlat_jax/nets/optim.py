@@ -4,7 +4,7 @@ import jax
 import optax
 from jaxtyping import ScalarLike
 
-from structlat_jax.types import Params
+from structlat_jax.shapes import Params
 
 # One long vector per network instead of dozens of small arrays: a third of the operations to
 # compile and to launch.

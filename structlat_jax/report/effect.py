@@ -13,8 +13,8 @@ from structlat_jax.envs import Env
 from structlat_jax.inference.base import Learned
 from structlat_jax.report.parts import Part
 from structlat_jax.report.sobol import Shares, shares_of_variance
+from structlat_jax.shapes import make_key
 from structlat_jax.train import rollout
-from structlat_jax.types import make_key
 
 DRAWS = 8192
 """Draws of z from the prior behind every share, for episodes of up to `SHORT` steps."""

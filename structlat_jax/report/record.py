@@ -13,9 +13,9 @@ from structlat_jax.latents import LatentSpace
 from structlat_jax.report import recovery, results
 from structlat_jax.report.plane import places
 from structlat_jax.report.run_files import ADAPTATION_FILE, RESULTS_FILE
+from structlat_jax.shapes import Task
 from structlat_jax.store.run_folder import WriteError, reason
 from structlat_jax.train.setup import Setup
-from structlat_jax.types import Task
 
 Tell = Callable[[str], None]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from structlat_jax.report.statistics import student_interval
+from structlat_jax.report.intervals import student_interval
 from structlat_jax.store.run_folder import write_in_one_piece, write_json, write_whole
 
 RESULTS_SCHEMA = 1

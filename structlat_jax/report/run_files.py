@@ -5,7 +5,6 @@ Nothing is unpickled: opening a stranger's folder executes no code, and takes no
 """
 
 import csv
-import json
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -17,12 +16,20 @@ from structlat_jax.config import Config
 from structlat_jax.report.finished_run import AXES, RunFiles
 from structlat_jax.report.results import RESULTS_SCHEMA
 from structlat_jax.store import npz
-from structlat_jax.store.run_folder import CONFIG_FILE, CheckpointError, read_config
+from structlat_jax.store.run_folder import (
+    CONFIG_FILE,
+    CheckpointError,
+    read_config,
+    read_json,
+    reason,
+    require_small,
+)
 
 RESULTS_FILE = "results.json"
 ADAPTATION_FILE = "adaptation.npz"
 METRICS_FILE = "metrics.csv"
 
+_MOST_METRICS = 2**30  # bytes: of some million rows
 _TEXT = {AXES}
 _ALWAYS = {**dict.fromkeys(("returns", "path", "z", "belief", "kl"), 4), "label": 2}
 _SOMETIMES = {**dict.fromkeys(("amortised", "success", "length"), 4), "oracle": 2, "floor": 2}
@@ -150,9 +157,9 @@ def _runs_in(path: Path) -> list[Path]:
 
 def _read_results(path: Path) -> dict[str, Any]:
     try:
-        results = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}.") from None
+        results = read_json(path)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {reason(error)}.") from None
     if not isinstance(results, dict) or results.get("schema_version") != RESULTS_SCHEMA:
         raise CheckpointError(f"{path} does not have schema_version {RESULTS_SCHEMA}.")
     return results
@@ -189,6 +196,7 @@ def _depths(arrays: Iterable[str], kind: str) -> dict[str, int]:
 
 
 def _read_metrics(path: Path) -> dict[str, np.ndarray]:
+    require_small(path, _MOST_METRICS)
     try:
         with path.open(newline="") as file:
             reader = csv.DictReader(file, strict=True)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from structlat_jax.envs.base import Plane
-from structlat_jax.report import results, statistics
+from structlat_jax.report import intervals, results
 from structlat_jax.report.finished_run import RunFiles
 from structlat_jax.report.links import links
 from structlat_jax.report.plane.far import near_and_far
@@ -138,17 +138,17 @@ def compare(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
         unknown = ("probability", "difference", "told_apart", "seeds_needed")
         return {**names, **dict.fromkeys(unknown)}
     pair = [np.array(side["test_return"]["per_seed"]) for side in (ours, theirs)]
-    wins = statistics.paired_wins(*pair)
+    wins = intervals.paired_wins(*pair)
     # Student's, not the bootstrap: it is honest with few seeds, and `seeds_needed` is about it.
     difference = results.over_seeds(pair[0] - pair[1])
     interval = difference["ci95"]
-    apart = None if interval is None else statistics.excludes_zero(interval)
+    apart = None if interval is None else intervals.excludes_zero(interval)
     return {
         **names,
-        "probability": {"value": float(wins.mean()), "ci95": statistics.bootstrap_interval(wins)},
+        "probability": {"value": float(wins.mean()), "ci95": intervals.bootstrap_interval(wins)},
         "difference": difference,
         "told_apart": apart,
-        "seeds_needed": None if apart else statistics.seeds_needed(pair[0] - pair[1]),
+        "seeds_needed": None if apart else intervals.seeds_needed(pair[0] - pair[1]),
     }
 
 
@@ -188,13 +188,13 @@ def _measures(run: RunFiles, plane: Plane | None) -> dict[str, Any]:
 
 def _over_seeds(headline: dict[str, Any]) -> dict[str, Any]:
     per_seed = np.array(headline["per_seed"])
-    iqm = statistics.interquartile_mean
+    iqm = intervals.interquartile_mean
     return {
         "mean": headline["mean"],
         "std": headline["std"],
-        "mean_ci95": statistics.bootstrap_interval(per_seed),
+        "mean_ci95": intervals.bootstrap_interval(per_seed),
         "iqm": float(iqm(per_seed)),
-        "iqm_ci95": statistics.bootstrap_interval(per_seed, iqm),
+        "iqm_ci95": intervals.bootstrap_interval(per_seed, iqm),
         "per_seed": headline["per_seed"],
     }
 

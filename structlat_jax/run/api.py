@@ -10,17 +10,20 @@ import jax
 import numpy as np
 
 from structlat_jax import config as configuration
+from structlat_jax import paths, settings
 from structlat_jax.agent import Agent, make_agent
 from structlat_jax.config import Config
 from structlat_jax.envs import Env, registry
 from structlat_jax.errors import InputError
 from structlat_jax.inference.base import Learned
-from structlat_jax.run import finish
+from structlat_jax.run import finish, longer, origins
 from structlat_jax.run.folders import make_folder, require_empty, require_writable
 from structlat_jax.run.loggers import Logger, combine
 from structlat_jax.run.loop import Job, run
 from structlat_jax.run.outcome import Outcome
-from structlat_jax.run.plan import Plan, differences, saved_plan, settings
+from structlat_jax.run.plan import Plan, differences, saved_plan
+from structlat_jax.run.plan import settings as settings_of
+from structlat_jax.shapes import Key, Task
 from structlat_jax.store.run_folder import (
     CONFIG_FILE,
     CheckpointError,
@@ -31,7 +34,6 @@ from structlat_jax.store.run_folder import (
 from structlat_jax.train.evaluate import Adaptation
 from structlat_jax.train.evaluate import evaluate as evaluate_tasks
 from structlat_jax.train.setup import Setup, make_setup
-from structlat_jax.types import Key, Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +86,7 @@ def train(
     resume: bool = False,
     checkpoint_seconds: float = 60.0,
     loggers: Iterable[Logger] = (),
+    from_run: str | Path | None = None,
 ) -> Run:
     """Trains agents, evaluates them, and writes a run folder if one is asked for.
 
@@ -94,35 +97,45 @@ def train(
       seeds: How many, as one program.
       seed: The first of them.
       updates: Gradient updates per seed, rounded up to whole meta-steps; by default the budget of
-        the environment's first preset.
+        the environment's first preset, or that of the run that is continued.
       evals: Evaluations along the learning curve.
       out: A new or empty folder, which holds afterwards what ``structlat train --out`` leaves; by
         default nothing is written.
-      resume: Continue what ``out`` holds, if it holds something; with the same arguments.
+      resume: Continue what ``out`` holds, if it holds something; with the same arguments, but for
+        ``updates``: with more than it was started with, a finished run is trained on, and holds
+        the bits of one that was started with as many. Schedules go by the updates done; one that
+        has ended stays at its end, and a logger is told so.
       checkpoint_seconds: Least time between two checkpoints.
       loggers: Are told every meta-step; closed at the end.
+      from_run: A run folder, from the parameters of whose last checkpoint to start: each seed from
+        that with the same number, counted from 0, or all from the only one. Replay, moments,
+        schedules and tasks are new. Latent, observations, actions and networks must be as wide as
+        there.
 
     Raises:
-      ConfigError, EnvError, InputError: (all `ValueError`) if an argument is not allowed.
+      ConfigError, EnvError, InputError: (all `ValueError`) if an argument is not allowed, or if jax
+        is set to what these programs cannot be.
       CheckpointError: (a `ValueError`) if ``out`` is of another run or in use.
       KeyboardInterrupt: if a signal ended it; with ``out``, a checkpoint was written then.
     """
+    settings.require()
     plan, setup = _plan(config, env, seeds, seed, updates, evals, checkpoint_seconds)
     logger = combine(loggers)
     try:
         if out is None:
-            outcome = run(Job(plan, setup, None), False, logger)
-            if outcome.interrupted:
-                raise KeyboardInterrupt
-            return Run(setup, outcome, None)
-        out = Path(out)
-        _prepare(out, plan, resume)
+            origin = _origin(from_run, setup, plan.seeds)
+            return _run(Job(plan, setup, None, origin=origin), False, logger)
+        out, before = paths.local("out", out), None
+        if resume and (out / CONFIG_FILE).is_file():
+            before = _continued(out, plan, from_run)
+            plan, origin = longer.to(before, updates), origins.kept(out, setup, plan.seeds)
+        else:
+            origin = _origin(from_run, setup, plan.seeds)
+            _new(out, plan, origin)
         with locked(out):
-            outcome = run(Job(plan, setup, out), resume, logger)
-            if outcome.interrupted:
-                raise KeyboardInterrupt
-            finish.write(out, setup, outcome, logger.message)
-        return Run(setup, outcome, out)
+            if before is not None and (told := longer.begin(out, before, plan)):
+                logger.message(told)
+            return _run(Job(plan, setup, out, origin=origin), resume, logger)
     finally:
         logger.close()
 
@@ -185,15 +198,40 @@ def _setup(config: Config | None, env: Env | str | Path | None) -> Setup:
     return make_setup(own, made)
 
 
-def _prepare(out: Path, plan: Plan, resume: bool) -> None:
-    if resume and (out / CONFIG_FILE).is_file():
-        config, data = read_config(out)
-        there, here = settings(saved_plan(config, data)), settings(plan)
-        different = [name for name in differences(there, here) if name != "preset"]
-        if different:
-            raise CheckpointError(f"{out} was made with another {', '.join(different)}.")
-        require_writable(out)
-        return
+def _origin(run: str | Path | None, setup: Setup, seeds: int) -> origins.Origin | None:
+    return None if run is None else origins.read(paths.local("from_run", run), setup, seeds)
+
+
+def _continued(out: Path, plan: Plan, from_run: str | Path | None) -> Plan:
+    """The plan of a folder that is to be continued; raises `CheckpointError` if it is another run's
+    than ``plan``, whose updates alone may differ."""
+    config, data = read_config(out)
+    before = saved_plan(config, data)
+    there, here = settings_of(before), settings_of(plan)
+    if from_run is not None:
+        there, here = (
+            {**there, "from_run": origins.named(data)},
+            {**here, "from_run": str(from_run)},
+        )
+    different = [n for n in differences(there, here) if n not in ("preset", "updates")]
+    if different:
+        raise CheckpointError(f"{out} was made with another {', '.join(different)}.")
+    require_writable(out)
+    return before
+
+
+def _new(out: Path, plan: Plan, origin: origins.Origin | None) -> None:
     require_empty(out, overwrite=False)
     make_folder(out)
-    write_config(out, plan.config, **plan.records())
+    write_config(out, plan.config, **plan.records(), **origins.records(origin))
+    if origin is not None:
+        origins.keep(out, origin)
+
+
+def _run(job: Job, resume: bool, logger: Logger) -> Run:
+    outcome = run(job, resume, logger)
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    if job.out is not None:
+        finish.write(job.out, job.setup, outcome, logger.message)
+    return Run(job.setup, outcome, job.out)

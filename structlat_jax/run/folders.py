@@ -10,13 +10,6 @@ from structlat_jax.store import run_folder
 from structlat_jax.store.run_folder import CONFIG_FILE
 
 
-def require_local(path: Path, what: str = "--out") -> None:
-    """Refuses addresses such as ``gs://bucket/run``, which `pathlib` takes for folders; raises
-    `InputError`."""
-    if run_folder.is_address(path):
-        raise InputError(f"{what} must be a path of this machine's file system, not {str(path)!r}.")
-
-
 def require_empty(out: Path, overwrite: bool, marker: str = CONFIG_FILE) -> None:
     """Checks that a folder may be filled: it is new, empty, or of an earlier run to be replaced.
 
@@ -77,7 +70,6 @@ def require_writable(out: Path) -> None:
     Raises:
       InputError: if they cannot; nothing was changed.
     """
-    require_local(out)
     if _looked_at(out, lambda path: path.exists() and not path.is_dir()):
         raise InputError(f"--out must be a folder, but {out} is a file.")
     folder = next(folder for folder in (out, *out.parents) if folder.exists())
@@ -97,7 +89,6 @@ def require_writable(out: Path) -> None:
 
 def require_writable_file(out: Path) -> None:
     """The same for a file, which may be replaced; its folder need not exist."""
-    require_local(out)
     if _looked_at(out, Path.is_dir):
         raise InputError(f"--out must be a file, but {out} is a folder.")
     require_writable(out.parent)

@@ -8,6 +8,7 @@ at the end.
 import contextlib
 import itertools
 import json
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,13 +18,29 @@ from jax._src import distributed  # where jax itself finds the service
 from structlat_jax.envs import EnvError
 from structlat_jax.errors import InputError, LostProcessError
 from structlat_jax.options import ConfigError
+from structlat_jax.run import meeting
 from structlat_jax.store.run_folder import CheckpointError, WriteError
+
+JOIN_SECONDS = 120.0
+"""How long processes wait for each other by default."""
+MOST_SECONDS = 10**6
 
 
 def join(
-    coordinator: str | None, processes: int | None, process_id: int | None, cluster: bool
+    coordinator: str | None,
+    processes: int | None,
+    process_id: int | None,
+    cluster: bool,
+    join_seconds: float = JOIN_SECONDS,
 ) -> None:
     """Joins the other processes, if there are any; before jax has touched a device.
+
+    Args:
+      coordinator: ``HOST:PORT`` where process 0 listens.
+      processes: How many there are.
+      process_id: Which of them this one is.
+      cluster: Learn all three from the cluster.
+      join_seconds: How long to wait for the others.
 
     Raises:
       InputError: if the options do not fit each other, or if the others are not found.
@@ -33,6 +50,10 @@ def join(
         raise InputError("--cluster finds the processes; it takes no --coordinator etc.")
     if not cluster and explicit == (None, None, None):
         return
+    if not 0 < join_seconds <= MOST_SECONDS:
+        raise InputError(
+            f"--join-seconds must be above 0 and at most {MOST_SECONDS}, not {join_seconds:g}."
+        )
     if not cluster:
         if None in explicit:
             raise InputError("--coordinator, --processes and --process-id go together.")
@@ -43,8 +64,10 @@ def join(
         host, _, port = coordinator.rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
             raise InputError(f"--coordinator must be HOST:PORT, not {coordinator!r}.")
+        meeting.meet(host, int(port), processes, process_id, join_seconds)
+    wait = max(1, math.ceil(join_seconds))
     try:
-        jax.distributed.initialize(coordinator, processes, process_id)
+        jax.distributed.initialize(coordinator, processes, process_id, initialization_timeout=wait)
     except (ValueError, RuntimeError) as error:
         where = "the cluster" if cluster else f"--coordinator {coordinator}"
         reason = str(error).splitlines()[0] if str(error) else "no answer"

@@ -11,15 +11,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from structlat_jax import settings
 from structlat_jax.inference import chosen
 from structlat_jax.report import results
-from structlat_jax.run import failures, machine
+from structlat_jax.run import failures, machine, origins
 from structlat_jax.run.loggers.base import Logger
 from structlat_jax.run.measures import evaluation_metrics
 from structlat_jax.run.outcome import Lanes, Outcome, summary
 from structlat_jax.run.plan import Plan
 from structlat_jax.run.stop import Stop
 from structlat_jax.store import checkpoint
+from structlat_jax.store.run_folder import CheckpointError
 from structlat_jax.train import parallel
 from structlat_jax.train.setup import Setup
 
@@ -34,6 +36,7 @@ class Job:
       out: An existing run folder, or None to keep everything in memory.
       lanes: What to train in place of the plan's seeds and hyper-parameters, ``[plan.seeds]``.
       store: What keeps the state in ``out``.
+      origin: What to start from in place of fresh parameters.
     """
 
     plan: Plan
@@ -41,6 +44,7 @@ class Job:
     out: Path | None
     lanes: Lanes | None = None
     store: type[checkpoint.Checkpoints] = checkpoint.Checkpoints
+    origin: origins.Origin | None = None
 
 
 def run(job: Job, resume: bool, logger: Logger) -> Outcome:
@@ -56,6 +60,8 @@ def run(job: Job, resume: bool, logger: Logger) -> Outcome:
       WriteError: if something cannot be written.
     """
     plan, setup = job.plan, job.setup
+    if settings.interpreted():
+        logger.message(settings.SLOWLY)
     lanes = job.lanes or Lanes(plan.seed + np.arange(plan.seeds), plan.config.hyper)
     start = time.perf_counter()
     programs = parallel.make_programs(setup, plan.seeds)
@@ -67,6 +73,8 @@ def run(job: Job, resume: bool, logger: Logger) -> Outcome:
     state = programs.init(numbers)
     tasks = (state.train_tasks, state.test_tasks)
     references = parallel.trim(programs, programs.references(state.params, *tasks, numbers))
+    if job.origin is not None:
+        state = origins.begin(setup, state, parallel.pad(programs, job.origin.networks))
 
     with _store(job) as saved, Stop() as stop:
         rows, first = [], 0
@@ -75,6 +83,10 @@ def run(job: Job, resume: bool, logger: Logger) -> Outcome:
             state, rows = saved.restore(like, logger.message)
             state = parallel.pad(programs, state)
             first = saved.latest
+            if first > plan.steps:
+                raise CheckpointError(
+                    f"{job.out} has done more updates than its configuration says."
+                )
         loop = _Loop(job, programs, hyper, numbers, references, logger, rows, saved, stop)
         state = loop.go(state, first)
     if stop.asked:  # even after the last meta-step: there may be another run to come
@@ -90,7 +102,8 @@ def run(job: Job, resume: bool, logger: Logger) -> Outcome:
         "jax_version": jax.__version__,
         "device": f"{devices} x {programs.mesh.devices.flat[0].device_kind}",
     }
-    outcome.results = summary(setup, outcome, {**about(plan, setup), **timing})
+    told = {**about(plan, setup), **origins.records(job.origin)}
+    outcome.results = summary(setup, outcome, {**told, **timing})
     return outcome
 
 

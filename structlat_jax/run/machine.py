@@ -3,11 +3,11 @@
 import ctypes
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import jax
 
+from structlat_jax import settings
 from structlat_jax.errors import InputError
 
 _MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of malloc.h
@@ -53,12 +53,15 @@ def configure(seeds: int) -> None:
     Raises:
       InputError: if jax is set to what its programs cannot be.
     """
-    _require_settings()
+    settings.require()
     return_freed_arrays()
     jax.config.update("jax_num_cpu_devices", max(1, min(cores(), seeds)))
-    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        _cache_at_home()
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    if not settings.keep_compiled():
+        print(
+            "there is no home directory, so compiled programs are not kept; "
+            "JAX_COMPILATION_CACHE_DIR says where they may be.",
+            file=sys.stderr,
+        )
 
 
 def require_devices() -> None:
@@ -72,28 +75,3 @@ def require_devices() -> None:
         raise InputError(
             f"JAX_PLATFORMS={asked} names no device that jax can use here: {why[:200].rstrip('.')}."
         ) from None
-
-
-_UNFIT = {"jax_enable_x64": True, "jax_disable_jit": True}
-_UNFIT |= {"jax_numpy_rank_promotion": "raise", "jax_numpy_dtype_promotion": "strict"}
-"""Settings of jax under which programs fail, or take minutes for what takes seconds."""
-
-
-def _require_settings() -> None:
-    for name, value in _UNFIT.items():
-        if getattr(jax.config, name) == value:
-            shown = int(value) if isinstance(value, bool) else value
-            raise InputError(f"{name.upper()} must be unset for these programs, not {shown}.")
-
-
-def _cache_at_home() -> None:
-    try:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:  # this user has no home
-        print(
-            "there is no home directory, so compiled programs are not kept; "
-            "JAX_COMPILATION_CACHE_DIR says where they may be.",
-            file=sys.stderr,
-        )
-        return
-    jax.config.update("jax_compilation_cache_dir", str(base / "structlat_jax"))

@@ -78,6 +78,17 @@ def read(folder: Path, name: str, like: Any, shapes: bool = True, parts: bool = 
     return fitted(folder, found, like, shapes, parts)
 
 
+def parts(folder: Path, name: str) -> set[str]:
+    """The parts of one of the trees that `write` has written: the first words of the names of its
+    arrays; raises `CheckpointError` if it cannot be read."""
+    path = folder / places(name)[0]
+    try:
+        with npz.opened(path) as (_, members):
+            return {_part(key) for key in members}
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise CheckpointError(f"{path} cannot be read: {reason(error)}.") from None
+
+
 def fitted(
     path: Path, found: dict[str, Any], like: Any, shapes: bool = True, parts: bool = False
 ) -> Any:

@@ -11,16 +11,14 @@ code.
 import contextlib
 import functools
 import json
-import re
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
-from structlat_jax.config import Config, ConfigError
 from structlat_jax.inference.base import Learned
+from structlat_jax.shapes import data_to_keys, keys_to_data, make_key
 from structlat_jax.store import array_files, sealed
 from structlat_jax.store.run_folder import (
     CONFIG_FILE,
@@ -34,15 +32,16 @@ from structlat_jax.store.run_folder import (
     write_json,
     write_whole,
 )
+from structlat_jax.store.steps import Tell, newest, steps
 from structlat_jax.train.learn import init_params
 from structlat_jax.train.setup import Setup
-from structlat_jax.types import make_key
 
 __all__ = [
     "CONFIG_FILE",
     "CheckpointError",
     "Checkpoints",
     "WriteError",
+    "last_step",
     "load_learned",
     "read_config",
     "write_config",
@@ -50,13 +49,9 @@ __all__ = [
     "write_whole",
 ]
 
-_FOLDER, _BEST_FOLDER = "checkpoint", "best"
+FOLDER, _BEST_FOLDER = "checkpoint", "best"
 _HISTORY_FILE = "history.json"
-_STEP = re.compile("[0-9]{1,12}")
-_FREE = {"schema_version", "checkpoint_seconds"}  # may differ between a checkpoint and its run
-
-Tell = Callable[[str], Any]
-"""What is done with a sentence that warns."""
+_MOST_HISTORY = 2**31  # bytes: of some million rows
 
 
 class Best(NamedTuple):
@@ -77,7 +72,7 @@ class Checkpoints:
 
     def __init__(self, run: Path, keep: int = 2, identity: dict[str, Any] | None = None):
         self._run, self._keep, self._identity = run, keep, identity or {}
-        for folder in (self._run, self._run / _FOLDER, self._run / _BEST_FOLDER):
+        for folder in (self._run, self._run / FOLDER, self._run / _BEST_FOLDER):
             tidy(folder)
 
     def __enter__(self) -> "Checkpoints":
@@ -89,12 +84,12 @@ class Checkpoints:
     @property
     def latest(self) -> int | None:
         """The last meta-step that was saved, or None."""
-        return next(iter(_steps(self._run / _FOLDER)), None)
+        return next(iter(steps(self._run / FOLDER)), None)
 
     @property
     def best(self) -> Best | None:
         """The best agent that was saved, or None."""
-        for step in _steps(folder := self._run / _BEST_FOLDER):
+        for step in steps(folder := self._run / _BEST_FOLDER):
             with contextlib.suppress(sealed.DamagedError, TypeError, KeyError, ValueError):
                 return Best(step, float(sealed.read(folder / str(step))["value"]))
         return None
@@ -111,7 +106,7 @@ class Checkpoints:
             array_files.write(folder, state=plain, params=saved(plain.learned))
             (folder / _HISTORY_FILE).write_text(json.dumps(history))
 
-        self._write(_FOLDER, step, {}, fill, self._keep)
+        self._write(FOLDER, step, {}, fill, self._keep)
 
     def save_params(self, step: int, learned: Learned) -> None:
         """Writes only what acting needs, for a run whose state is kept elsewhere.
@@ -120,7 +115,7 @@ class Checkpoints:
           WriteError: as `save`.
         """
         fill = functools.partial(array_files.write, params=saved(jax.device_get(learned)))
-        self._write(_FOLDER, step, {}, fill, self._keep)
+        self._write(FOLDER, step, {}, fill, self._keep)
 
     def save_best(self, step: int, learned: Learned, value: float) -> None:
         """Writes the parameters after a meta-step as the best so far, in place of those before.
@@ -145,12 +140,12 @@ class Checkpoints:
         """
         if self.latest is None:
             raise CheckpointError(f"{self._run} has no checkpoint to resume from.")
-        step, damaged = _newest(self._run, _FOLDER, (), self._identity, tell)
-        folder = self._run / _FOLDER / str(step)
+        step, damaged = newest(self._run, FOLDER, (), self._identity, tell)
+        folder = self._run / FOLDER / str(step)
         found = array_files.read(folder, "state", jax.eval_shape(keys_to_data, like))
-        history = read_json(folder / _HISTORY_FILE)
+        history = read_json(folder / _HISTORY_FILE, _MOST_HISTORY)
         for later in damaged:
-            remove(self._run / _FOLDER / str(later))
+            remove(self._run / FOLDER / str(later))
         return data_to_keys(found, like), history
 
     def _write(self, name, step, about, fill, keep):
@@ -158,10 +153,10 @@ class Checkpoints:
         about = {"step": step, "run": self._identity, **about}
         try:
             sealed.write(folder / str(step), about, fill)
-            for old in [s for s in _steps(folder) if s != step][keep - 1 :]:
+            for old in [s for s in steps(folder) if s != step][keep - 1 :]:
                 remove(folder / str(old))
         except (OSError, WriteError) as error:
-            before = [s for s in _steps(self._run / _FOLDER) if s != step][:1]
+            before = [s for s in steps(self._run / FOLDER) if s != step][:1]
             kept = (
                 f" Checkpoint {before[0]} is intact; --resume continues from it." if before else ""
             )
@@ -188,12 +183,42 @@ def load_learned(
     seeds = data.get("seeds")
     if not isinstance(seeds, int) or not 0 <= seed < seeds:
         raise CheckpointError(f"seed must be from 0 to {seeds} - 1 (the run's seeds), not {seed}.")
-    name = _BEST_FOLDER if best else _FOLDER
-    step, _ = _newest(run, name, array_files.places("params"), data, tell)
+    name = _BEST_FOLDER if best else FOLDER
+    step, _ = newest(run, name, array_files.places("params"), data, tell)
     like = Learned(*jax.eval_shape(lambda: init_params(setup, make_key(0))))
-    wanted = jax.tree.map(lambda x: jax.ShapeDtypeStruct((seeds, *x.shape), x.dtype), saved(like))
-    found = array_files.read(run / name / str(step), "params", wanted, parts=True)
+    found = array_files.read(
+        run / name / str(step), "params", of_seeds(saved(like), seeds), parts=True
+    )
     return restored(jax.tree.map(lambda x: jax.numpy.asarray(x[seed]), found), like)
+
+
+def of_seeds(tree: Any, seeds: int) -> Any:
+    """The shapes of one seed's arrays as those of several, ``[seeds, ...]``."""
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct((seeds, *x.shape), x.dtype), tree)
+
+
+def last_step(run: Path, identity: dict[str, Any], tell: Tell = warnings.warn) -> int | None:
+    """The meta-step of the newest undamaged checkpoint, from which training can go on.
+
+    Args:
+      run: A run folder.
+      identity, tell: As for `Checkpoints` and `load_learned`.
+
+    Returns:
+      The meta-step; None if nothing was saved yet.
+
+    Raises:
+      CheckpointError: if none can be used, or if it has no state.
+    """
+    if not steps(run / FOLDER):
+        return None
+    step, _ = newest(run, FOLDER, (), identity, tell)
+    if not (run / FOLDER / str(step) / array_files.places("state")[0]).is_file():
+        raise CheckpointError(
+            f"{run} keeps parameters alone, as the runs of a sweep or of an earlier version do, so "
+            "it cannot be trained on; --from starts another run from them."
+        )
+    return step
 
 
 def saved(learned: Learned) -> dict[str, Any]:
@@ -205,69 +230,3 @@ def restored(data: dict[str, Any], like: Learned) -> Learned:
     """The inverse of `saved`; ``like`` gives the structure."""
     own = {**data}
     return Learned(inference=own.pop("inference"), agent=type(like.agent)(**own))
-
-
-def keys_to_data(tree: Any) -> Any:
-    """The same tree with typed random keys as the integers that they hold."""
-    return jax.tree.map(lambda x: jax.random.key_data(x) if _is_key(x) else x, tree)
-
-
-def data_to_keys(tree: Any, like: Any) -> Any:
-    """The inverse of `keys_to_data`, given a tree of the original types."""
-    return jax.tree.map(
-        lambda x, target: jax.random.wrap_key_data(x) if _is_key(target) else x, tree, like
-    )
-
-
-def _is_key(x: Any) -> bool:
-    return jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
-
-
-def _steps(folder: Path) -> list[int]:
-    """The meta-steps of a folder of checkpoints, the newest first."""
-    names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
-    return sorted((int(name) for name in names if _STEP.fullmatch(name)), reverse=True)
-
-
-def _newest(
-    run: Path, name: str, parts: tuple[str, ...], identity: dict[str, Any], tell: Tell
-) -> tuple[int, list[int]]:
-    """The newest checkpoint that is undamaged, and the damaged ones after it."""
-    damaged = {}
-    for step in _steps(run / name):
-        try:
-            about = sealed.read(run / name / str(step), *parts)
-        except sealed.DamagedError as error:
-            damaged[step] = str(error)
-            continue
-        _require_same_run(run / name / str(step), about.get("run"), identity)
-        for other, why in damaged.items():
-            tell(f"checkpoint {other} of {run} is damaged: {why}; checkpoint {step} is used.")
-        return step, list(damaged)
-    if not damaged:
-        raise FileNotFoundError(f"{run} has no checkpoint yet.")
-    step, why = next(iter(damaged.items()))
-    raise CheckpointError(f"{run} has no checkpoint that can be used; {step} cannot: {why}.")
-
-
-def _require_same_run(folder: Path, there: Any, here: dict[str, Any]) -> None:
-    if not here or not there:  # checkpoints of something that has no configuration
-        return
-    try:
-        there, here = _settings(there), _settings(here)
-    except ConfigError as error:
-        raise CheckpointError(f"{folder} has no configuration of this program: {error}") from None
-    different = "; ".join(
-        f"{name} is {there[name]!r} in it and {here[name]!r} in {CONFIG_FILE}"
-        for name in here
-        if name in there and there[name] != here[name] and name not in _FREE
-    )
-    if different:
-        raise CheckpointError(f"{folder} was made with another configuration: {different}.")
-
-
-def _settings(data: Any) -> dict[str, Any]:
-    known = {**data, **Config.from_dict(data).to_dict()}
-    inside = {**known.pop("structure"), **known.pop("hyper")}
-    env = {"env": known["env"]["name"], "env_options": known["env"]["options"]}
-    return {**known, **env, **inside}

@@ -6,7 +6,6 @@ Nothing is pickled anywhere in a run folder: opening a stranger's executes no co
 import contextlib
 import errno
 import json
-import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -21,12 +20,22 @@ PARTIAL = ".part"
 """Ends the name of what is being written and was not finished, if it is still there later."""
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
-def is_address(path: str | Path) -> bool:
-    """Whether it is one such as ``gs://bucket/run``, which `pathlib` takes for a folder."""
-    return bool(_SCHEME.match(str(path)))
+MOST_JSON = 2**26
+"""Bytes of a JSON file that is read: parsing takes some thirty times as many."""
+
+_OWN = (
+    LOCK_FILE,
+    "results.json",
+    "metrics.csv",
+    "adaptation.npz",
+    "checkpoint",
+    "best",
+    "origin",
+    "portions",
+)
+"""What a program reads and writes in a run folder, beside its configuration."""
 
 
 class CheckpointError(ValueError):
@@ -49,7 +58,8 @@ def write_in_one_piece(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     """
     partial = path.with_name(path.name + PARTIAL)
     try:
-        with partial.open("wb") as file:
+        partial.unlink(missing_ok=True)  # a link that somebody has left there would be followed
+        with partial.open("xb") as file:
             write(file)
         partial.replace(path)
     except OSError as error:
@@ -93,11 +103,8 @@ def read_config(run: Path, name: str = CONFIG_FILE) -> tuple[Config, dict[str, A
       CheckpointError: if the file cannot be understood.
     """
     path = run / name
-    if is_address(run):
-        raise CheckpointError(
-            f"a run must be a path of this machine's file system, not {str(run)!r}."
-        )
     try:
+        _refuse_links(run, name)
         if not path.is_file():
             raise FileNotFoundError(f"{run} is not a run folder: it has no {name}.")
         data = read_json(path)
@@ -113,13 +120,28 @@ def read_config(run: Path, name: str = CONFIG_FILE) -> tuple[Config, dict[str, A
         raise CheckpointError(f"{path}: {error}") from None
 
 
-def read_json(path: Path) -> Any:
-    """What a JSON file holds; raises `CheckpointError` if it is none."""
+def _refuse_links(run: Path, name: str) -> None:
+    """A link in a stranger's folder may lead anywhere; the folder itself may be one."""
+    for one in (run / own for own in (name, *_OWN)):
+        if one.is_symlink():
+            raise CheckpointError(f"{one} is a symbolic link, which is not followed in a run.")
+
+
+def read_json(path: Path, most: int = MOST_JSON) -> Any:
+    """What a JSON file holds; raises `CheckpointError` if it is none, or has more bytes than
+    ``most``."""
+    require_small(path, most)
     try:
         return json.loads(path.read_bytes())
     # RecursionError: brackets in brackets; ValueError: no UTF-8, no JSON, or a number too long.
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is not valid JSON: {reason(error)}.") from None
+
+
+def require_small(path: Path, most: int) -> None:
+    """Raises `CheckpointError` if a file has more bytes than it may have."""
+    if (size := path.stat().st_size) > most:
+        raise CheckpointError(f"{path} has {size:,} bytes, and {most:,} are allowed.")
 
 
 @contextlib.contextmanager
@@ -167,7 +189,7 @@ def tidy(folder: Path) -> None:
 def remove(path: Path) -> None:
     """Removes a file or a folder. A folder first takes a name by which `tidy` finds the rest of it
     if the process ends halfway."""
-    if not path.is_dir():
+    if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         return
     if path.suffix != PARTIAL:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from structlat_jax.store.run_folder import PARTIAL, WriteError, reason, remove
+from structlat_jax.store.run_folder import PARTIAL, WriteError, read_json, reason, remove
 
 SEAL_FILE = "seal.json"
 SEAL_SCHEMA = 1
@@ -77,13 +77,15 @@ def read(folder: Path, *parts: str) -> dict[str, Any]:
 
 def _read_seal(folder: Path) -> dict[str, Any]:
     path = folder / SEAL_FILE
+    if folder.is_symlink() or path.is_symlink():
+        raise DamagedError("it is a symbolic link, or its seal is")
     if not path.is_file():
         raise DamagedError(f"it has no {SEAL_FILE}, so it is torn or of an earlier version")
     try:
-        seal = json.loads(path.read_bytes())
+        seal = read_json(path)
         version, body = seal["schema_version"], seal["body"]
         intact = seal["sha256"] == _digest(_canonical(body)) and set(body) == {"about", "files"}
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError):
         raise DamagedError(f"its {SEAL_FILE} cannot be understood") from None
     if version != SEAL_SCHEMA:
         raise DamagedError(f"its schema_version is {str(version)[:20]}, not {SEAL_SCHEMA}")
@@ -97,7 +99,7 @@ def _digests(folder: Path, parts: tuple[str, ...] = ()) -> dict[str, list]:
     return {
         name: [path.stat().st_size, _digest(path)]
         for name, path in sorted(paths.items())
-        if name != SEAL_FILE and _inside(name, parts) and path.is_file()
+        if name != SEAL_FILE and _inside(name, parts) and path.is_file() and not path.is_symlink()
     }
 
 

@@ -9,9 +9,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from structlat_jax.config import Hyper
 from structlat_jax.inference import chosen
 from structlat_jax.inference.base import Learned
+from structlat_jax.shapes import Task
 from structlat_jax.train.evaluate import Adaptation, evaluate
 from structlat_jax.train.setup import Setup
-from structlat_jax.types import Task
 
 
 class Trial(NamedTuple):

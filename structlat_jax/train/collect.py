@@ -6,11 +6,11 @@ import jax.numpy as jnp
 from structlat_jax.config import Hyper
 from structlat_jax.data.batches import context_sampler, draw_contexts
 from structlat_jax.inference import additive
+from structlat_jax.shapes import Array, Episodes, Key
 from structlat_jax.train import rollout
 from structlat_jax.train.explore import EXPLORERS
 from structlat_jax.train.setup import Setup
 from structlat_jax.train.state import Metrics, TrainState
-from structlat_jax.types import Array, Episodes, Key
 
 
 def collect(setup: Setup, hyper: Hyper, state: TrainState, key: Key) -> tuple[Episodes, Metrics]:
@@ -20,7 +20,7 @@ def collect(setup: Setup, hyper: Hyper, state: TrainState, key: Key) -> tuple[Ep
     block is written there is none, and z comes from the prior.
 
     Returns:
-      Episodes ``[T, E]`` and the mean return of each kind of them (NaN if there is none).
+      Episodes ``[T, E]`` and the mean return of each kind of which there are any.
     """
     s = setup.structure
     key_prior, key_explore, key_posterior, key_act, key_reset = jax.random.split(key, 5)
@@ -48,10 +48,7 @@ def collect(setup: Setup, hyper: Hyper, state: TrainState, key: Key) -> tuple[Ep
     block = over_tasks(state.train_tasks, z, explores, reset_keys, (actions, noise))
     returns = jnp.split(jnp.sum(block.transitions.reward, axis=-1), (first, last), axis=1)
     kinds = zip(("prior", "explore", "posterior"), returns, strict=True)
-    return block, {
-        f"collected_{kind}_return": jnp.mean(r) if r.size else jnp.full((), jnp.nan)
-        for kind, r in kinds
-    }
+    return block, {f"collected_{kind}_return": jnp.mean(r) for kind, r in kinds if r.size}
 
 
 def _posterior_latents(setup: Setup, hyper: Hyper, state: TrainState, key: Key) -> Array:

@@ -15,9 +15,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from structlat_jax.config import Hyper
 from structlat_jax.inference.base import Inference, Learned, Plan
+from structlat_jax.shapes import Episodes, Params, Task, data_to_keys, keys_to_data
 from structlat_jax.train import rollout
 from structlat_jax.train.setup import Setup
-from structlat_jax.types import Episodes, Params, Task
 
 
 class Adaptation(NamedTuple):
@@ -187,7 +187,8 @@ def _episodes(
     bounds = [env.horizon * i // s.eval_draws for i in range(s.eval_draws + 1)]
 
     def one_episode(belief, inputs):
-        index, reset_key, choices = inputs
+        index, *data = inputs
+        reset_key, choices = data_to_keys(tuple(data), own)
         note, state, ended = inference.note(belief), env.reset(reset_key, task), jnp.bool_(False)
         latents, parts = [], []
         for part, (begin, end) in enumerate(itertools.pairwise(bounds)):
@@ -207,8 +208,10 @@ def _episodes(
             parts.append(seen)
         return belief, (rollout.join(parts), latents[0], note)
 
-    resets = jax.random.split(plan.reset, s.eval_episodes)
-    inputs = (jnp.arange(s.eval_episodes), resets, plan.choices)
+    own = (jax.random.split(plan.reset, s.eval_episodes), plan.choices)
+    # As integers: where tasks or repeats are an axis, the inputs of a loop are transposed, which
+    # jax's checker of keys takes for a use of them.
+    inputs = (jnp.arange(s.eval_episodes), *keys_to_data(own))
     return jax.lax.scan(one_episode, belief, inputs)[1]
 
 

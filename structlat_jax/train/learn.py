@@ -7,10 +7,10 @@ from structlat_jax.config import Hyper
 from structlat_jax.data import batches, replay
 from structlat_jax.inference.base import Learned
 from structlat_jax.nets.init import initialise
+from structlat_jax.shapes import Array, Episodes, Key, Params
 from structlat_jax.train.collect import collect
 from structlat_jax.train.setup import Setup
 from structlat_jax.train.state import Metrics, TrainState
-from structlat_jax.types import Array, Episodes, Key, Params
 
 
 def init(setup: Setup, key: Key) -> TrainState:

@@ -15,13 +15,14 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jax.typing import ArrayLike
 
+from structlat_jax import settings
 from structlat_jax.config import Hyper
+from structlat_jax.shapes import Array, Key, Params, Task, make_key
 from structlat_jax.train.choose import Evaluation, evaluate_best
 from structlat_jax.train.evaluate import References, references
 from structlat_jax.train.learn import init, meta_step
 from structlat_jax.train.setup import Setup
 from structlat_jax.train.state import Metrics, TrainState
-from structlat_jax.types import Array, Key, Params, Task, make_key
 
 _AXIS = "seeds"
 _REFERENCES = 2**32 - 1  # a round of evaluation that no number of updates is
@@ -128,6 +129,8 @@ def over_seeds(
       carried: An argument that is handed back changed, as the first of two results: it is donated,
         and a loop overwrites it seed by seed instead of filling a second one beside it.
     """
+    if settings.interpreted():
+        return _in_python(fn)
     on_cpu = mesh.devices.flat[0].platform == "cpu"
     mapping = mapping or ("loop" if on_cpu else "vmap")
     if mapping not in ("vmap", "loop"):
@@ -192,6 +195,8 @@ def compile_programs(programs: Programs, hyper: Hyper) -> tuple[Programs, float]
     Returns:
       The same record with compiled programs, and the seconds until training could start.
     """
+    if settings.interpreted():
+        return programs, 0.0
     start = time.perf_counter()
     numbers = seed_numbers(programs, 0)
     state = jax.eval_shape(programs.init, numbers)
@@ -210,6 +215,17 @@ def compile_programs(programs: Programs, hyper: Hyper) -> tuple[Programs, float]
         evaluate=lambda *arguments: evaluation.result()(*arguments),
     )
     return ready, time.perf_counter() - start
+
+
+def _in_python(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """``fn`` seed by seed, each number of it at hand while it runs."""
+
+    def each(*args):
+        seeds = jax.tree.leaves(args)[0].shape[0]
+        outs = [fn(*jax.tree.map(lambda x, i=i: x[i], args)) for i in range(seeds)]
+        return jax.tree.map(lambda *x: jnp.stack(x), *outs)
+
+    return each
 
 
 def _loop(fn: Callable[..., Any], share: int, carried: int | None) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, PRNGKeyArray
 
 from structlat_jax.envs import Env
-from structlat_jax.types import Episodes, Task, Transition, within
+from structlat_jax.shapes import UNKNOWN, Episodes, Task, Transition, within
 
 Act = Callable[[Array, Any], Array]
 """``(obs [obs_dim], what this step is given)`` to an action ``[action_dim]``."""
@@ -78,9 +78,8 @@ def steps(
 def _success(env: Env, task: Task, seen: Transition, length: Int[Array, ""]) -> Float[Array, ""]:
     """`Episodes.success` of transitions ``[n]``, the first ``length`` of which count."""
     if env.success is None:
-        each = jnp.full(seen.reward.shape, jnp.nan)
-    else:
-        each = jax.vmap(lambda t: _number(env.success(t, task)))(seen)
+        return jnp.full((), UNKNOWN)
+    each = jax.vmap(lambda t: _number(env.success(t, task)))(seen)
     return jnp.max(jnp.where(within(length, each.shape[0]), each, 0.0))
 
 

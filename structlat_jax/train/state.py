@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from structlat_jax.data import replay
 from structlat_jax.inference.base import Learned
-from structlat_jax.types import Array, Key, Params, Task
+from structlat_jax.shapes import Array, Key, Params, Task
 
 
 class TrainState(NamedTuple):

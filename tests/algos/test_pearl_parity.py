@@ -17,7 +17,7 @@ from structlat_jax.config import Structure
 from structlat_jax.data.batches import Batch, Context
 from structlat_jax.latents import latent_space
 from structlat_jax.nets.networks import AgentParams, make_networks
-from structlat_jax.types import Transition
+from structlat_jax.shapes import Transition
 
 EXTRA = os.environ.get("STRUCTLAT_PARITY_FILE")
 FILES = sorted((Path(__file__).parents[1] / "data").glob("pearl_update_*.npz")) + (

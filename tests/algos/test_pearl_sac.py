@@ -14,7 +14,7 @@ from structlat_jax.data.batches import Batch, Context
 from structlat_jax.latents import latent_space
 from structlat_jax.nets.heads import squash
 from structlat_jax.nets.networks import make_networks
-from structlat_jax.types import Transition
+from structlat_jax.shapes import Transition
 
 OBS, ACTION, T, B, N = 2, 2, 3, 4, 5
 SPACE = latent_space("cat:1x3,gau:2", precision="exp")

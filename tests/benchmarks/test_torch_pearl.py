@@ -9,9 +9,9 @@ from tiny import quick_compile
 from structlat_jax.config import preset
 from structlat_jax.data.batches import context_sampler, draw, make_batch, view
 from structlat_jax.data.replay import write
+from structlat_jax.shapes import Episodes, Transition
 from structlat_jax.train.learn import init
 from structlat_jax.train.setup import make_setup
-from structlat_jax.types import Episodes, Transition
 
 torch = pytest.importorskip("torch")
 

@@ -7,7 +7,7 @@ from folders import listing
 from program import assert_refused, must_not_start, start
 from tiny import setup
 
-from structlat_jax.cli import train
+from structlat_jax.cli import commands, train
 from structlat_jax.config import Config
 from structlat_jax.train import parallel
 
@@ -58,10 +58,11 @@ VALUES = [
     ("--seeds 0", "--seeds"),
     ("--seeds x", "x"),
     ("--seed -1", "--seed"),
-    ("--updates 0", "--updates"),
-    ("--updates 1.5", "--updates"),
-    ("--updates 1e400", "--updates"),
-    ("--updates 2e9", "--updates"),
+    ("--updates 0", "--updates must be a whole number from 1 to 1000000000, not '0'"),
+    ("--updates 1.5", "--updates must be a whole number from 1 to 1000000000, not '1.5'"),
+    ("--updates nan", "--updates must be a whole number from 1 to 1000000000, not 'nan'"),
+    ("--updates 1e400", "--updates must be a whole number from 1 to 1000000000, not '1e400'"),
+    ("--updates 2e9", "--updates must be a whole number from 1 to 1000000000, not '2e9'"),
     ("--evals 0", "--evals"),
     ("--unknown 3", "--unknown"),
     ("--preset gpu", "--preset"),
@@ -119,9 +120,13 @@ FOLDERS = [
     ("--out file/run", "file"),
     ("--out locked", "written"),
     ("--out locked/run", "written"),
-    ("--out gs://bucket/run", "gs:/bucket/run"),
-    ("--out file:///tmp/run", "file system"),
-    ("--resume --out s3://bucket/run", "s3:/bucket/run"),
+    ("--out gs://bucket/run", "--out must be a path of this machine's file system: addresses"),
+    ("--out file:///tmp/run", "such as 'file:///tmp/run' are not supported."),
+    ("--resume --out s3://bucket/run", "'s3://bucket/run'"),
+    ("--config gs://bucket/config.json", "--config must be a path"),
+    ("--from gs://bucket/run", "--from must be a path"),
+    ("--from run", "run has no checkpoint yet"),
+    ("--env gs://bucket/env.py:make", "the file of an environment must be a path"),
     ("--resume --out run --config good.json", "--config"),
     ("--resume --out run --env-option horizon=5", "--env-option"),
     ("--resume --out run --env nowhere", "env must be one of point_robot"),
@@ -161,10 +166,10 @@ def test_resume_of_a_damaged_run_is_refused(place, here, damage):
 
 
 def test_the_largest_seed_can_be_run():
-    (seed,) = (param for param in train.command.params if param.name == "seed")
+    (seed,) = (param for param in commands.train.params if param.name == "seed")
     programs = parallel.make_programs(setup(), 1)
-    (number,) = parallel.seed_numbers(programs, seed.type.max)
-    assert int(number) == seed.type.max
+    (number,) = parallel.seed_numbers(programs, seed.type.high)
+    assert int(number) == seed.type.high
 
 
 def test_good_input_would_start(place, here):

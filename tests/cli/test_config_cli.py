@@ -12,7 +12,7 @@ from own_env import times_run
 from program import OPTIONS, TINY, assert_refused
 
 from experiments import table1
-from structlat_jax.cli import config, sweep, train
+from structlat_jax.cli import commands, train
 from structlat_jax.config import preset
 from structlat_jax.envs import point_robot
 from structlat_jax.run import lanes
@@ -28,7 +28,7 @@ def show(in_process):
     """What a command line makes of itself, as a dictionary."""
 
     def run(*arguments):
-        done = in_process(config.command, *arguments)
+        done = in_process(commands.config, *arguments)
         assert done.code == 0, done.err
         return json.loads(done.out)
 
@@ -203,7 +203,7 @@ def test_a_table_and_a_sweep_from_a_run(alone, in_process, tmp_path, monkeypatch
     monkeypatch.setattr(lanes, "train_all", train_all)
     own = ["--config", alone / "config.json"]
     table = functools.partial(in_process, table1.command, *own, "--latents", "gau:2;gau:3")
-    swept = functools.partial(in_process, sweep.command, *own, "--grid", "lr=0.1,0.2")
+    swept = functools.partial(in_process, commands.sweep, *own, "--grid", "lr=0.1,0.2")
     for name, run in (("table", table), ("sweep", swept)):
         with pytest.raises(Begun):
             run("--out", tmp_path / name)

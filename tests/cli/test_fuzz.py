@@ -18,8 +18,7 @@ from tiny import assert_same, config, one_seed, setup, train
 
 import structlat_jax as sl
 from experiments import ablations, point_robot, table1
-from structlat_jax.cli import config as show
-from structlat_jax.cli import errors, evaluate, figures, sweep
+from structlat_jax.cli import commands, errors, evaluate, figures
 from structlat_jax.cli import train as training
 from structlat_jax.config import Config
 from structlat_jax.report import table
@@ -32,10 +31,10 @@ COMMANDS = {
     "point_robot": point_robot.command,
     "table1": table1.command,
     "ablations": ablations.command,
-    "sweep": sweep.command,
-    "evaluate": evaluate.command,
-    "figures": figures.command,
-    "config": show.command,
+    "sweep": commands.sweep,
+    "evaluate": commands.evaluate,
+    "figures": commands.figures,
+    "config": commands.config,
 }
 SHORT = dict.fromkeys(COMMANDS, 30) | {"point_robot": 60}
 LONG = dict.fromkeys(COMMANDS, 250) | {"point_robot": 500}  # 2,000 in all

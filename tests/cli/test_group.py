@@ -63,16 +63,31 @@ def test_without_a_command_it_shows_what_there_is(structlat):
     assert done.out == asked.out
 
 
-def test_nothing_of_a_command_is_imported_for_another():
-    """A list of commands is shown at once, whatever the commands need."""
-    code = (
-        "import sys; from structlat_jax.cli import group, main; group.make(main._COMMANDS); "
-        "print([m for m in ('matplotlib', 'structlat_jax.cli.train') if m in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "[]"
+HEAVY = ("flax", "optax", "distrax", "scipy", "matplotlib", "structlat_jax.run.loop")
+"""What takes its time to be imported, and does no part of saying what a program takes."""
+
+HELP = """
+import runpy, sys
+sys.argv = sys.argv[1:]
+try:
+    runpy.run_module(sys.argv[0], run_name="__main__")
+except SystemExit as ended:
+    assert not ended.code, ended.code
+"""
+PROGRAMS = [f"structlat_jax.cli.main {name}" for name in COMMANDS]
+PROGRAMS += [
+    f"experiments.{name}"
+    for name in ("ablations", "figures", "point_robot", "protocols", "suite", "sweep", "table1")
+]
+
+
+@pytest.mark.parametrize("program", ["structlat_jax.cli.main", *PROGRAMS])
+def test_help_does_not_wait_for_what_a_program_needs_to_work(program):
+    code = f"{HELP}print([name for name in {HEAVY} if name in sys.modules])"
+    command = [sys.executable, "-c", code, *program.split(), "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "Usage: " in done.stdout
 
 
 ABSENT = """

@@ -14,9 +14,8 @@ from own_env import SEEDS, UPDATES, times_run
 from program import assert_refused, interrupt_at
 
 import structlat_jax as sl
-from experiments import figures, table1
-from structlat_jax.cli import evaluate, sweep
-from structlat_jax.cli.config import environments
+from experiments import table1
+from structlat_jax.cli import commands
 from structlat_jax.envs import BUILT_IN, EnvError
 from structlat_jax.report import album, effect
 from structlat_jax.report.run_files import read_run
@@ -133,7 +132,7 @@ def test_a_file_that_has_changed_is_refused(copy, place, here):
 
 
 def test_evaluated_again(copy, place, in_process):
-    run = functools.partial(in_process, evaluate.command)
+    run = functools.partial(in_process, commands.evaluate)
     arms = ("--arms", "eval_prior_episodes=1", "--out", "again.json")
     assert NAME_IT in assert_refused(run("run", *arms))
     assert times_run(place) == 0
@@ -149,7 +148,7 @@ def test_evaluated_again(copy, place, in_process):
 
 def test_evaluated_with_another_option(copy, place, in_process):
     """What the environment's file takes, on top of what the run says."""
-    run = functools.partial(in_process, evaluate.command, "run", "--arms", "eval_prior_episodes=1")
+    run = functools.partial(in_process, commands.evaluate, "run", "--arms", "eval_prior_episodes=1")
     option = ("--env-option", "edge=9")
     done = run("--env", "own.py", *option, "--out", "again.json")
     assert done.code == 0, done.err
@@ -158,11 +157,11 @@ def test_evaluated_with_another_option(copy, place, in_process):
     assert np.all(last < -60)  # all six steps of every episode
     assert written["env"] == "own.py:make (edge=9)"
     assert NAME_IT in assert_refused(run(*option))
-    assert NAME_IT in assert_refused(in_process(figures.command, "run", *option))
+    assert NAME_IT in assert_refused(in_process(commands.figures, "run", *option))
 
 
 def test_swept(copy, place, in_process):
-    run = functools.partial(in_process, sweep.command)
+    run = functools.partial(in_process, commands.sweep)
     grid = ("--seeds", 1, "--grid", "lr=0.001,0.01")  # as many lanes as the other runs have
     done = run(*TRAIN, *grid, "--out", "sweep")
     assert done.code == 0, done.err
@@ -194,7 +193,7 @@ def test_a_table_of_it(copy, place, in_process):
 def test_drawn(copy, place, in_process, monkeypatch):
     monkeypatch.setattr(effect, "DRAWS", 64)
     monkeypatch.setattr(album, "FORMATS", ("png",))
-    run = functools.partial(in_process, figures.command)
+    run = functools.partial(in_process, commands.figures)
     done = run("run", "--out", "plain")
     assert done.code == 0, done.err
     assert times_run(place) == 0
@@ -237,8 +236,8 @@ def test_a_module_is_named_like_a_file(place, here, monkeypatch):
 
 
 def test_the_list_says_what_is_known_of_it(place, in_process):
-    assert in_process(environments).out.split() == list(BUILT_IN)
-    done = in_process(environments, "--env", "own.py", "--env-option", "horizon=9")
+    assert in_process(commands.envs).out.split() == list(BUILT_IN)
+    done = in_process(commands.envs, "--env", "own.py", "--env-option", "horizon=9")
     assert "slope: obs_dim 2, action_dim 1" in done.out
     assert "horizon 9; it knows no ground truth" in done.out
     assert "presets quick, cpu, paper" in done.out

@@ -11,7 +11,7 @@ from program import assert_refused
 from tiny import SIZES
 
 import structlat_jax.report.figures_style as style
-from structlat_jax.cli import suite
+from structlat_jax.cli import commands, suite
 from structlat_jax.envs import make, registry
 from structlat_jax.envs.families import KNOWN, named
 from structlat_jax.envs.spec import parse_options
@@ -27,7 +27,7 @@ MADE += ["--seeds=3", "--families", "triangle+gain=0.3;speed_mix"]
 def run_here(in_process, monkeypatch):
     monkeypatch.setattr(album, "FORMATS", ("png",))
     monkeypatch.setattr(style, "DPI", 30)
-    return functools.partial(in_process, suite.command)
+    return functools.partial(in_process, commands.suite)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from folders import listing, rows_of
 from program import OPTIONS, assert_refused, ended, launch, must_not_start
 
 import structlat_jax as sl
-from structlat_jax.cli import changes, sweep, train
+from structlat_jax.cli import changes, commands, sweep
 from structlat_jax.config import Config, ConfigError
 from structlat_jax.report import record
 from structlat_jax.report.run_files import read_run
@@ -35,7 +35,7 @@ def no_pictures():
 
 @pytest.fixture
 def sweep_here(in_process, no_pictures):
-    return functools.partial(in_process, sweep.command)
+    return functools.partial(in_process, commands.sweep)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def table(folder):
 def test_a_run_of_a_grid_is_what_the_main_job_makes_of_it(swept, in_process, tmp_path):
     out = tmp_path / "alone"
     config = [f"--latent={OPTIONS['latent']}", "--lr=0.01", "--kl-weight=0.003"]
-    assert in_process(train.command, *SIZES, *config, "--out", out).code == 0
+    assert in_process(commands.train, *SIZES, *config, "--out", out).code == 0
     alone, one = read_run(out), read_run(swept / RUNS[1])
     assert one.config == alone.config
     for name, column in alone.metrics.items():

@@ -9,6 +9,7 @@ import pytest
 from test_replay import EPISODES, HORIZON, LAYOUT, TASKS, filled, lengths
 
 from structlat_jax.data.contexts import ContextSampler
+from structlat_jax.shapes import UNKNOWN
 
 EXPLORING = 2
 CONTEXTS = 900  # always, because each shape compiles a program
@@ -126,7 +127,7 @@ def test_failure_is_an_episode_without_success(best_of):
 
 def test_nothing_failed_where_nobody_says_what_success_is():
     rings = filled(4)
-    nobody = rings._replace(success=jnp.full_like(rings.success, jnp.nan))
+    nobody = rings._replace(success=jnp.full_like(rings.success, UNKNOWN))
     made = sampler()
     draws = np.random.default_rng(0).uniform(size=made.draws).astype(np.float32)
     assert not np.any(compiled((1, 4), 2, 1)(nobody, draws, 0.5).failed)

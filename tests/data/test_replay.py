@@ -9,7 +9,7 @@ import pytest
 from jaxtyping import TypeCheckError
 
 from structlat_jax.data import replay
-from structlat_jax.types import Episodes, Transition
+from structlat_jax.shapes import Episodes, Transition
 
 LAYOUT = replay.RowLayout(obs_dim=2, action_dim=3)
 TASKS, BLOCKS, EPISODES, HORIZON = 3, 4, 5, 6

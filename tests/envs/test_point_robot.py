@@ -10,8 +10,8 @@ from scipy import stats
 
 from structlat_jax import envs
 from structlat_jax.envs import point_robot
+from structlat_jax.shapes import Transition
 from structlat_jax.train import explore, rollout
-from structlat_jax.types import Transition
 
 ENV = point_robot.make()
 step = jax.jit(ENV.step)

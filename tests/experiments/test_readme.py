@@ -17,15 +17,19 @@ def block(kind, name):
     return re.search(pattern, README.read_text(), re.DOTALL)[1]
 
 
-def test_online_example_adapts(finished):
+def test_online_example_adapts(finished, capsys):
+    """It explores and then acts greedily, as the evaluation does, and says what it returned."""
     run, _ = finished
     code = block("example", "online")
-    assert len(code.strip().splitlines()) <= 16
+    assert len(code.strip().splitlines()) <= 20
     assert '"runs/first"' in code
     scope = {}
     exec(code.replace('"runs/first"', repr(str(run))), scope)
     assert int(scope["belief"].steps) == 20 * scope["env"].horizon
     assert np.all(np.isfinite(scope["belief"].state.total))
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in said] == [f"episode {i}" for i in range(1, 21)]
+    assert said[-1] == f"episode 20: {scope['total']:.2f}"
     assert float(scope["total"]) >= 0
 
 

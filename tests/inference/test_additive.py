@@ -11,7 +11,7 @@ from structlat_jax.inference import additive
 from structlat_jax.inference.base import Learned
 from structlat_jax.latents import latent_space
 from structlat_jax.nets.networks import AgentParams, make_networks
-from structlat_jax.types import Transition
+from structlat_jax.shapes import Transition
 
 OBS, ACTION, T, N = 3, 2, 4, 7
 SPACE = latent_space("dir:1x3,cat:1x2,gau:2", precision="exp")

@@ -11,10 +11,10 @@ from tiny import config, following_z, quick_compile, setup
 
 from structlat_jax.inference import chosen
 from structlat_jax.inference.base import Learned
+from structlat_jax.shapes import Transition
 from structlat_jax.train.choose import evaluate_best
 from structlat_jax.train.learn import init, init_params
 from structlat_jax.train.setup import assemble
-from structlat_jax.types import Transition
 
 HYPER = config().hyper
 CANDIDATES = ("hypotheses", "decoded", "amortised")

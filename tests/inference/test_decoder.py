@@ -13,7 +13,7 @@ from structlat_jax.inference.imagined import Imagined
 from structlat_jax.nets import optim
 from structlat_jax.nets.init import initialise
 from structlat_jax.nets.mlp import MLP
-from structlat_jax.types import Transition
+from structlat_jax.shapes import Transition
 
 OBS, ACTION, LATENT = 2, 1, 3
 MODEL = decoder.make(32, OBS, ACTION, LATENT)

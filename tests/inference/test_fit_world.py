@@ -29,8 +29,8 @@ from structlat_jax.data import batches
 from structlat_jax.inference import world_model
 from structlat_jax.inference.additive import infer_contexts
 from structlat_jax.nets import optim
+from structlat_jax.shapes import Transition
 from structlat_jax.train.learn import init_params
-from structlat_jax.types import Transition
 
 MODEL = world_model.make(setup().structure.world_width, 1, 1)
 

@@ -17,7 +17,7 @@ from structlat_jax.inference.hypotheses import Hypotheses
 from structlat_jax.latents import latent_space
 from structlat_jax.nets.init import initialise
 from structlat_jax.nets.networks import make_networks
-from structlat_jax.types import Transition
+from structlat_jax.shapes import Transition
 
 SPACE = latent_space("cat:1x3,gau:1")
 NETWORKS = make_networks(Structure(width=8, depth=1), 2, 1, SPACE.dim, SPACE.stat_dim)

@@ -13,7 +13,7 @@ from tiny import learned as fresh
 
 from structlat_jax.inference import world_model
 from structlat_jax.nets import optim
-from structlat_jax.types import Transition
+from structlat_jax.shapes import Transition
 
 OBS, ACTION, LATENT, K, T, B = 2, 1, 3, 2, 3, 4
 MODEL = world_model.make(6, OBS, ACTION)

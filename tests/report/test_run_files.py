@@ -178,7 +178,7 @@ def pickled():
 DAMAGE = [
     ("config.json", b"{", "not valid JSON"),
     ("config.json", b"{}", "schema_version"),
-    ("results.json", b"\xff\xfe", "results.json cannot be read"),
+    ("results.json", b"\xff\xfe", "results.json is not valid JSON"),
     ("results.json", b"[]", "schema_version 1"),
     ("adaptation.npz", b"", "adaptation.npz cannot be read"),
     ("adaptation.npz", b"PK\x03\x04 and no more", "adaptation.npz cannot be read"),

@@ -151,9 +151,8 @@ def test_a_folder_of_something_else_is_refused(place):
     before = listing(place)
     with pytest.raises(InputError, match="not empty"):
         sl.train(setup(), **PLAN, out="run")
-    for changes, said in (({"seeds": 3}, "seeds"), ({"updates": 7}, "updates")):
-        with pytest.raises(CheckpointError, match=f"made with another {said}"):
-            sl.train(setup(), **{**PLAN, **changes}, out="run", resume=True)
+    with pytest.raises(CheckpointError, match="made with another seeds"):
+        sl.train(setup(), **{**PLAN, "seeds": 3}, out="run", resume=True)
     with pytest.raises(CheckpointError, match="made with another width"):
         sl.train(setup(width=5), **PLAN, out="run", resume=True)
     with pytest.raises(InputError, match="file system"):

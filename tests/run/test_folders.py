@@ -1,39 +1,27 @@
 """Folders that a program is to write: what is refused, and that none is given to two."""
 
 import concurrent.futures
-import functools
 import threading
 import time
 from pathlib import Path
 
 import pytest
 from program import assert_refused
+from tiny import setup
 
-from experiments import ablations, table1
-from structlat_jax.cli import evaluate, figures, sweep, train
+import structlat_jax as sl
+from experiments import ablations, limits, table1
+from structlat_jax import paths
+from structlat_jax.cli import commands, train
+from structlat_jax.envs import EnvError
 from structlat_jax.errors import InputError
 from structlat_jax.run import folders, lanes
 
-ADDRESSES = ("gs://bucket/run", "s3://bucket/run", "file:///tmp/run", "https://host/run")
-
-
-@pytest.mark.parametrize("address", ADDRESSES)
-def test_an_address_is_no_folder(tmp_path, monkeypatch, address):
-    monkeypatch.chdir(tmp_path)
-    for check in (
-        folders.require_writable,
-        folders.require_writable_file,
-        folders.unused,
-        functools.partial(folders.require_empty, overwrite=True),
-    ):
-        with pytest.raises(InputError, match="must be a path of this machine's file system"):
-            check(Path(address))
-    assert list(tmp_path.iterdir()) == []
-
 
 @pytest.mark.parametrize("name", ["runs/a:b", "a:", "lr:0.1/x", "run[lr=0.1]", "C:/run"])
-def test_what_only_looks_like_one_is_a_folder(tmp_path, monkeypatch, name):
+def test_what_only_looks_like_an_address_is_a_folder(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
+    assert paths.local("--out", name) == Path(name)
     folders.require_writable(Path(name))
     folders.make_folder(Path(name))
     assert Path(name).is_dir()
@@ -42,19 +30,44 @@ def test_what_only_looks_like_one_is_a_folder(tmp_path, monkeypatch, name):
 @pytest.mark.parametrize(
     ("command", "before"),
     [
-        (train.command, []),
-        (sweep.command, []),
+        (commands.train, []),
+        (commands.sweep, []),
         (table1.command, []),
         (ablations.command, []),
-        (figures.command, ["run"]),
-        (evaluate.command, ["run"]),
+        (commands.figures, ["run"]),
+        (commands.evaluate, ["run"]),
+        (limits.command, []),
     ],
-    ids=["train", "sweep", "table1", "ablations", "figures", "evaluate"],
+    ids=["train", "sweep", "table1", "ablations", "figures", "evaluate", "limits"],
 )
 def test_no_program_takes_an_address(tmp_path, monkeypatch, in_process, command, before):
     monkeypatch.chdir(tmp_path)
     line = assert_refused(in_process(command, *before, "--out", "gs://bucket/x"))
-    assert "--out must be a path of this machine's file system, not 'gs:/bucket/x'" in line
+    assert "--out must be a path of this machine's file system" in line
+    assert "'gs://bucket/x'" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "command", [commands.figures, commands.evaluate], ids=["figures", "evaluate"]
+)
+def test_no_run_is_read_from_an_address(in_process, command):
+    line = assert_refused(in_process(command, "s3://bucket/run"))
+    assert "must be a path of this machine's file system" in line
+    assert "'s3://bucket/run'" in line
+
+
+@pytest.mark.parametrize("address", ["gs://b/x", "s3://b", "file:///tmp/x", "https://a.b/c"])
+def test_neither_from_python(tmp_path, monkeypatch, address):
+    monkeypatch.chdir(tmp_path)
+    said = f"addresses such as '{address}' are not supported"
+    with pytest.raises(InputError, match=said):
+        sl.load(address)
+    with pytest.raises(EnvError, match=f"addresses such as '{address}:make' are not supported"):
+        sl.envs.make(f"{address}:make")
+    for given in ({"out": address}, {"out": "run", "from_run": address}, {"from_run": address}):
+        with pytest.raises(InputError, match=said):
+            sl.train(setup(), **given)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -81,8 +94,8 @@ def test_jobs_of_one_moment_do_not_meet(tmp_path):
 @pytest.mark.parametrize(
     ("command", "name"),
     [
-        (train.command, "point_robot-dir2x4-gau2-DATE"),
-        (sweep.command, "sweep-DATE"),
+        (commands.train, "point_robot-dir2x4-gau2-DATE"),
+        (commands.sweep, "sweep-DATE"),
         (table1.command, "table1-DATE"),
         (ablations.command, "ablations-DATE"),
     ],

@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import jax
 import pytest
 
+import structlat_jax as sl
+from structlat_jax import settings
 from structlat_jax.errors import InputError
 from structlat_jax.run import machine
 
@@ -67,18 +70,38 @@ def test_without_a_home_there_is_no_cache_and_a_sentence(monkeypatch, capsys):
 
     for name in ("JAX_COMPILATION_CACHE_DIR", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(machine.Path, "home", nowhere)
+    monkeypatch.setattr(settings.Path, "home", nowhere)
     before = jax.config.jax_compilation_cache_dir
-    machine._cache_at_home()
+    jax.config.update("jax_compilation_cache_dir", None)
+    try:
+        assert not settings.keep_compiled()
+        assert jax.config.jax_compilation_cache_dir is None
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
+    monkeypatch.setattr(settings, "keep_compiled", lambda: False)
+    settled = SimpleNamespace(update=lambda name, value: None)  # devices are, already
+    monkeypatch.setattr(machine, "jax", SimpleNamespace(config=settled))
+    machine.configure(1)
     assert "no home directory" in capsys.readouterr().err
-    assert jax.config.jax_compilation_cache_dir == before
+
+
+def test_a_cache_of_ones_own_stays(monkeypatch, tmp_path):
+    before = jax.config.jax_compilation_cache_dir
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    try:
+        assert settings.keep_compiled()
+        assert jax.config.jax_compilation_cache_dir == before
+        jax.config.update("jax_compilation_cache_dir", None)
+        assert settings.keep_compiled()
+        assert jax.config.jax_compilation_cache_dir == str(tmp_path / "structlat_jax")
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("jax_enable_x64", True),
-        ("jax_disable_jit", True),
         ("jax_numpy_rank_promotion", "raise"),
         ("jax_numpy_dtype_promotion", "strict"),
     ],
@@ -87,8 +110,9 @@ def test_settings_for_other_programs_are_refused(name, value):
     before = getattr(jax.config, name)
     jax.config.update(name, value)
     try:
-        with pytest.raises(InputError, match=f"{name.upper()} must be unset"):
-            machine.configure(1)
+        for start in (lambda: machine.configure(1), lambda: sl.load("run"), sl.train):
+            with pytest.raises(InputError, match=f"{name.upper()} must be unset"):
+                start()
     finally:
         jax.config.update(name, before)
 

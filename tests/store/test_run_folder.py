@@ -101,9 +101,3 @@ def test_a_file_system_without_locks_is_no_obstacle(tmp_path, monkeypatch, capsy
     with locked(tmp_path):
         run_folder.write_whole(tmp_path / "file", "written")
     assert "without locks" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("address", ["gs://b/x", "s3://b", "file:///tmp/x", "https://a.b/c"])
-def test_an_address_is_no_run(address):
-    with pytest.raises(CheckpointError, match="path of this machine's file system"):
-        run_folder.read_config(Path(address))

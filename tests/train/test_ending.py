@@ -14,10 +14,10 @@ from tiny import setup as tiny_setup
 
 from structlat_jax.data import batches
 from structlat_jax.inference import additive, world_model
+from structlat_jax.shapes import Transition, within
 from structlat_jax.train import evaluate as module
 from structlat_jax.train import rollout
 from structlat_jax.train.learn import init, meta_step
-from structlat_jax.types import Transition, within
 
 DRAWS = 2  # latents per episode, of two steps each
 OWN = tiny_setup("ending", eval_draws=DRAWS, choice="thompson")

@@ -17,11 +17,11 @@ from tiny import HORIZON, RADIUS, assert_same, config, learned, line, quick_comp
 from structlat_jax.envs import point_robot
 from structlat_jax.inference.additive import context_features, infer
 from structlat_jax.inference.base import Learned, Plan
+from structlat_jax.shapes import Transition
 from structlat_jax.train import evaluate as module
 from structlat_jax.train.evaluate import Adaptation, evaluate, last_return, references
 from structlat_jax.train.learn import init_params
 from structlat_jax.train.setup import make_setup
-from structlat_jax.types import Transition
 
 TASKS = jnp.array([1.0, -1.0])
 INFERENCES = ("hypotheses", "amortised")

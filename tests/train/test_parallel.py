@@ -27,12 +27,12 @@ from tiny import (
     train,
 )
 
+from structlat_jax.shapes import make_key
 from structlat_jax.store.checkpoint import Checkpoints, keys_to_data, load_learned
 from structlat_jax.train import parallel
 from structlat_jax.train.evaluate import references
 from structlat_jax.train.learn import meta_step
 from structlat_jax.train.setup import make_setup
-from structlat_jax.types import make_key
 
 STEPS = 10  # of five updates each
 FIRST = 3
@@ -219,7 +219,7 @@ import tiny
 from structlat_jax.store import checkpoint
 from structlat_jax.train import parallel
 from structlat_jax.train.evaluate import references
-from structlat_jax.types import make_key
+from structlat_jax.shapes import make_key
 first, steps, run = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
 made = parallel.make_programs(tiny.setup(), 3)
 assert (made.seeds, made.padded, made.mesh.devices.size) == (3, 4, 2)

@@ -13,11 +13,11 @@ from tiny import assert_same, config, line, quick_compile, setup
 from structlat_jax.algos.base import Algorithm
 from structlat_jax.inference import additive
 from structlat_jax.nets import optim
+from structlat_jax.shapes import Episodes
 from structlat_jax.train.collect import collect
 from structlat_jax.train.evaluate import evaluate
 from structlat_jax.train.learn import init, learn, meta_step
 from structlat_jax.train.setup import assemble, make_setup
-from structlat_jax.types import Episodes
 
 HYPER = config().hyper
 

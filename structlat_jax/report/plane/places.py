@@ -3,7 +3,7 @@
 import jax
 
 from structlat_jax.envs.base import Plane
-from structlat_jax.types import Array, Task
+from structlat_jax.shapes import Array, Task
 
 
 def of_tasks(plane: Plane | None, tasks: Task) -> dict[str, Array]:

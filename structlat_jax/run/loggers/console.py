@@ -103,7 +103,7 @@ def _bar(console: Any) -> Any:
     return progress.Progress(
         progress.TextColumn("{task.completed:>7,}/{task.total:,} updates"),
         progress.BarColumn(bar_width=24),
-        progress.TextColumn("{task.fields[status]}"),
+        progress.TextColumn("{task.fields[status]}", markup=False),  # it has names of metrics in it
         progress.TimeElapsedColumn(),
         # The runs' own estimate: it knows how much of the total they were spared by resuming.
         progress.TextColumn("left {task.fields[left]}"),

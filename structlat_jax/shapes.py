@@ -25,6 +25,24 @@ def make_key(seed: Any) -> Key:
     return jax.random.key(seed, impl=KEY_IMPLEMENTATION)
 
 
+def keys_to_data(tree: Any) -> Any:
+    """The same tree with typed random keys as the integers that they hold."""
+    return jax.tree.map(lambda x: jax.random.key_data(x) if _is_key(x) else x, tree)
+
+
+def data_to_keys(tree: Any, like: Any) -> Any:
+    """The inverse of `keys_to_data`, given a tree of the original types."""
+    return jax.tree.map(lambda x, target: _key(x) if _is_key(target) else x, tree, like)
+
+
+def _key(data: Any) -> Any:
+    return jax.random.wrap_key_data(data, impl=KEY_IMPLEMENTATION)
+
+
+def _is_key(x: Any) -> bool:
+    return jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
+
+
 Params = Any
 """A pytree of network parameters."""
 
@@ -52,14 +70,18 @@ class Transition(NamedTuple):
     done: Float[Array, "*batch"]
 
 
+UNKNOWN = -1.0
+"""Stands for a success that nobody can tell; a number, since NaN would stop whoever debugs them."""
+
+
 class Episodes(NamedTuple):
     """Whole episodes.
 
     Attributes:
       transitions: ``[..., H]``, zero behind the end of an episode.
       length: Steps until it ended, an int32 ``[...]``, at least 1 and at most H.
-      success: 1.0 where the environment's `Env.success` holds at a step, else 0.0, ``[...]``; NaN
-        where the environment has none.
+      success: 1.0 where the environment's `Env.success` holds at a step, else 0.0, ``[...]``;
+        `UNKNOWN` where the environment has none.
     """
 
     transitions: Transition

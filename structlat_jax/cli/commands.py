@@ -1,0 +1,187 @@
+"""The commands of ``structlat``: what each takes and says of itself.
+
+What does their work is imported when it is to be done, so that ``--help`` does not wait for it.
+"""
+
+import functools
+from typing import Any
+
+import click
+
+from structlat_jax.cli import options
+from structlat_jax.cli.options import SectionedCommand, program_help
+from structlat_jax.cli.values import LocalPath
+from structlat_jax.envs.families import KNOWN
+
+ARM_FIELDS = (
+    "inference",
+    "choice",
+    "hypotheses",
+    "evidence_weight",
+    "eval_episodes",
+    "eval_prior_episodes",
+    "eval_draws",
+    "eval_repeats",
+    "eval_encoder",
+)
+"""What an arm of ``evaluate`` may change: no loss of training reads any of it."""
+
+DEFAULT_ARMS = ("choice=thompson", "inference=amortised", "eval_prior_episodes=1", "eval_draws=2")
+DEFAULT_FAMILIES = ";".join(KNOWN)
+
+_TRAIN = """Trains agents on an environment and shows how they adapt to tasks that they have never
+seen.
+
+structlat train --env my_env.py --latent dir:2x4,gau:2 --seeds 2
+"""
+
+_SWEEP = """Seeds, latent spaces and any hyper-parameter, every combination of them, on all devices.
+
+structlat sweep --seeds 8 --grid lr=3e-4,1e-3 --grid kl_weight=0.001,0.003
+
+Every combination is a run folder of its own, DIR/RUN. Runs that differ in traced hyper-parameters
+only are one program and train together; each value of a size, and each latent space, is a program
+of its own. At the end: DIR/sweep.csv, one row per run, seed and evaluation.
+
+With --coordinator, --processes and --process-id, or with --cluster, several processes share the
+work; start the same command in each of them. Process 0 writes DIR.
+"""
+
+_SUITE = """Does structure in the latent pay? Families of tasks with known structure, latent by
+latent.
+
+structlat suite --seeds 4 --out runs/suite
+
+A family is an environment and its options, NAME+OPTION=VALUE+...; by default those whose tasks are
+mixtures. In each, a Gaussian latent stands beside one of equal width that is shaped like the ground
+truth, and beside its categorical baseline; --latents compares others. Every family has a folder
+with a run folder per latent and pictures of all of them; each latent is compared with the first,
+seed by seed. At the end: DIR/suite.md and DIR/suite.json. --resume continues, family by family, and
+makes the pictures again.
+"""
+
+_EVALUATE = """Trained agents under other protocols: the evaluation again, and nothing trained.
+
+structlat evaluate runs/first --arms 'eval_draws=2;eval_prior_episodes=1'
+
+An arm changes what the evaluation alone reads. All arms have the run's agents, test tasks and keys,
+so that they are compared seed by seed, and the first, the unchanged one, gives the run's own
+numbers. --env-option changes an option of the environment for all of them: how agents do on tasks
+of another distribution than that they were trained on, for instance.
+"""
+
+_FIGURES = """Draws the figures of finished runs: comparisons, beliefs, maps where there are any,
+what z does.
+
+structlat figures runs/first --out figures
+"""
+
+_CONFIG = """Shows the configuration that a command would use, as JSON for ``--config``.
+
+structlat config --env my_env.py --preset paper --width 128
+"""
+
+
+@click.command("train", cls=SectionedCommand, help=program_help(_TRAIN))
+@options.env_options
+@options.run_options(seeds=1, default_folder="runs/ENV-LATENT-DATE-TIME")
+@options.origin_option
+@options.logger_options
+@options.config_options
+def train(**given: Any) -> int:
+    """See its help."""
+    from structlat_jax.cli import train as work
+
+    return work.train(**given)
+
+
+@click.command("sweep", cls=SectionedCommand, help=program_help(_SWEEP))
+@click.option(
+    "--latents",
+    multiple=True,
+    metavar="SPECS",
+    help="Latent specs with semicolons between them (quote them); may be given several times."
+    "  [the preset's]",
+)
+@click.option(
+    "--grid",
+    multiple=True,
+    metavar="FIELD=VALUES",
+    help="An axis: a field of the configuration and its values with commas between them; may be "
+    "given several times.",
+)
+@options.env_options
+@options.host_options
+@options.run_options(seeds=4, default_folder="runs/sweep-DATE-TIME")
+@functools.partial(options.config_options, without=("latent",))
+def sweep(**given: Any) -> int:
+    """See its help."""
+    from structlat_jax.cli import sweep as work
+
+    return work.sweep(**given)
+
+
+@click.command("suite", cls=SectionedCommand, help=program_help(_SUITE))
+@click.option(
+    "--families",
+    multiple=True,
+    default=[DEFAULT_FAMILIES],
+    metavar="SPECS",
+    help="Environments with semicolons between them (quote them), each NAME+OPTION=VALUE+...; may "
+    f"be given several times.  [{DEFAULT_FAMILIES}]",
+)
+@click.option(
+    "--latents",
+    multiple=True,
+    metavar="SPECS",
+    help="Latent specs with semicolons between them, the same for all families.  [as the ground "
+    "truth of each suggests]",
+)
+@options.run_options(seeds=20, default_folder="runs/suite-DATE-TIME")
+@functools.partial(options.config_options, without=("latent",))
+def suite(**given: Any) -> int:
+    """See its help."""
+    from structlat_jax.cli import suite as work
+
+    return work.compare(**given)
+
+
+@click.command("evaluate", cls=SectionedCommand, help=program_help(_EVALUATE))
+@click.argument("run", type=LocalPath())
+@options.arms_option(DEFAULT_ARMS, f"of {', '.join(ARM_FIELDS)}")
+@options.env_options
+@click.option("--out", type=LocalPath(), help="JSON file to write.")
+def evaluate(**given: Any) -> int:
+    """See its help."""
+    from structlat_jax.cli import evaluate as work
+
+    return work.compare(**given)
+
+
+@click.command("figures", cls=SectionedCommand, help=program_help(_FIGURES))
+@options.figure_options
+def figures(**given: Any) -> None:
+    """See its help."""
+    from structlat_jax.cli import figures as work
+
+    work.draw_all(**given)
+
+
+@click.command("config", cls=SectionedCommand, help=program_help(_CONFIG))
+@options.env_options
+@options.run_options(seeds=1, default_folder="")
+@options.config_options
+def config(**given: Any) -> None:
+    """See its help."""
+    from structlat_jax.cli import config as work
+
+    work.show(**given)
+
+
+@click.command("envs")
+@options.env_options
+def envs(env: str | None, env_options: tuple[str, ...]) -> None:
+    """Lists the environments that have a name; with --env, what is known of one."""
+    from structlat_jax.cli import config as work
+
+    work.show_environments(env, env_options)
