@@ -9,6 +9,8 @@ _COMMANDS = {
     "suite": ("suite", "command", "Does structure pay? Latents on families of known structure."),
     "evaluate": ("evaluate", "command", "Evaluate trained agents under other protocols."),
     "figures": ("figures", "command", "Draw the figures of finished runs."),
+    "view": ("view", "command", "Look at finished runs step by step, in a browser."),
+    "film": ("film", "command", "Make a film of how a run adapts to a task."),
     "config": ("config", "command", "Show the configuration that a command would use."),
     "envs": ("config", "environments", "List the environments that have a name."),
 }
