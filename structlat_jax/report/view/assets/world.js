@@ -44,10 +44,10 @@ function inPlane(run, place, look) {
   const line = (points, name, style, more) => data.push({
     x: column(points, 0), y: column(points, 1), name, mode: "lines", line: style, hoverinfo: "name", ...more,
   });
-  if (run.plane.outline) line(run.plane.outline, "outline", { color: look.faint, width: 1 });
+  if (run.plane.outline) line(run.plane.outline, "outline", { color: look.faint, width: 1 }, { showlegend: false });
   const before = paths.slice(0, episode);
-  line(joined(before.slice(0, run.prior)), "earlier, from the prior", { color: look.prior, width: 1, dash: "dot" });
-  line(joined(before.slice(run.prior)), "earlier, from the posterior", { color: look.posterior, width: 1 });
+  line(joined(before.slice(0, run.prior)), "earlier, prior", { color: look.prior, width: 1, dash: "dot" });
+  line(joined(before.slice(run.prior)), "earlier, posterior", { color: look.posterior, width: 1 });
   data.push(...leadsInPlane(run, place, look));
   const now = paths[episode].slice(0, step + 1);
   line(now, "this episode", { color: look.ink, width: 3 });
@@ -62,7 +62,7 @@ function inPlane(run, place, look) {
   }
   const [head] = now.slice(-1);
   data.push({
-    x: [head[0]], y: [head[1]], mode: "markers", name: "now", hoverinfo: "name",
+    x: [head[0]], y: [head[1]], mode: "markers", name: "now", hoverinfo: "name", showlegend: false,
     marker: { size: 13, symbol: "circle-open", color: look.ink, line: { width: 3 } },
   });
   const shapes = [];
@@ -74,9 +74,9 @@ function inPlane(run, place, look) {
   }
   const box = boxOf(run, place, paths);
   const units = run.plane.units ? ` (${plain(run.plane.units)})` : "";
-  return { data, layout: layout(look, 460, {
+  return { data, layout: layout(look, 440, {
     shapes,
-    ...legend(96),
+    ...legend(60),
     xaxis: axis(look, `x${units}`, { range: box[0] }),
     yaxis: axis(look, `y${units}`, { range: box[1], scaleanchor: "x" }),
   }) };
@@ -101,7 +101,7 @@ function leadsInPlane(run, { seed, task, episode }, look) {
   const weight = at(run.weight, seed, task, episode);
   if (!weight.every(Number.isFinite)) return [];
   return [{
-    x: column(points, 0), y: column(points, 1), mode: "markers", name: "hypotheses lead here",
+    x: column(points, 0), y: column(points, 1), mode: "markers", name: "hypotheses",
     text: weight.map((w) => `hypotheses of ${(100 * w).toFixed(1)} %`), hoverinfo: "text",
     marker: { size: weight.map(discSize), color: look.posterior, opacity: 0.35, line: { width: 0 } },
   }];
