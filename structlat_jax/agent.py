@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,24 @@ class Agent:
         """
         return _save(self, Path(path))
 
+    def export(self, path: str | Path, platforms: Sequence[str] = ("cpu",)) -> Path:
+        """Writes what the agent does to one file for programs that have jax alone: `act` (its
+        mode), `prior`, `sample` and `update`, for any number ``n`` of tasks at once.
+
+        Args:
+          path: The file; one that is there is replaced.
+          platforms: Those that it is to run on: some of cpu, cuda, rocm and tpu.
+
+        Returns:
+          The path. docs/guides/export.md has the ten lines that read it.
+
+        Raises:
+          ValueError: if the platforms are not allowed.
+          CheckpointError: if it cannot be written.
+          ImportError: if flatbuffers is not installed (``pip install 'structlat-jax[export]'``).
+        """
+        return _export(self, Path(path), platforms)
+
     def warm_up(self) -> "Agent":
         """Compiles what a loop of one task calls, so that its first action takes no longer than
         any other; returns the agent."""
@@ -270,6 +289,12 @@ def load(
     setup = make_setup(config, env)
     learned = checkpoint.load_learned(path, seed, setup, best)
     return make_agent(setup, learned)
+
+
+def _export(agent: Agent, path: Path, platforms: Sequence[str]) -> Path:
+    from structlat_jax import exported_agent
+
+    return exported_agent.export(agent, path, platforms)
 
 
 def _save(agent: Agent, path: Path) -> Path:
