@@ -158,14 +158,11 @@ class Agent:
 
     def export(self, path: str | Path, platforms: Sequence[str] = ("cpu",)) -> Path:
         """Writes what the agent does to one file for programs that have jax alone: `act` (its
-        mode), `prior`, `sample` and `update`, for any number ``n`` of tasks at once.
+        mode), `prior`, `sample` and `update`, for any number of tasks at once; returns its path.
 
         Args:
-          path: The file; one that is there is replaced.
+          path: The file; what reads it stands in docs/guides/export.md.
           platforms: Those that it is to run on: some of cpu, cuda, rocm and tpu.
-
-        Returns:
-          The path. docs/guides/export.md has the ten lines that read it.
 
         Raises:
           ValueError: if the platforms are not allowed.

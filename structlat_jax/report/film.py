@@ -73,8 +73,8 @@ def of_case(case: Case, task: int) -> Adapting:
 
 
 def frames(case: Case, task: int) -> Iterator[np.ndarray]:
-    """The frames of a film, ``[height, width, 3]``, bytes; at most `MOST_FRAMES`, or one for each
-    episode where these are more."""
+    """The frames of a film, ``[height, width, 3]``, bytes; about `MOST_FRAMES` at most, or two
+    for each episode where these are more."""
     told = of_case(case, task)
     if case.plane is None:
         world = _traces(told)

@@ -136,7 +136,7 @@ function overTime(run, place, look) {
     axes[`yaxis${row + 1}`] = rowAxis(look, row, rows, "reward");
   }
   return { data, layout: layout(look, 60 + 95 * rows, {
-    ...axes, xaxis: axis(look, "step", { range: [0, 1.03 * steps[steps.length - 1]], anchor: rows > 1 ? `y${rows}` : "y" }),
+    ...axes, xaxis: axis(look, "step", { range: [0, 1.06 * steps[steps.length - 1]], anchor: rows > 1 ? `y${rows}` : "y" }),
   }) };
 }
 
