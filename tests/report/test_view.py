@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from drawable import EARLIER, STEPWISE, walker, write_run
 
+from structlat_jax.envs.base import Plane
 from structlat_jax.report.case import make_cases
+from structlat_jax.report.plane import scene
 from structlat_jax.report.run_files import read_run
 from structlat_jax.report.view import packed, page, story
 from structlat_jax.store.run_folder import CheckpointError
@@ -134,6 +136,13 @@ def test_no_name_ends_the_data(case):
     assert text.count("<script") == text.count("</script") == 2 + len(page.SCRIPTS)
     (title,) = re.findall("<title>(.*?)</title>", text)
     assert "<" not in title
+
+
+def test_an_outline_may_have_gaps():
+    gap = np.array([[0.0, 1.0], [np.nan, np.nan], [2.0, 3.0]])
+    told = scene.about(Plane(project=None, outline=gap))
+    assert json.loads(page.as_json(told))["outline"] == [[0, 1], [None, None], [2, 3]]
+    assert scene.about(Plane(project=None))["outline"] is None
 
 
 def test_a_page_loads_nothing():

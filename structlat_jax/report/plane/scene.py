@@ -9,9 +9,12 @@ from structlat_jax.envs.base import Plane
 
 
 def about(plane: Plane) -> dict[str, Any]:
-    """What all tasks share: ``outline`` (points, or None), the size of the ``disc`` around a mark
-    (0 for none) and the ``units`` of both axes."""
-    outline = None if plane.outline is None else np.asarray(plane.outline, float).tolist()
+    """What all tasks share: ``outline`` (points, or None; a number that is not finite is None), the
+    size of the ``disc`` around a mark (0 for none) and the ``units`` of both axes."""
+    outline = None
+    if plane.outline is not None:
+        points = np.asarray(plane.outline, float)
+        outline = [[x if np.isfinite(x) else None for x in point] for point in points.tolist()]
     return {"outline": outline, "disc": float(plane.radius), "units": plane.units}
 
 

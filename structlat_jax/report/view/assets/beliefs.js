@@ -48,7 +48,7 @@ function bars(block, known, look) {
 function intervals(block, known, look) {
   const x = numbersOf(block);
   const { mean, spread } = block.prior;
-  const high = Math.max(2, ...[known.mean, known.z].flat().map(Math.abs).filter(Number.isFinite)) * 1.1;
+  const high = 1.1 * Math.max(2, extent([known.mean, known.z].flat().map(Math.abs))[1]);
   return {
     data: [
       {

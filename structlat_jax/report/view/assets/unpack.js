@@ -31,6 +31,13 @@ function nested(numbers, shape) {
   return rows.map((i) => nested(numbers.subarray(i * size, (i + 1) * size), shape.slice(1)));
 }
 
+/* The least and the greatest of numbers, of which there may be more than a call takes arguments. */
+function extent(values) {
+  const known = values.filter(Number.isFinite);
+  const low = known.reduce((a, b) => Math.min(a, b), known.length ? Infinity : 0);
+  return [low, known.reduce((a, b) => Math.max(a, b), known.length ? -Infinity : 0)];
+}
+
 /* A run of the page with its arrays unpacked. */
 function unpackedRun(run) {
   const isArray = (value) => value !== null && typeof value === "object" && "shape" in value;

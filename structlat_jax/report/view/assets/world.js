@@ -10,10 +10,10 @@ function rewardsOf(run, { seed, task, episode }) {
   if (!run.reward) return null;
   const every = at(run.reward, seed, task).flat();
   const paid = every.filter((r) => r !== 0);
-  const some = paid.length ? paid : [0];
+  const [low, high] = extent(paid);
   return {
     now: at(run.reward, seed, task, episode), sparse: paid.length < every.length / 2,
-    low: Math.min(...some), high: Math.max(...some),
+    low, high,
   };
 }
 
@@ -87,8 +87,7 @@ function boxOf(run, { seed, task }, paths) {
   const points = [...paths.flat(), ...(run.plane.outline || [])];
   if (run.mark) points.push(at(run.mark, seed, task));
   return [0, 1].map((i) => {
-    const values = column(points, i).filter(Number.isFinite);
-    const low = Math.min(...values), high = Math.max(...values);
+    const [low, high] = extent(column(points, i));
     const margin = run.plane.disc + 0.06 * (high - low || 1);
     return [low - margin, high + margin];
   });
