@@ -199,9 +199,9 @@ class LatentSpace:
         def draw(eps):
             return self.transform(posterior, jnp.broadcast_to(eps, (*empty.shape, self.dim)), True)
 
-        drawn = jnp.std(jax.vmap(draw)(noise), axis=0)
-        prior = jnp.std(self.sample_prior(key_prior, (_DRAWS,)), axis=0)
-        return jnp.where(empty[..., None], prior, drawn)
+        seen = jnp.std(jax.vmap(draw)(noise), axis=0)
+        unseen = jnp.std(self.sample_prior(key_prior, (_DRAWS,)), axis=0)
+        return jnp.where(empty[..., None], unseen, seen)
 
     def _draw(
         self, what: str, key: PRNGKeyArray, shape: tuple[int, ...]
