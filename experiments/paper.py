@@ -21,8 +21,9 @@ FIGURES = Choice(
     panels_why="it compares latents with a Dirichlet block",
     paths=lambda case: case.files.latent == BEST,
     paths_why=f"it shows {BEST}",
+    reported=lambda run: RETURNS.get(run.latent),
 )
-"""What its Figures 2 and 3 show."""
+"""What its Figures 2 and 3 show, beside its Table 1."""
 
 
 def choose(run: RunFiles) -> Choice | None:

@@ -15,10 +15,10 @@ from typing import Any
 import click
 import jax
 import jax.numpy as jnp
-from rich.console import Console
 from rich.table import Table
 
 from experiments.controllers import CONTROLLERS
+from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import main
 from structlat_jax.envs import Env
 from structlat_jax.envs.families import KNOWN, named
@@ -111,7 +111,7 @@ def _show(found: dict[str, Any]) -> None:
         ]
         cells = (f"{row[key]:.2f}" for key in ("oracle", "told", "told_nothing"))
         table.add_row(row["family"], *cells, ", ".join(parts))
-    Console().print(table)
+    make_console().print(table)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -156,14 +157,28 @@ class Agent:
         """
         return _save(self, paths.local("path", path))
 
+    def export(self, path: str | Path, platforms: Sequence[str] = ("cpu",)) -> Path:
+        """Writes what the agent does to one file for programs that have jax alone: `act` (its
+        mode), `prior`, `sample` and `update`, for any number of tasks at once; returns its path.
+
+        Args:
+          path: The file; what reads it stands in docs/guides/export.md.
+          platforms: Those that it is to run on: some of cpu, cuda, rocm and tpu.
+
+        Raises:
+          ValueError: if the platforms are not allowed.
+          CheckpointError: if it cannot be written.
+          ImportError: if flatbuffers is not installed (``pip install 'structlat-jax[export]'``).
+        """
+        return _export(self, paths.local("path", path), platforms)
+
     def warm_up(self) -> "Agent":
         """Compiles what a loop of one task calls, so that its first action takes no longer than
         any other; returns the agent."""
         belief, (key, key_act, key_greedy) = self.prior(), jax.random.split(make_key(0), 3)
         obs, action = jnp.zeros(self.env.obs_dim), jnp.zeros(self.env.action_dim)
-        zero = jnp.zeros(())
         z = self.sample_z(belief, key)
-        after = self.update(belief, Transition(obs, action, zero, zero, obs, zero))
+        after = self.update(belief, Transition(obs, action, 0.0, 0.0, obs, 0.0))
         made = [self.prior(obs), after, self.act(obs, z), self.act(obs, z, key_act)]
         if self.setup.inference.greedy is not None:
             made.append(self.greedy_z(after, obs, key_greedy))
@@ -271,6 +286,12 @@ def load(
     setup = make_setup(config, env)
     learned = checkpoint.load_learned(path, seed, setup, best)
     return make_agent(setup, learned)
+
+
+def _export(agent: Agent, path: Path, platforms: Sequence[str]) -> Path:
+    from structlat_jax import exported_agent
+
+    return exported_agent.export(agent, path, platforms)
 
 
 def _save(agent: Agent, path: Path) -> Path:

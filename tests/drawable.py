@@ -23,6 +23,11 @@ EVALUATED = (10, 20)
 EARLIER = ("success", "length", "floor")
 """Arrays that files of earlier versions do not have."""
 
+STEPWISE = ("reward", "spread", "leads", "leads_weight")
+"""Nor do these have any but the latest."""
+
+_GROUPS = 8
+
 _TURN = np.linspace(0.0, np.pi, 61)
 PLANE = Plane(
     project=lambda obs: obs[..., :2],
@@ -69,7 +74,7 @@ def write_run(
         f"{name}_{kind}": values
         for kind in ("train", "test")
         for name, values in _arrays(setup, seeds, kind, goal_seed, dense).items()
-        if name not in without
+        if name not in without and not (name.startswith("leads") and kind == "train")
     }
     results.write_adaptation(folder / "adaptation.npz", arrays)
     rng = np.random.default_rng(2)
@@ -106,7 +111,11 @@ def _arrays(setup, seeds, kind, goal_seed, dense):
         "path": np.cumsum(steps, axis=-2),
         "z": np.zeros((*axes, setup.space.dim)),
         "belief": _beliefs(setup.space, rng, axes),
-        "kl": np.zeros((*axes, len(setup.space.blocks))),
+        "kl": np.sort(rng.exponential(size=(*axes, len(setup.space.blocks))), axis=-2),
+        "reward": np.repeat(returns[..., None], setup.env.horizon, axis=-1) / setup.env.horizon,
+        "spread": rng.uniform(0.05, 0.4, (*axes, setup.space.dim)),
+        "leads": rng.normal(0, 0.7, (*axes[:2], _GROUPS, 2)),
+        "leads_weight": rng.dirichlet(np.ones(_GROUPS), (*axes[:2], axes[-1])),
         "oracle": np.full((seeds, tasks), 13.0),
         "floor": np.full((seeds, tasks), -80.0 if dense else 0.0),
         "label": weight,

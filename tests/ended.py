@@ -9,6 +9,7 @@ import numpy as np
 from tiny import config
 
 from structlat_jax.envs.base import Env, Plane, Step
+from structlat_jax.inference.base import Leads
 from structlat_jax.latents import block_names
 from structlat_jax.report.parts import variables_of
 from structlat_jax.train.setup import make_setup
@@ -67,6 +68,9 @@ def ended(
         z=np.zeros((*axes, setup.space.dim)),
         belief=_beliefs(setup.space, rng, axes),
         kl=np.zeros((*axes, len(setup.space.blocks))),
+        reward=np.repeat(learned[..., None] / env.horizon, env.horizon, axis=-1),
+        spread=None,
+        leads=Leads(np.zeros((*axes[:3], 4, env.obs_dim)), np.full((*axes, 4), 0.25)),
     )
     keys = jax.random.split(jax.random.key(0), (2, seeds))
     train, test = (

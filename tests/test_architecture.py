@@ -49,7 +49,7 @@ LAYERS = (
     {"store.array_files", "store.steps"},
     {"store.agent_file", "store.checkpoint"},
     {"agent_steps"},
-    {"agent", "saved_agent"},
+    {"agent", "exported_agent", "saved_agent"},
     {"report"},
     {"run"},
     {"cli"},

@@ -10,7 +10,7 @@ import click
 
 from structlat_jax.cli import options
 from structlat_jax.cli.options import SectionedCommand, program_help
-from structlat_jax.cli.values import LocalPath
+from structlat_jax.cli.values import LocalPath, Whole
 from structlat_jax.envs.families import KNOWN
 
 ARM_FIELDS = (
@@ -74,6 +74,22 @@ _FIGURES = """Draws the figures of finished runs: comparisons, beliefs, maps whe
 what z does.
 
 structlat figures runs/first --out figures
+"""
+
+_VIEW = """Writes finished runs as one HTML file in which their adaptation can be looked at step by
+step.
+
+structlat view runs/first runs/other --out view.html
+
+The file opens from disk in any browser and needs no network: paths or observations, rewards met,
+the belief about each block of z and what it has learned in nats, where hypotheses lead; two runs
+side by side. Arrow keys go from step to step and from episode to episode, and space plays.
+"""
+
+_FILM = """Makes a film of one task's adaptation: what the agent does, what it is paid, what it
+believes.
+
+structlat film runs/first --task 3 --out film.gif
 """
 
 _CONFIG = """Shows the configuration that a command would use, as JSON for ``--config``.
@@ -165,6 +181,50 @@ def figures(**given: Any) -> None:
     from structlat_jax.cli import figures as work
 
     work.draw_all(**given)
+
+
+@click.command("view", cls=SectionedCommand, help=program_help(_VIEW))
+@click.argument("runs", nargs=-1, required=True, type=LocalPath())
+@options.env_options
+@click.option(
+    "--out",
+    type=LocalPath(),
+    default="view.html",
+    show_default=True,
+    help="HTML file to write; one that is there is replaced.",
+)
+def view(**given: Any) -> None:
+    """See its help."""
+    from structlat_jax.cli import view as work
+
+    work.write(**given)
+
+
+@click.command("film", cls=SectionedCommand, help=program_help(_FILM))
+@click.argument("run", type=LocalPath())
+@options.env_options
+@click.option(
+    "--out",
+    type=LocalPath(),
+    default="film.gif",
+    show_default=True,
+    help="File to write, .gif or (with ffmpeg) .mp4; one that is there is replaced.",
+)
+@click.option(
+    "--seed", type=Whole(0), default=0, show_default=True, help="Which seed of the run, from 0."
+)
+@click.option(
+    "--task",
+    type=Whole(1),
+    default=1,
+    show_default=True,
+    help="Which test task, from 1, as pictures number them.",
+)
+def film(**given: Any) -> None:
+    """See its help."""
+    from structlat_jax.cli import film as work
+
+    work.write(**given)
 
 
 @click.command("config", cls=SectionedCommand, help=program_help(_CONFIG))

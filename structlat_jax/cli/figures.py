@@ -6,18 +6,11 @@ from typing import Any
 
 import click
 
-from structlat_jax import agent as agents
-from structlat_jax.cli import request
+from structlat_jax.cli import finished
 from structlat_jax.cli.console import make_console
-from structlat_jax.envs import Env, EnvError
-from structlat_jax.errors import InputError
 from structlat_jax.report import album as albums
 from structlat_jax.report import pictures
-from structlat_jax.report.case import make_cases
-from structlat_jax.report.finished_run import RunFiles
 from structlat_jax.report.plane.pictures import Choose, choose_all
-from structlat_jax.report.run_files import find_runs, read_run
-from structlat_jax.run import machine
 from structlat_jax.run.folders import require_writable
 
 
@@ -41,20 +34,8 @@ def draw(choose: Choose, runs: Sequence[Path], out: Path, seed: int, **options: 
       WriteError: if the folder cannot be written.
     """
     require_writable(out)
-    machine.configure(seeds=1)
-    machine.require_devices()
-    files = [read_run(path) for path in find_runs(runs)]
-    for run in files:
-        if seed >= run.seeds:
-            raise InputError(
-                f"--seed must be from 0 to {run.seeds - 1} (the seeds of {run.path}), not {seed}."
-            )
-    envs = {run.path: _env(run, options) for run in files}
+    cases = finished.cases(runs, seed, options)
     album = albums.Album()
-    cases = make_cases(
-        *(files, seed, lambda run: envs[run.path]),
-        lambda run, number: agents.load(run.path, number, env=envs[run.path]),
-    )
     pictures.draw(cases, album, choose)
     show(album, out)
 
@@ -73,15 +54,3 @@ def show(album: albums.Album, out: Path) -> None:
         click.echo(f"left out: {sentence}")
     names = ", ".join([*album.figures, *album.texts])
     click.echo(f"{out} holds {names} (figures as {' and '.join(albums.FORMATS)})")
-
-
-def _env(run: RunFiles, options: dict[str, Any]) -> Env | None:
-    """The environment of a run; None where it is code that the user has not named: pictures that
-    need it are left out. Who names it, or an option of it, wants them."""
-    try:
-        return request.saved_env(run.config, options)
-    except EnvError as error:
-        if options["env"] is not None or options["env_options"]:
-            raise
-        click.echo(f"left out: what needs the environment of {run.path}: {error}")
-        return None

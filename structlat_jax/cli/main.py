@@ -9,6 +9,8 @@ _COMMANDS = {
     "suite": ("commands", "suite", "Does structure pay? Latents on families of known structure."),
     "evaluate": ("commands", "evaluate", "Evaluate trained agents under other protocols."),
     "figures": ("commands", "figures", "Draw the figures of finished runs."),
+    "view": ("commands", "view", "Look at finished runs step by step, in a browser."),
+    "film": ("commands", "film", "Make a film of how a run adapts to a task."),
     "config": ("commands", "config", "Show the configuration that a command would use."),
     "envs": ("commands", "envs", "List the environments that have a name."),
 }

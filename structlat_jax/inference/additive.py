@@ -153,4 +153,5 @@ def make(networks: Networks, space: LatentSpace, next_obs: bool) -> Inference:
         sample=lambda total, key: space.sample(space.posterior(total), key, hard=True),
         note=lambda total: total,
         summary=summary,
+        spread=lambda totals: space.deviation(space.posterior(totals)),
     )

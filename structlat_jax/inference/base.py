@@ -41,6 +41,19 @@ class Plan(NamedTuple):
     summary: Key
 
 
+class Leads(NamedTuple):
+    """Where hypotheses lead, in G groups of neighbours.
+
+    Attributes:
+      obs: Mean over a group of the observations at which its imagined episodes end,
+        ``[G, obs_dim]``.
+      weight: Probability of each group given what was seen before each episode, ``[E, G]``.
+    """
+
+    obs: Array
+    weight: Array
+
+
 def _nothing_to_fit(hyper: Hyper, state: Any, sampler: Any, key: Key) -> tuple[Any, dict]:
     del hyper, sampler, key
     return state, {}
@@ -67,6 +80,10 @@ class Inference:
       note: belief to what is to be recorded of it, a pytree.
       summary: ``(notes [...], key)`` to the posterior means of z ``[..., D]`` and the encoder's KL
         to the prior in nats ``[..., blocks]``.
+      spread: notes ``[...]`` to the posterior standard deviation of z ``[..., D]``; None where it
+        is not known.
+      leads: ``(belief before anything was seen, notes [E])`` to `Leads`, or None where the
+        inference has no hypotheses.
       greedy: ``(learned, belief, obs, steps left, key)`` to the z of most expected return, or None
         where the inference cannot tell.
       zeros: The inference's own parameters, all zero, for `init.initialise`.
@@ -86,6 +103,8 @@ class Inference:
     sample: Callable[[Any, Key], Array]
     note: Callable[[Any], Any]
     summary: Callable[[Any, Key], tuple[Array, Array]]
+    spread: Callable[[Any], Array] | None = None
+    leads: Callable[[Any, Any], Leads] | None = None
     greedy: Callable[[Learned, Any, Array, int, Key], Array] | None = None
     zeros: Callable[[], Params] = dict
     small_heads: tuple[str, ...] = ()

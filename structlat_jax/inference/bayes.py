@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from structlat_jax.algos.base import Algorithm
 from structlat_jax.algos.schedules import step_size_share
 from structlat_jax.inference import additive, decoder, hypotheses, world_model
-from structlat_jax.inference.base import Inference, Learned, Plan
+from structlat_jax.inference.base import Inference, Leads, Learned, Plan
 from structlat_jax.inference.hypotheses import Hypotheses, Reader
 from structlat_jax.inference.imagined import Act
 from structlat_jax.inference.world_model import WorldModel
@@ -28,6 +28,21 @@ class Belief(NamedTuple):
     """
 
     hypotheses: Hypotheses
+    total: Array
+
+
+class Note(NamedTuple):
+    """What is recorded of a belief.
+
+    Attributes:
+      mean, spread: Of z under the hypotheses, ``[D]`` each.
+      weight: Of their groups, ``[G]``.
+      total: As in `Belief`.
+    """
+
+    mean: Array
+    spread: Array
+    weight: Array
     total: Array
 
 
@@ -117,8 +132,12 @@ def _make(
         return drawn.z[jax.random.categorical(key, drawn.log_weights)]
 
     def summary(notes, key):
-        means, totals = notes
-        return means, space.kl(space.posterior(totals), key)
+        return notes.mean, space.kl(space.posterior(notes.total), key)
+
+    def note(belief):
+        drawn = belief.hypotheses
+        means, spreads = hypotheses.mean(drawn), hypotheses.spread(drawn)
+        return Note(means, spreads, hypotheses.group_weights(drawn), belief.total)
 
     return Inference(
         name=name,
@@ -128,8 +147,10 @@ def _make(
         prior=prior,
         choose=choose,
         sample=sample,
-        note=lambda belief: (hypotheses.mean(belief.hypotheses), belief.total),
+        note=note,
         summary=summary,
+        spread=lambda notes: notes.spread,
+        leads=lambda belief, notes: Leads(belief.hypotheses.leads, notes.weight),
         greedy=greedy,
     )
 

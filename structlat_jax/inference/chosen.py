@@ -131,6 +131,20 @@ def make(candidates: Sequence[Inference]) -> Inference:
         number = numbers.reshape(-1)[0]  # of all notes of an adaptation the same
         return switch(number, lambda i, one, each: one.summary(each[i], key), each)
 
+    def spread(notes):
+        numbers, each = notes
+        return switch(numbers.reshape(-1)[0], lambda i, one, each: one.spread(each[i]), each)
+
+    def leads(belief, notes):
+        i = next(i for i, one in enumerate(candidates) if one.leads is not None)
+        shapes = jax.eval_shape(candidates[i].leads, belief.each[i], notes[1][i])
+        unknown = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), shapes)
+
+        def lead(i, one, each, own):
+            return unknown if one.leads is None else one.leads(each[i], own[i])
+
+        return switch(belief.chosen, lead, belief.each, notes[1])
+
     def fit(hyper, state, sampler, key):
         number = settled(state.inference_params)
         bare = state._replace(inference_params=unsettled(state.inference_params))
@@ -147,6 +161,8 @@ def make(candidates: Sequence[Inference]) -> Inference:
         sample=sample,
         note=note,
         summary=summary,
+        spread=spread if all(one.spread for one in candidates) else None,
+        leads=leads if any(one.leads for one in candidates) else None,
         greedy=greedy if any(one.greedy for one in candidates) else None,
         zeros=lambda: settle(own.zeros(), 0),
         small_heads=own.small_heads,

@@ -28,6 +28,7 @@ from structlat_jax.shapes import Transition, within
 _GOLDEN = 0.6180339887498949
 _GROUPS = 32
 _CANDIDATES = 32
+_SHOWN = 64  # groups that a record of hypotheses has at most
 
 
 class Reader(NamedTuple):
@@ -56,11 +57,14 @@ class Hypotheses(NamedTuple):
       z: ``[N, D]``, in an order in which neighbours lead to places close to each other.
       reading: What each is read through, ``[N, n]``; see `Reader`.
       log_weights: Unnormalised, ``[N]``; zero before anything was seen.
+      leads: Mean of where the imagined episodes of a group end, ``[G, obs_dim]``; the groups are
+        equal shares of the order.
     """
 
     z: Float[Array, "N D"]
     reading: Float[Array, "N n"]
     log_weights: Float[Array, " N"]
+    leads: Float[Array, "G obs_dim"]
 
 
 def draw(
@@ -88,7 +92,9 @@ def draw(
     destination = reader.imagine(params, act, obs, z, horizon).destination
     order = order_of(destination)
     z, destination = z[order], destination[order]
-    return Hypotheses(z, reader.read(z, destination), jnp.zeros(count))
+    grouped = destination.reshape(min(count, _SHOWN), -1, destination.shape[-1])
+    leads = jnp.mean(grouped, axis=1)
+    return Hypotheses(z, reader.read(z, destination), jnp.zeros(count), leads)
 
 
 def prior_where(hypotheses: Hypotheses, condition: Bool[ArrayLike, ""]) -> Hypotheses:
@@ -158,6 +164,18 @@ def greedy(
 def mean(hypotheses: Hypotheses) -> Float[Array, " D"]:
     """Posterior mean of z, ``[D]``."""
     return jax.nn.softmax(hypotheses.log_weights) @ hypotheses.z
+
+
+def spread(hypotheses: Hypotheses) -> Float[Array, " D"]:
+    """Posterior standard deviation of z, ``[D]``."""
+    squares = (hypotheses.z - mean(hypotheses)) ** 2
+    return jnp.sqrt(jax.nn.softmax(hypotheses.log_weights) @ squares)
+
+
+def group_weights(hypotheses: Hypotheses) -> Float[Array, " G"]:
+    """Posterior probability of each group, ``[G]``; they add up to one."""
+    groups = hypotheses.leads.shape[0]
+    return jnp.sum(jax.nn.softmax(hypotheses.log_weights).reshape(groups, -1), axis=1)
 
 
 def positions(

@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Num, PRNGKeyArray
 
 from structlat_jax.latents import categorical, dirichlet, gaussian, von_mises_fisher
 from structlat_jax.latents.block import Block, Family, LatentOptions
-from structlat_jax.shapes import require_last_axis
+from structlat_jax.shapes import make_key, require_last_axis
 
 FAMILIES: dict[str, Family] = {
     family.name: family
@@ -24,6 +24,8 @@ FAMILIES: dict[str, Family] = {
 }
 """The registry, by name: a new family is one new file and one line here. A program of its own adds
 ``FAMILIES[family.name] = family``."""
+
+_DRAWS = 512  # behind a standard deviation: 3 % of it
 
 
 class LatentSpecError(ValueError):
@@ -183,6 +185,23 @@ class LatentSpace:
         """
         pairs = zip(self.blocks, posterior, strict=True)
         return jnp.concatenate([block.mean(q) for block, q in pairs], axis=-1)
+
+    def deviation(self, posterior: tuple[Any, ...]) -> Float[Array, "... {self.dim}"]:
+        """Posterior standard deviation of each number of z, ``[..., dim]``.
+
+        It is that of draws, so that every family has one; they are the same at every call, so that
+        two posteriors differ by no noise. Of discrete families the draws are those for acting.
+        """
+        key_noise, key_prior = jax.random.split(make_key(0))
+        empty = self.blocks[0].empty(posterior[0])
+        noise = self.noise(key_noise, (_DRAWS,))
+
+        def draw(eps):
+            return self.transform(posterior, jnp.broadcast_to(eps, (*empty.shape, self.dim)), True)
+
+        seen = jnp.std(jax.vmap(draw)(noise), axis=0)
+        unseen = jnp.std(self.sample_prior(key_prior, (_DRAWS,)), axis=0)
+        return jnp.where(empty[..., None], unseen, seen)
 
     def _draw(
         self, what: str, key: PRNGKeyArray, shape: tuple[int, ...]

@@ -124,6 +124,14 @@ def _check_widths(case: Case) -> None:
     run, last = case.files, {"belief_test": (case.space.dim,)}
     if case.plane is not None:
         last["path_test"] = (case.env.horizon + 1, case.env.obs_dim)
+    points, width = run.arrays["path_test"].shape[-2:]
+    weights = np.shape(run.arrays.get("leads_weight_test"))
+    sometimes = {
+        "spread_test": (case.space.dim,),
+        "reward_test": (points - 1,),
+        "leads_test": (*weights[-1:], width),
+    }
+    last |= {name: sizes for name, sizes in sometimes.items() if name in run.arrays}
     for name, sizes in last.items():
         found = np.shape(run.arrays.get(name))
         if found[len(found) - len(sizes) :] != sizes:

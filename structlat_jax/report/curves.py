@@ -8,12 +8,16 @@ from structlat_jax.report.run_files import evaluations
 
 
 def learning(label: str, run: RunFiles) -> Curve:
-    """Return of the last episode on test tasks against updates.
+    """Return of the last episode on test tasks against updates, from that of the untrained policy.
 
     Raises:
       CheckpointError: if the run does not have it.
     """
-    return Curve(label, *evaluations(run, "test_return"), **_bounds(run))
+    updates, returns = evaluations(run, "test_return")
+    if len(returns) == len(run.floor()):
+        start = run.floor().mean(axis=1, keepdims=True)
+        updates, returns = np.r_[0.0, updates], np.concatenate([start, returns], axis=1)
+    return Curve(label, updates, returns, **_bounds(run))
 
 
 def adapting(label: str, run: RunFiles) -> Curve:

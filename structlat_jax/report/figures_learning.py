@@ -72,6 +72,7 @@ def learning_curve(
         _kl_lines(bottom, thousands, kl, test.shape[0], block_names)
     bottom.set_xlabel("gradient updates (thousands)")
     bottom.margins(x=0.01)
+    bottom.set_xlim(left=0.0)  # what came before the first evaluation belongs to the curve
     figure.align_ylabels(axes)
     figure.suptitle(title)
     return figure

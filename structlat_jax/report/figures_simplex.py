@@ -1,4 +1,8 @@
-"""Points on the simplex, drawn as a regular polygon: what the agent believes, as it learns more."""
+"""Points on the simplex: what the agent believes, as it learns more.
+
+Up to three classes have a picture without loss, a line or a triangle. Of more, a polygon would put
+several mixtures in one place, so that they are bars.
+"""
 
 import math
 from collections.abc import Sequence
@@ -20,11 +24,13 @@ from structlat_jax.report.figures_marks import (
     numbered_disc,
     spread,
 )
-from structlat_jax.report.figures_style import FAINT, INK, arrays, styled
+from structlat_jax.report.figures_style import FAINT, INK, arrays, colours, styled
 
 _LABEL = matplotlib.colormaps["coolwarm"]
 _COLUMNS = 4
 _MOST_TASKS = 20
+_FLAT = 3  # classes that a place in the plane tells apart
+_SQUARE = {"marker": "s", "markersize": 9, "markeredgewidth": 0}
 _MARGIN = 0.3  # the corners lie at distance 1 from the centre
 _DISC = 0.15  # the diameter of a task's disc, in the same units
 
@@ -59,10 +65,12 @@ def simplex(
     label_name: str = "",
     title: str = "",
 ) -> Figure:
-    """Posterior mean of each variable moving over its simplex as context comes in.
+    """Posterior mean of each variable on its simplex.
 
-    One path per task, coloured by the episodes of context; its end is numbered by the task and
-    coloured by the task's label.
+    Up to three classes: one path per task, coloured by the episodes of context; its end is numbered
+    by the task and coloured by the task's label. More of them: the belief at the end, a bar per
+    task, sorted by label, with a layer per class; dashed lines are where the layers of the prior
+    meet.
 
     Args:
       names: One per variable, the titles of the panels.
@@ -92,24 +100,37 @@ def simplex(
     axes = figure.subplots(rows, columns, squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
+    order = shown[np.argsort(-number[shown] if label_name else number[shown], kind="stable")]
     for ax, name, (_, belief) in zip(axes.flat, names, drawn, strict=False):
-        outline(ax, belief.shape[-1])
-        _walks(ax, barycentric(belief), shown, context, fill)
+        if belief.shape[-1] > _FLAT:
+            _layers(ax, belief[order], [str(task + 1) for task in order], name is names[0])
+        else:
+            outline(ax, belief.shape[-1])
+            _walks(ax, barycentric(belief), shown, context, fill)
         ax.set_title(name)
+    walked = any(belief.shape[-1] <= _FLAT for _, belief in drawn)
+    stacked = max((n for _, belief in drawn if (n := belief.shape[-1]) > _FLAT), default=0)
     bars = {f"{label_name} of the task": tint} if label_name else {}
-    for text, scale in {**bars, "episodes of context": context}.items():
+    for text, scale in {**bars, "episodes of context": context}.items() if walked else ():
         bar = figure.colorbar(scale, ax=axes, label=text, shrink=0.85, aspect=25, pad=0.02)
         bar.outline.set_visible(False)
         if scale is context:
             bar.locator = MaxNLocator(integer=True, nbins=6)
     numbered = {"marker": "o", "markersize": 10.5, "color": "white", "markeredgecolor": INK}
-    entry = marks(("belief at the end, with the number of the task", numbered))
-    note = "a place is the mean of the corners, weighted by the belief"
-    if any(belief.shape[-1] > 3 for _, belief in drawn):
-        note += "; several mixtures may share it"
+    entry = [("belief at the end, with the number of the task", numbered)] if walked else []
+    layers = [(f"class {k + 1}", {**_SQUARE, "color": c}) for k, c in enumerate(colours(stacked))]
+    notes = ["a place is the mean of the corners, weighted by the belief"] if walked else []
+    if stacked:
+        sorted_by = f", by {label_name}" if label_name else ""
+        notes.append(f"bars: belief at the end, a task each{sorted_by}; dashed: the prior")
     if len(shown) < number.size:
-        note += f"\n{len(shown)} of {number.size} tasks"
-    figure.legend(handles=entry, loc="outside lower center", title=note)
+        notes.append(f"{len(shown)} of {number.size} tasks")
+    figure.legend(
+        handles=marks(*entry, *layers),
+        loc="outside lower center",
+        ncols=1 if walked else min(stacked, 6),
+        title="\n".join(notes),
+    )
     if title:
         figure.suptitle(title)
     return figure
@@ -134,6 +155,21 @@ def outline(ax: Axes, classes: int) -> None:
     if classes == 2:  # room for the discs beside the line
         low[1], high[1] = low[0] / 2, high[0] / 2
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
+
+
+def _layers(ax: Axes, belief: np.ndarray, tasks: list[str], first: bool) -> None:
+    """Draws ``[T, E, K]``: a bar per task, from the top down."""
+    ax.set_axis_on()
+    rows = np.arange(len(tasks))
+    ends = np.cumsum(belief[:, -1], axis=-1)
+    for k, colour in enumerate(colours(belief.shape[-1])):
+        weight = belief[:, -1, k]
+        ax.barh(rows, weight, left=ends[:, k] - weight, color=colour, height=0.8)
+    for edge in np.cumsum(belief[:, 0].mean(axis=0))[:-1]:
+        ax.axvline(edge, color=INK, linewidth=0.8, linestyle=(0, (4, 2)))
+    ax.set(xlim=(0, 1), xticks=[0, 0.5, 1], yticks=rows, yticklabels=tasks, xlabel="weight")
+    ax.invert_yaxis()
+    ax.set_ylabel("task" if first else "")
 
 
 def _walks(

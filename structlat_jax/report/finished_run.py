@@ -100,6 +100,15 @@ class RunFiles(NamedTuple):
         steps = self.arrays[f"path_{kind}"].shape[-2] - 1
         return np.full(self.returns(kind).shape, steps) if found is None else found
 
+    def reward(self, kind: str = "test") -> np.ndarray | None:
+        """Reward of each step, ``[S, T, R, E, H]``; None in files of earlier versions."""
+        return self.arrays.get(f"reward_{kind}")
+
+    def spread(self, kind: str = "test") -> np.ndarray | None:
+        """Posterior standard deviation of z before each episode, ``[S, T, R, E, D]``; None where
+        it was not recorded."""
+        return self.arrays.get(f"spread_{kind}")
+
     def factors(self, kind: str = "test") -> dict[str, np.ndarray]:
         """Named ground truth of the tasks, each ``[S, T, ...]``; empty if there is none."""
         return factors_of(self.arrays, kind)

@@ -9,6 +9,9 @@ from structlat_jax.latents import LatentSpace, block_names
 
 SIMPLEX = "simplex"
 
+USED = 0.1
+"""Nats of KL to its prior from which on a block of z counts as used."""
+
 
 class Shown(NamedTuple):
     """A block of z, as much as a figure must know.

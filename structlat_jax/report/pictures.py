@@ -38,16 +38,25 @@ def draw(
       choose: Which cases the maps of several agents show; see `plane.pictures.maps`.
     """
     plane_pictures.maps(cases, album, choose)
-    returns(cases, album)
+    returns(cases, album, choose)
     beliefs(cases, album)
     effects(cases, album)
 
 
-def returns(cases: Sequence[Case], album: Album) -> None:
+def returns(
+    cases: Sequence[Case],
+    album: Album,
+    choose: plane_pictures.Choose = plane_pictures.choose_all,
+) -> None:
     """Returns of all runs, while training and while adapting, a picture per environment."""
     for title, suffix, group in by_environment(cases):
         learning = [curves.learning(case.label, case.files) for case in group]
         adapting = [curves.adapting(case.label, case.files) for case in group]
+        choice = choose(group[0].files)
+        if choice is not None:
+            known = [choice.reported(case.files) for case in group]
+            pairs = zip(adapting, known, strict=True)
+            adapting = [curve._replace(reported=value) for curve, value in pairs]
         prior = [case.prior for case in group]
         album.add(f"learning_curves{suffix}", learning_curves, learning, title)
         album.add(f"adaptation_curves{suffix}", adaptation_curves, adapting, prior, title)

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from structlat_jax.envs.base import Env, labels
+from structlat_jax.inference.base import Leads
 from structlat_jax.latents import LatentSpace
 from structlat_jax.report import recovery, results
 from structlat_jax.report.plane import places
@@ -28,6 +29,8 @@ _FIELDS = {
     "z": "z",
     "belief": "belief",
     "kl": "kl",
+    "reward": "reward",
+    "spread": "spread",
 }
 """Fields of `evaluate.Adaptation` and the names of their arrays."""
 
@@ -127,10 +130,13 @@ def adaptation_arrays(
 
     Returns:
       For each of ``train`` and ``test``: ``returns_test [S, T, R, E]``, ``success_test``,
-      ``length_test``, ``path_test``, ``z_test``, ``belief_test``, ``kl_test`` and, for the
-      encoder's posterior, ``amortised_test`` with the axes of `evaluate.Adaptation`;
-      ``oracle_test``, ``floor_test`` and ``label_test [S, T]``, ``factor_NAME_test [S, T, ...]``
-      and what `places.of_tasks` knows. What the environment does not have is not there.
+      ``length_test``, ``path_test``, ``z_test``, ``belief_test``, ``spread_test``, ``kl_test``,
+      ``reward_test`` and, for the encoder's posterior, ``amortised_test`` with the axes of
+      `evaluate.Adaptation`; ``oracle_test``, ``floor_test`` and ``label_test [S, T]``,
+      ``factor_NAME_test [S, T, ...]`` and what `places.of_tasks` knows. Of the first repeat on test
+      tasks, where hypotheses lead: ``leads_test [S, T, G, obs_dim]`` and their probabilities
+      ``leads_weight_test [S, T, E, G]`` in half precision. What the environment or the inference
+      does not have is not there.
     """
     split = jax.tree.leaves(train_tasks)[0].shape[1]
     parts = {"train": slice(0, split), "test": slice(split, None)}
@@ -141,6 +147,7 @@ def adaptation_arrays(
             if values is not None:
                 arrays[f"{name}_{kind}"] = np.asarray(values)[:, part]
         arrays[f"floor_{kind}"] = np.asarray(floor)[:, part]
+    arrays |= _leads(adaptation.leads, split)
     tasks = {"train": train_tasks, "test": test_tasks}
     for what, function in _knowledge(env).items():
         arrays |= _of_tasks(what, function, tasks, tell)
@@ -176,6 +183,15 @@ def draw(
             raise  # the folder's fault, not the picture's
         except Exception as error:  # the results are worth more than any picture
             tell(f"{name}.png cannot be drawn: {reason(error)}.")
+
+
+def _leads(found: Leads | None, split: int) -> dict[str, np.ndarray]:
+    """Those of the first repeat on test tasks, which are enough to be looked at."""
+    if found is None or not np.isfinite(found.obs).any():
+        return {}
+    # Half precision, since weights that differ by a thousandth look alike.
+    weight = np.asarray(found.weight)[:, split:, 0].astype(np.float16)
+    return {"leads_test": np.asarray(found.obs)[:, split:, 0], "leads_weight_test": weight}
 
 
 def _knowledge(env: Env) -> dict[str, Callable[[Task], dict[str, Any]]]:

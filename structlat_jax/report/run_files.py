@@ -32,7 +32,10 @@ METRICS_FILE = "metrics.csv"
 _MOST_METRICS = 2**30  # bytes: of some million rows
 _TEXT = {AXES}
 _ALWAYS = {**dict.fromkeys(("returns", "path", "z", "belief", "kl"), 4), "label": 2}
-_SOMETIMES = {**dict.fromkeys(("amortised", "success", "length"), 4), "oracle": 2, "floor": 2}
+_SOMETIMES = {
+    **dict.fromkeys(("amortised", "success", "length", "reward", "spread"), 4),
+    **dict.fromkeys(("oracle", "floor", "leads", "leads_weight"), 2),
+}
 
 
 def find_runs(paths: Iterable[str | Path]) -> list[Path]:

@@ -37,24 +37,32 @@ def of_run(
       results: The fields of ``results.json``.
       prior: How many episodes of the evaluation have z from the prior.
     """
-    title = str(space)
+    about = f"{space} on {env.name}"
+    spread = arrays.get("spread_test")
     made = {
-        "learning_curve": lambda: _learning(space, rows, results),
+        "learning_curve": lambda: _learning(
+            space, rows, results, f"Return while training\n{about}"
+        ),
         "adaptation_curve": lambda: adaptation_curve(
-            *(arrays["returns_test"], prior, title, arrays.get("oracle_test")),
-            arrays["floor_test"],
+            *(arrays["returns_test"], prior, f"Return on tasks never seen before\n{about}"),
+            *(arrays.get("oracle_test"), arrays["floor_test"]),
         ),
         "belief": lambda: belief(
             *(shown_blocks(space), arrays["belief_test"][0, :, 0], arrays["label_test"][0]),
-            *(name_of_labels(arrays["label_test"], factors_of(arrays, "test")), prior, title),
+            *(name_of_labels(arrays["label_test"], factors_of(arrays, "test")), prior),
+            title=f"What the agent believes before each episode\n{about}",
+            kl=arrays["kl_test"][0, :, 0],
+            spread=None if spread is None else spread[0, :, 0],
         ),
     }
     if env.plane is None:
         return made
-    return {**made, **run_maps.of_run(env.plane, arrays, prior, title)}
+    return {**made, **run_maps.of_run(env.plane, arrays, prior, about)}
 
 
-def _learning(space: LatentSpace, rows: list[dict[str, Any]], results: dict[str, Any]) -> Figure:
+def _learning(
+    space: LatentSpace, rows: list[dict[str, Any]], results: dict[str, Any], title: str
+) -> Figure:
     measured = [row for row in rows if "test_return" in row]
     failed = {one["seed"] for one in results.get("failed_seeds", [])}
     seeds = sorted({row["seed"] for row in measured} - failed)
@@ -72,7 +80,7 @@ def _learning(space: LatentSpace, rows: list[dict[str, Any]], results: dict[str,
         test_return=column("test_return"),
         train_return=column("train_return"),
         prior_return=column("test_prior_return"),
-        title=str(space),
+        title=title,
         oracle=results.get("oracle_return"),
         floor=results.get("floor_return"),
         kl=kl,

@@ -12,12 +12,10 @@ from structlat_jax.inference import chosen
 from structlat_jax.inference.base import Learned
 from structlat_jax.latents import block_names
 from structlat_jax.report import results
+from structlat_jax.report.parts import USED
 from structlat_jax.run import failures
 from structlat_jax.train.evaluate import Adaptation, References
 from structlat_jax.train.setup import Setup
-
-USED = 0.1
-"""Nats of KL to its prior from which on a block of z counts as used."""
 
 ARRAYS = ("adaptation", "train_tasks", "test_tasks", "references", "learned")
 """Of an `Outcome`: what has an axis of seeds."""

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from structlat_jax.config import Hyper
-from structlat_jax.inference.base import Inference, Learned, Plan
+from structlat_jax.inference.base import Inference, Leads, Learned, Plan
 from structlat_jax.shapes import Episodes, Params, Task, data_to_keys, keys_to_data
 from structlat_jax.train import rollout
 from structlat_jax.train.setup import Setup
@@ -37,6 +37,11 @@ class Adaptation(NamedTuple):
         the first), ``[T, R, E, D]``.
       kl: KL to the prior of the encoder's posterior given the same, in nats,
         ``[T, R, E, blocks]``.
+      reward: The task's own reward at each step, zero behind an episode's end, ``[T, R, E, H]``.
+      spread: Posterior standard deviation of z, as `belief`, ``[T, R, E, D]``; None if the
+        inference does not know it.
+      leads: Where its hypotheses lead, ``obs [T, R, G, obs_dim]``, and how probable they are before
+        each episode, ``weight [T, R, E, G]``; None if it has none.
     """
 
     returns: Float[Array, "T R E"]
@@ -47,6 +52,9 @@ class Adaptation(NamedTuple):
     z: Float[Array, "T R E D"]
     belief: Float[Array, "T R E D"]
     kl: Float[Array, "T R E blocks"]
+    reward: Float[Array, "T R E H"] | None = None
+    spread: Float[Array, "T R E D"] | None = None
+    leads: Leads | None = None
 
 
 class References(NamedTuple):
@@ -153,8 +161,8 @@ def _by(
     s, env = setup.structure, setup.env
     plan = inference.plan(key, s.eval_episodes, s.eval_prior_episodes, s.eval_draws)
     start = None if plan.start is None else env.observe(env.reset(plan.start, task))
-    belief = inference.init(learned, plan.init, start)
-    seen, z, notes = _episodes(inference, setup, hyper, learned, task, belief, plan)
+    unseen = inference.init(learned, plan.init, start)
+    seen, z, notes = _episodes(inference, setup, hyper, learned, task, unseen, plan)
     mean, kl = inference.summary(notes, plan.summary)
     return Adaptation(
         returns=jnp.sum(seen.transitions.reward, axis=-1),
@@ -165,6 +173,9 @@ def _by(
         z=z,
         belief=mean,
         kl=kl,
+        reward=seen.transitions.reward,
+        spread=None if inference.spread is None else inference.spread(notes),
+        leads=None if inference.leads is None else inference.leads(unseen, notes),
     )
 
 

@@ -9,6 +9,7 @@ from tiny import quick_compile
 from benchmarks import (
     compile,
     environment,
+    export,
     harness,
     roofline,
     scaling,
@@ -24,6 +25,7 @@ BENCHMARKS = {
     "step_throughput": (step_throughput.command, []),
     "roofline": (roofline.command, []),
     "environment": (environment.command, []),
+    "export": (export.command, []),
     "seeds": (seeds.command, []),
     "scaling": (scaling.command, ["--axis", "seeds"]),
     "time_to_return": (time_to_return.command, []),

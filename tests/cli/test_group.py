@@ -11,7 +11,8 @@ import structlat_jax
 from structlat_jax.cli import group, main
 from structlat_jax.envs import BUILT_IN
 
-COMMANDS = ("train", "sweep", "suite", "evaluate", "figures", "config", "envs")
+COMMANDS = ("train", "sweep", "suite", "evaluate", "figures", "view", "film", "config", "envs")
+SHOWN = [name for name in COMMANDS if name != "envs"]  # those with an example
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_every_command_says_what_it_takes(structlat, name):
     assert "--help" in done.out
 
 
-@pytest.mark.parametrize("name", ["train", "sweep", "suite", "evaluate", "figures", "config"])
+@pytest.mark.parametrize("name", SHOWN)
 def test_the_example_of_a_command_is_not_wrapped(structlat, name):
     lines = [line.strip() for line in structlat(name, "--help").out.splitlines()]
     (example,) = [line for line in lines if line.startswith(f"structlat {name} ")]

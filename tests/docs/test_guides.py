@@ -95,7 +95,7 @@ def results_of(run):
 
 
 def test_every_guide_is_read():
-    known = {"environment", "inference", "latent", "logger"}
+    known = {"environment", "export", "inference", "latent", "logger"}
     assert {path.stem for path in GUIDES.glob("*.md")} == known
     for guide in known:
         text = (GUIDES / f"{guide}.md").read_text()
@@ -126,6 +126,12 @@ def test_your_own_environment(read, in_process):
     line = assert_refused(in_process(group.make(main._COMMANDS), "train", "--env", "cart.py"))
     assert said in line
     assert said in " ".join((GUIDES / "environment.md").read_text().split())
+
+
+@pytest.mark.slow
+def test_taking_an_agent_along(read):
+    pytest.importorskip("flatbuffers")
+    assert (read("export") / "agent.zip").stat().st_size > 10_000
 
 
 @pytest.mark.slow

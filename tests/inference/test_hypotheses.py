@@ -29,6 +29,7 @@ AGENT, WORLD = initialise(jax.random.key(0), ZEROS, "he", world_model.SMALL_HEAD
 WORLD["dynamics"]["params"]["linear"] = jnp.array([[0, 0], [0, 0], [1.5, -0.8]])  # it moves
 OBS = jnp.array([0.3, -0.2])
 HORIZON = 5
+LEADS = jnp.array([[1.0, 0.0], [0.0, 1.0]])  # of two groups of two
 
 
 def act(obs, z):
@@ -79,7 +80,7 @@ def test_weights_are_a_power_of_the_likelihood():
     after = update(before, seen, jnp.float32(0.3))
     np.testing.assert_array_equal(after.z, before.z)
     np.testing.assert_array_equal(after.reading, before.reading)
-    for destination, prior, weight in zip(*before[1:], after.log_weights, strict=True):
+    for destination, prior, weight in zip(*before[1:3], after.log_weights, strict=True):
         predicted = MODEL.reward(WORLD, seen.obs, seen.action, destination)
         likelihood = mixture_log_density(seen.reward, *predicted).sum()
         assert weight == pytest.approx(float(prior) + 0.3 * likelihood, rel=1e-3)
@@ -141,11 +142,21 @@ def test_only_the_own_reward_counts():
 def test_positions_draw_in_proportion_to_the_weights():
     z = jnp.arange(4.0)[:, None]
     weights = jnp.array([0.1, 0.4, 0.0, 0.5])
-    belief = Hypotheses(z, jnp.zeros((4, 2)), jnp.log(weights))
+    belief = Hypotheses(z, jnp.zeros((4, 2)), jnp.log(weights), LEADS)
     at = jax.vmap(lambda p: hypotheses.at(belief, p))((jnp.arange(1000) + 0.5) / 1000)
     counts = np.bincount(np.asarray(at[:, 0], int), minlength=4)
     np.testing.assert_allclose(counts / 1000, weights, atol=2e-3)
     assert float(hypotheses.mean(belief)[0]) == pytest.approx(1.9)
+    squares = 0.1 * 1.9**2 + 0.4 * 0.9**2 + 0.5 * 1.1**2
+    assert float(hypotheses.spread(belief)[0]) == pytest.approx(squares**0.5)
+    np.testing.assert_allclose(hypotheses.group_weights(belief), [0.5, 0.5], rtol=1e-6)
+
+
+def test_groups_lead_to_the_mean_of_where_their_members_do():
+    few, many = drawn(), drawn(128)
+    np.testing.assert_allclose(few.leads, few.reading, rtol=1e-6)  # each is a group of its own
+    pairs = np.asarray(many.reading).reshape(64, 2, 2).mean(axis=1)
+    np.testing.assert_allclose(many.leads, pairs, rtol=1e-5, atol=1e-6)
 
 
 @jax.jit
@@ -186,13 +197,13 @@ def test_the_greedy_choice_is_among_what_is_possible():
 
 
 def test_extreme_weights_stay_finite():
-    belief = Hypotheses(jnp.eye(4), jnp.eye(4), jnp.array([-3e4, -1e30, -2.9e4, -jnp.inf]))
+    belief = Hypotheses(jnp.eye(4), jnp.eye(4), jnp.array([-3e4, -1e30, -2.9e4, -jnp.inf]), LEADS)
     np.testing.assert_array_equal(hypotheses.at(belief, jnp.float32(0.999999)), jnp.eye(4)[2])
     assert np.isfinite(hypotheses.mean(belief)).all()
 
 
 def test_the_prior_has_equal_weights():
-    belief = Hypotheses(jnp.eye(4), jnp.eye(4), jnp.arange(4.0))
+    belief = Hypotheses(jnp.eye(4), jnp.eye(4), jnp.arange(4.0), LEADS)
     flat = hypotheses.prior_where(belief, jnp.bool_(True))
     np.testing.assert_array_equal(flat.log_weights, jnp.zeros(4))
     np.testing.assert_array_equal(flat.reading, belief.reading)

@@ -143,6 +143,24 @@ def test_spread_of_draws_follows_the_posterior():
     np.testing.assert_allclose(np.std(z, 0), [0.5, 2.0], rtol=0.03)
 
 
+def test_deviations_are_those_of_the_families():
+    """By the closed forms, to what 512 draws can tell; the prior's where nothing was seen."""
+    space = latent_space("gau:2,cat:1x3,dir:1x3")
+    total = jax.random.normal(jax.random.key(2), (space.stat_dim,)).at[:2].set([3.0, 0.5])
+    posterior = space.posterior(space.evidence(total))
+    empty = space.posterior(jnp.zeros(space.stat_dim))
+    found, prior = (np.asarray(space.deviation(q)) for q in (posterior, empty))
+    np.testing.assert_allclose(found[:2], np.sqrt(posterior[0].variance), rtol=0.1)
+    p = np.asarray(space.mean(posterior)[2:5])
+    np.testing.assert_allclose(found[2:5], np.sqrt(p * (1 - p)), atol=0.05)
+    np.testing.assert_allclose(prior[:2], 1.0, rtol=0.1)
+    flat = (2 / 9) ** 0.5  # of one weight of three that are equally likely
+    np.testing.assert_allclose(prior[2:5], flat, atol=0.05)
+    np.testing.assert_allclose(prior[5:], flat / 1.6**0.5, atol=0.05)  # Dir(0.2, 0.2, 0.2)
+    both = space.posterior(jnp.stack([space.evidence(total), jnp.zeros(space.stat_dim)]))
+    np.testing.assert_allclose(space.deviation(both), [found, prior], rtol=1e-5)
+
+
 def test_categorical_draws_are_one_hot_when_acting_and_relaxed_in_training():
     space = latent_space("cat:3x4", **PEARL)
     posterior = infer(space, raw_of(space, 0, (200, N)))

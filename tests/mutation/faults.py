@@ -120,6 +120,7 @@ LATENTS = {
         ("block.transform_hard if hard else", "block.transform if hard else"),
         ("jnp.where(empty[..., None], prior, drawn)", "drawn"),
         ("empty[..., None], prior, drawn", "empty[..., None], drawn, prior"),
+        ("empty[..., None], unseen, seen", "empty[..., None], seen, unseen"),
         (
             "jax.random.split(key, len(self.blocks))\n        values",
             "[key] * len(self.blocks)\n        values",
@@ -187,7 +188,7 @@ FIRST = {
     "latents/gaussian.py": ("tests/latents/test_families.py",),
     "latents/laplace_bridge.py": ("tests/latents/test_laplace_bridge.py",),
     "latents/natural.py": ("tests/latents/test_families.py",),
-    "latents/space.py": ("tests/latents/test_space.py",),
+    "latents/space.py": ("tests/latents/test_space.py", "tests/latents/test_families.py"),
     "latents/von_mises_fisher.py": ("tests/latents/test_von_mises_fisher.py",),
     "inference/hypotheses.py": ("tests/inference/test_hypotheses.py",),
     "inference/imagined.py": ("tests/inference/test_world_model.py",),

@@ -163,7 +163,7 @@ def test_belief(rng, tmp_path, spec, tasks):
     rows = [ax.get_ylabel() for ax in figure.axes if ax.get_ylabel()]
     order = np.argsort(-label)
     assert rows == [f"task {i + 1}\nmass {label[i]:.3g}" for i in order]
-    assert len(figure.legends[0].get_texts()) <= 13
+    assert len(figure.legends[0].get_texts()) <= 14
 
 
 def test_of_many_tasks_some_are_shown(rng, tmp_path):
@@ -186,6 +186,28 @@ def test_belief_stacks_the_weights_up_to_one(rng):
     heights = np.stack([layer.values - layer.baseline for layer in layers], -1)
     np.testing.assert_allclose(heights, weights[0], atol=1e-12)
     np.testing.assert_allclose(layers[-1].values, 1.0)
+
+
+def test_unused_blocks_are_pale_and_the_prior_is_a_reference(rng):
+    blocks = (Shown("dir:1x2", "simplex", 1, 2), Shown("gau:1", "real", 1, 1))
+    weights = rng.dirichlet(np.ones(2), (2, E))
+    belief = np.concatenate([weights, rng.normal(size=(2, E, 1))], axis=-1)
+    kl = np.zeros((2, E, 2))
+    kl[:, -1] = [0.02, 1.5]
+    spread = np.full((2, E, 3), 0.5)
+    figure = figures_belief.belief(blocks, belief, np.arange(2), kl=kl, spread=spread)
+    unused, used = figure.axes[:2]
+    assert unused.get_title() == "dir:1x2\nweights\n0.02 nats: unused"
+    assert used.get_title() == "gau:1\nmeans\n1.50 nats"
+    assert all(patch.get_alpha() < 0.5 for patch in unused.patches)
+    (prior,) = unused.collections[-1].get_segments()
+    np.testing.assert_allclose(prior[:, 1], weights[0, 0, 0])
+    levels = [line.get_ydata()[0] for line in used.lines[:2]]
+    np.testing.assert_allclose(levels, belief[0, 0, 2] + np.array([-0.5, 0.5]))
+    (band,) = used.collections
+    low, high = band.get_paths()[0].get_extents().intervaly
+    assert (low, high) == pytest.approx((belief[0, :, 2].min() - 0.5, belief[0, :, 2].max() + 0.5))
+    assert {"prior", "± 1 deviation"} <= {t.get_text() for t in figure.legends[0].get_texts()}
 
 
 def test_interval_is_the_t_interval():

@@ -9,6 +9,7 @@ from structlat_jax.report import figures_compare
 from structlat_jax.report.figures_compare import Curve
 
 P = 6
+LIFTS = {"far": 0.0, "near": 2.8, "best": 3.0, "nearer": 2.9}
 
 
 @pytest.fixture
@@ -87,6 +88,28 @@ def test_adaptation_curves(rng, tmp_path, prior):
     shaded = [patch.get_width() for patch in ax.patches]
     assert shaded == ([max(prior)] if max(prior) else [])
     assert ("z from prior" in {text.get_text() for text in ax.texts}) == (max(prior) > 0)
+
+
+def test_differences_are_paired_and_to_the_best(rng, tmp_path):
+    base = rng.uniform(0, 1, (4, P))
+    curves = [Curve(name, np.arange(1, P + 1), base + more) for name, more in LIFTS.items()]
+    curves[0] = curves[0]._replace(reported=2.0)
+    figure = figures_compare.adaptation_curves(curves, [2] * 4)
+    assert_good(figure, tmp_path / "figure.png")
+    top, below = figure.axes[:2]
+    assert below.get_ylabel() == "difference to\nbest"
+    levels = [line.get_ydata() for line in below.lines]
+    expected = [np.full(P, lift - 3.0) for lift in LIFTS.values() if lift != 3.0]
+    for found, wanted in zip(levels, expected, strict=False):
+        np.testing.assert_allclose(found, wanted, atol=1e-9)
+    marked = [line for line in top.lines if line.get_marker() == "<"]
+    assert [line.get_ydata()[0] for line in marked] == [2.0]
+    assert "as published" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert below.get_ylim() == pytest.approx((-0.32, 0.32))  # the far one is out of its scale
+    styles = {line.get_linestyle() for line in top.lines if line.get_label() in LIFTS}
+    assert len(styles) >= 2  # for whoever sees no colours
+    others = [curves[0], curves[1]._replace(returns=base[:2])]
+    assert len(figures_compare.adaptation_curves(others, [2, 2]).axes) == 1  # not paired
 
 
 def test_a_wrong_shape_raises(rng):

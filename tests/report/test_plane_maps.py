@@ -11,8 +11,10 @@ from looks import assert_good
 from structlat_jax.envs.base import Plane
 from structlat_jax.report.plane import map as maps
 from structlat_jax.report.plane import paths
+from structlat_jax.report.plane.reached import reached
 
 E, H = 6, 5
+PATH = "path (colour: final direction)"
 BARE = Plane(project=None)
 WIDE = Plane(project=None, radius=30.0, units="km", outline=np.array([[0.0, 0.0], [900.0, 40.0]]))
 
@@ -61,11 +63,15 @@ def test_a_goal_at_180_degrees_is_not_at_minus_180():
 @pytest.mark.parametrize("scale", [0.1, 1.0])
 def test_prior_paths_are_all_inside_the_map(rng, tmp_path, scale):
     walked = walks(rng, 8, scale=scale)
-    figure = paths.prior_paths(walked, PLANE, goals_of(rng.uniform(size=3)), "gau:5")
+    goals = goals_of(np.array([0.1, 0.5, 0.9]))
+    figure = paths.prior_paths(walked, PLANE, goals, "gau:5", "and so on")
     assert_good(figure, tmp_path / "figure.png")
     (x_low, x_high), (y_low, y_high) = figure.axes[0].get_xlim(), figure.axes[0].get_ylim()
     assert np.all((walked > [x_low, y_low]) & (walked < [x_high, y_high]))
-    assert words(figure) == ["goal", "start", "path (colour: final direction)"]
+    assert words(figure) == ["goal reached", "not reached", "start", PATH]
+    found = reached(walked, goals, PLANE.radius)
+    said = f"8 episodes reach {found.sum()} of 3 test goals ({found.mean():.0%})\nand so on"
+    assert figure.axes[0].get_title() == said
 
 
 @pytest.mark.parametrize("plane", [BARE, WIDE])
@@ -75,7 +81,7 @@ def test_paths_alone_are_a_map(rng, tmp_path, plane, scale):
     walked = walks(rng, 8, scale=1.0) * scale
     figure = paths.prior_paths(walked, plane)
     assert_good(figure, tmp_path / "figure.png")
-    assert words(figure) == ["start", "path (colour: final direction)"]
+    assert words(figure) == ["start", PATH]
     figure = paths.adaptation_paths(walked[None], np.full((1, 8), -3.0), 2, plane)
     assert_good(figure, tmp_path / "other.png")
 
@@ -84,9 +90,9 @@ def test_paths_alone_are_a_map(rng, tmp_path, plane, scale):
 def test_adaptation_paths(rng, tmp_path, tasks):
     path = walks(rng, tasks, E)
     returns, oracle = np.full((tasks, E), 6.5), np.full(tasks, 13.0)
-    goals = goals_of(rng.uniform(size=tasks))
+    goals = goals_of((np.arange(tasks) + 0.5) / tasks)
     figure = paths.adaptation_paths(
-        path, returns, 2, PLANE, goals, oracle, np.zeros(tasks), "dir:2x4"
+        path, returns, 2, PLANE, goals, oracle, np.zeros(tasks), title="dir:2x4"
     )
     assert_good(figure, tmp_path / "figure.png")
     titles = [ax.get_title() for ax in figure.axes if ax.get_title()]
@@ -125,7 +131,21 @@ def test_prior_episodes_have_the_colour_of_no_context(rng):
     colours = figure.axes[0].collections[0].get_colors()
     assert len(np.unique(colours, axis=0)) == 1 + (E - 3)
     np.testing.assert_array_equal(colours[:3], np.tile(colours[0], (3, 1)))
-    np.testing.assert_allclose(colours[-1], matplotlib.colormaps["viridis"](1.0))
+    assert colours[0][0] > colours[0][2]  # orange, and the others blue
+    assert np.all(colours[3:, 0] < colours[3:, 2])
+    darkness = colours[3:, :3].sum(axis=1)
+    assert np.all(np.diff(darkness) < 0)
+
+
+def test_goals_in_one_place_share_a_panel_and_labels_sort_them(rng):
+    goals = goals_of(np.array([0.0, 0.5, 0.001, 1.0, 0.002]))
+    returns, label = np.tile(np.arange(5.0)[:, None], E), np.array([0.0, 0.5, 0.001, 1.0, 0.002])
+    figure = paths.adaptation_paths(
+        walks(rng, 5, E), returns, 2, PLANE, goals, np.full(5, 8.0), label=label
+    )
+    titles = [ax.get_title() for ax in figure.axes if ax.get_title()]
+    assert titles == ["4: 3.0 / 8.0 (38%)", "2: 1.0 / 8.0 (12%)", "5, 3 + 1: 2.0 / 8.0 (25%)"]
+    assert "of 5 tasks" not in figure.get_suptitle()
 
 
 def test_directions_of_a_whole_turn_differ(rng):

@@ -6,7 +6,8 @@ from drawable import PLANE
 from looks import assert_good
 
 from structlat_jax.envs.base import Plane
-from structlat_jax.report.plane.panels import PriorPanel, prior_panels, reached
+from structlat_jax.report.plane.panels import PriorPanel, prior_panels
+from structlat_jax.report.plane.reached import reached
 
 H, RADIUS = 5, PLANE.radius
 

@@ -58,6 +58,11 @@ def test_discs_go_with_the_size_of_the_plane(rng, tmp_path, scale):
     discs = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     places = np.array([[*line.get_xdata(), *line.get_ydata()] for line in discs])
     assert len(np.unique((places / scale).round(3), axis=0)) == 4
+    box = np.stack([figure.axes[0].get_xlim(), figure.axes[0].get_ylim()])
+    inside = 0.025 * np.ptp(box[0])  # half a disc
+    x, y = places.reshape(4, 2, -1).mean(axis=-1).T
+    assert np.all((x > box[0, 0] + inside) & (x < box[0, 1] - inside))
+    assert np.all((y > box[1, 0] + inside) & (y < box[1, 1] - inside))
 
 
 def test_values_of_several_numbers_have_the_colours_of_their_order(rng, tmp_path):

@@ -41,10 +41,15 @@ def test_an_environment_that_knows_next_to_nothing(tmp_path):
     arrays = write(tmp_path, dense(factors=None), seeds=2)
     assert pictures(tmp_path) == ALWAYS
     names = {name.removesuffix("_test") for name in arrays if name.endswith("_test")}
-    assert names == {"returns", "length", "path", "z", "belief", "kl", "floor", "label"}
+    known = {"returns", "length", "path", "z", "belief", "kl", "floor", "label", "reward"}
+    assert names == known | {"leads", "leads_weight"}
     np.testing.assert_array_equal(arrays["label_test"], [[0, 1]] * 2)
     assert arrays["returns_train"].shape == (2, 4, 2, 12)
     assert arrays["path_test"].shape == (2, 2, 2, 12, HORIZON + 1, 3)
+    np.testing.assert_allclose(arrays["reward_test"].sum(-1), arrays["returns_test"])
+    assert arrays["leads_test"].shape == (2, 2, 4, 3)
+    assert arrays["leads_weight_test"].shape == (2, 2, 12, 4)
+    assert "leads_train" not in arrays
 
 
 def test_factors_and_the_oracle_are_written(tmp_path):

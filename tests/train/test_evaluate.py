@@ -61,7 +61,11 @@ def test_shapes(found):
     lead = (len(TASKS), REPEATS, EPISODES)
     dim, blocks = setup().space.dim, len(setup().space.blocks)
     wide = {"path": (HORIZON + 1, 1), "z": (dim,), "belief": (dim,), "kl": (blocks,)}
+    wide |= {"spread": (dim,), "reward": (HORIZON,)}
+    found = found._replace(leads=None)  # which are not of the episodes alone
     for name, x in found._asdict().items():
+        if x is None:
+            continue
         assert x.shape == (*lead, *wide.get(name, ())), name
     assert jnp.issubdtype(found.length.dtype, jnp.integer)
 
@@ -70,6 +74,7 @@ def test_returns_sum_the_sparse_rewards_along_the_path(found):
     distance = np.abs(np.asarray(found.path)[..., 1:, 0] - np.asarray(TASKS)[:, None, None, None])
     rewards = np.where(distance <= RADIUS, 1.0 - distance, 0.0)
     assert rewards.any()
+    np.testing.assert_allclose(found.reward, rewards, atol=1e-5)
     np.testing.assert_allclose(found.returns, rewards.sum(axis=-1), atol=1e-5)
     np.testing.assert_array_equal(found.success, rewards.any(axis=-1))
     np.testing.assert_array_equal(found.length, HORIZON)

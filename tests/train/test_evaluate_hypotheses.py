@@ -120,7 +120,7 @@ def by_hand():
     def draw(model, params, act, space, obs, horizon, count, key):
         np.testing.assert_array_equal(obs.shape, (1,))
         assert (horizon, count) == (HORIZON, COUNT)
-        return Hypotheses(GRID, DESTINATIONS, jnp.zeros(len(GRID)))
+        return Hypotheses(GRID, DESTINATIONS, jnp.zeros(len(GRID)), DESTINATIONS)
 
     with pytest.MonkeyPatch.context() as patch, quick_compile():
         patch.setattr(hypotheses, "draw", draw)
@@ -158,8 +158,14 @@ def test_beliefs_weigh_the_hypotheses_by_all_earlier_episodes(by_hand):
             for episode in range(EPISODES):
                 weights = np.exp(log_weights(path, TASKS[task], episode))
                 weights /= weights.sum()
-                got = by_hand.belief[task, repeat, episode]
-                np.testing.assert_allclose(got, weights @ GRID, rtol=1e-3, atol=1e-3)
+                mean = weights @ GRID
+                at = (task, repeat, episode)
+                np.testing.assert_allclose(by_hand.belief[at], mean, rtol=1e-3, atol=1e-3)
+                spread = np.sqrt(weights @ (GRID - mean) ** 2)
+                np.testing.assert_allclose(by_hand.spread[at], spread, rtol=1e-2, atol=1e-3)
+                # Each is a group of its own here, and leads where it does.
+                np.testing.assert_allclose(by_hand.leads.weight[at], weights, atol=1e-3)
+    np.testing.assert_array_equal(by_hand.leads.obs[1, 1], DESTINATIONS)
     assert np.all(np.ptp(by_hand.belief[..., -1], axis=-1) > 0.02)
 
 

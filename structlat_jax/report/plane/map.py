@@ -1,6 +1,7 @@
 """The map of a plane, which several figures share: outline, goals, starts, ranges, legend."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -122,17 +123,18 @@ def map_grid(figure: Figure, count: int, columns: int, plane: Plane) -> np.ndarr
     return grid
 
 
-def map_legend(figure: Figure, plane: Plane, goals: bool, starts: bool = True) -> None:
-    """Says below the figure what the signs of its maps are, if there are any."""
+def map_legend(
+    figure: Figure, plane: Plane, goals: bool, more: Sequence[tuple[str, dict]] = ()
+) -> None:
+    """Says below the figure what the signs of its maps are, and ``more``; see `marks`."""
     dot = {"marker": "o", "color": GOAL, "markeredgewidth": 0}
     disc = {**dot, "markersize": 17, "alpha": 0.15}
     units = f" {plane.units}" if plane.units else ""
     shown = [("goal", {**dot, "markersize": 8})] if goals else []
     if goals and plane.radius:
         shown.append((f"success is paid ({plane.radius:g}{units})", disc))
-    shown += [START] if starts else []
-    if shown:
-        figure.legend(handles=marks(*shown), loc="outside lower center", ncols=3)
+    shown += [START, *more]
+    figure.legend(handles=marks(*shown), loc="outside lower center", ncols=min(len(shown), 4))
 
 
 def _outline(plane: Plane) -> np.ndarray:

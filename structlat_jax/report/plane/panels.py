@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
@@ -17,9 +16,7 @@ from structlat_jax.report.figures_marks import marks
 from structlat_jax.report.figures_style import arrays, styled
 from structlat_jax.report.plane.map import (
     PATH,
-    RING,
     START,
-    goal_discs,
     ground,
     limits,
     map_grid,
@@ -27,10 +24,10 @@ from structlat_jax.report.plane.map import (
     starts_of,
     tallness,
 )
+from structlat_jax.report.plane.reached import goal_signs, reached_goals
 
 _WIDE = 4.6  # inches
 _COLUMNS = 3
-_REACHED = {**RING, "markerfacecolor": RING["color"]}
 _NONE = np.empty((0, 2))
 
 
@@ -48,15 +45,6 @@ class PriorPanel(NamedTuple):
     paths: ArrayLike
     goals: ArrayLike | None = None
     note: str = ""
-
-
-def reached(paths: np.ndarray, goals: np.ndarray, radius: float) -> np.ndarray:
-    """Which goals ``[T, 2]`` one of the paths ``[K, P, 2]`` came near enough to: ``[T]``.
-
-    The place of the start does not count: a reward is paid for a step.
-    """
-    apart = paths[:, 1:, None, :] - goals
-    return (np.linalg.norm(apart, axis=-1) <= radius).any(axis=(0, 1))
 
 
 @styled
@@ -86,10 +74,10 @@ def prior_panels(panels: Sequence[PriorPanel], plane: Plane) -> Figure:
     for ax, panel, (paths, goals) in zip(axes.flat, panels, drawn, strict=False):
         ground(ax, plane, box, starts_of(paths))
         paths_by_direction(ax, paths, plane, goals)
-        count = _goals(ax, paths, goals, plane)
+        count = reached_goals(ax, paths, goals, plane)
         lines = (panel.label, count, panel.note)
         ax.set_title("\n".join(line for line in lines if line), fontsize=11)
-    shown = marks(*_signs(any(len(goals) for _, goals in drawn), plane), START, PATH)
+    shown = marks(*goal_signs(any(len(goals) for _, goals in drawn), plane), START, PATH)
     per_row = len(shown) if columns > 1 else 2
     figure.legend(handles=shown, loc="outside lower center", ncols=per_row)
     return figure
@@ -99,23 +87,3 @@ def _arrays(panel: PriorPanel) -> list[np.ndarray]:
     if panel.goals is None:
         return [*arrays(paths=(panel.paths, "K P 2")), _NONE]
     return arrays(paths=(panel.paths, "K P 2"), goals=(panel.goals, "T 2"))
-
-
-def _goals(ax: Axes, paths: np.ndarray, goals: np.ndarray, plane: Plane) -> str:
-    """Draws the goals; returns how many the paths reach, if that means anything."""
-    count = "1 episode" if len(paths) == 1 else f"{len(paths)} episodes"
-    if not (len(goals) and plane.radius):
-        ax.plot(*goals.T, **RING, zorder=5)
-        return count
-    goal_discs(ax, goals, plane, alpha=0.05)
-    found = reached(paths, goals, plane.radius)
-    ax.plot(*goals[found].T, **_REACHED, alpha=0.75, zorder=5)
-    ax.plot(*goals[~found].T, **{**RING, "markerfacecolor": "white"}, zorder=6)
-    verb = "reaches" if len(paths) == 1 else "reach"
-    return f"{count} {verb} {found.sum()} of {found.size} test goals ({found.mean():.0%})"
-
-
-def _signs(goals: bool, plane: Plane) -> list[tuple[str, dict]]:
-    if not goals:
-        return []
-    return [("goal reached", _REACHED), ("not reached", RING)] if plane.radius else [("goal", RING)]

@@ -5,18 +5,17 @@ import math
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
-from matplotlib.colors import Normalize
+from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from structlat_jax.envs.base import Plane
-from structlat_jax.report.figures_marks import VIRIDIS, marks, spread
-from structlat_jax.report.figures_style import arrays, styled
+from structlat_jax.report.figures_marks import marks, spread
+from structlat_jax.report.figures_style import PALETTE, arrays, styled
 from structlat_jax.report.plane.map import (
     GOAL,
     PATH,
-    RING,
     START,
     angles,
     axis_names,
@@ -29,10 +28,13 @@ from structlat_jax.report.plane.map import (
     starts_of,
     tallness,
 )
+from structlat_jax.report.plane.reached import goal_signs, reached_goals
 from structlat_jax.report.results import percent_of_way
 
 _BIN = 15.0  # degrees
 _MOST_TASKS = 20
+_NAMED = 2  # tasks in the title of a panel that stands for several
+_LATER = LinearSegmentedColormap.from_list("later", ["#9ecae9", "#08306b"])
 
 
 @styled
@@ -89,31 +91,39 @@ def task_map(
 
 @styled
 def prior_paths(
-    paths: ArrayLike, plane: Plane, goals: ArrayLike | None = None, title: str = ""
+    paths: ArrayLike,
+    plane: Plane,
+    goals: ArrayLike | None = None,
+    title: str = "",
+    note: str = "",
 ) -> Figure:
     """Paths of episodes whose z came from the prior (paper, Fig. 2), coloured by where they end.
+
+    Where success is paid near goals, those that a path reached are filled and counted.
 
     Args:
       paths: Places, one episode per draw of z, ``[K, P, 2]``.
       plane: Of the environment.
       goals: Goals ``[T, 2]``, if there are any.
-      title: Stands above the map, for instance the latent spec.
+      title: Stands above the map.
+      note: Ends what is said below the title; may be empty.
 
     Raises:
       ValueError: if a shape does not fit.
     """
     paths, goals = _paths_and_goals(paths, "K P 2", goals)
     box = limits(plane, paths, goals)
-    figure = Figure(figsize=(6.4, 1.2 + 5.8 * tallness(box)), layout="compressed")
+    figure = Figure(figsize=(6.4, 2.1 + 5.8 * tallness(box)), layout="compressed")
     ax = figure.subplots()
     ground(ax, plane, box, starts_of(paths))
     paths_by_direction(ax, paths, plane, goals)
-    ax.plot(*goals.T, **RING, zorder=5)
+    count = reached_goals(ax, paths, goals, plane)
     ax.set(**dict(zip(("xlabel", "ylabel"), axis_names(plane), strict=True)))
+    ax.set_title("\n".join(line for line in (count, note) if line), fontsize=11)
     if title:
         figure.suptitle(title)
-    shown = marks(*([("goal", RING)] if len(goals) else []), START, PATH)
-    figure.legend(handles=shown, loc="outside lower center", ncols=3)
+    shown = marks(*goal_signs(len(goals) > 0, plane), START, PATH)
+    figure.legend(handles=shown, loc="outside lower center", ncols=min(len(shown), 3))
     return figure
 
 
@@ -126,12 +136,15 @@ def adaptation_paths(
     goals: ArrayLike | None = None,
     oracle: ArrayLike | None = None,
     floor: ArrayLike | float = 0.0,
+    label: ArrayLike | None = None,
     title: str = "",
 ) -> Figure:
     """Paths of one run of the adaptation protocol per test task (paper, Fig. 3).
 
-    Colour says how many episodes of context the agent had: none in the first ones. Each panel's
-    title gives the return of the last episode and the oracle's.
+    Orange are the episodes whose z came from the prior, and blue the later ones, the darker the
+    more episodes of context the agent had. Of tasks whose goals are all but the same, nearer to
+    each other than half the radius, the first is drawn. A panel's title names its tasks and gives
+    their mean return of the last episode and the oracle's.
 
     Args:
       path: Places, ``[T, E, P, 2]``. Of many tasks, some are drawn.
@@ -141,6 +154,7 @@ def adaptation_paths(
       goals: Goals ``[T, 2]``, if there are any.
       oracle: Return of the controller that knows the task, ``[T]``, if anybody knows it.
       floor: Return of the untrained policy, ``[T]`` or one for all: 0 % of the oracle.
+      label: Numbers that tasks are sorted by, from the greatest, ``[T]``.
       title: Stands above the figure.
 
     Raises:
@@ -149,35 +163,41 @@ def adaptation_paths(
     path, goals = _paths_and_goals(path, "T E P 2", goals, len(np.asarray(path)))
     tasks, episodes = path.shape[:2]
     (returns,) = arrays(returns=(returns, f"{tasks} {episodes}"))
-    scores = _scores(returns[:, -1], oracle, floor)
-    shown = spread(np.arange(tasks), _MOST_TASKS)
+    order = np.arange(tasks) if label is None else np.argsort(-np.asarray(label), kind="stable")
+    groups = _alike(order, goals, plane.radius / 2)
+    groups = [groups[i] for i in spread(np.arange(len(groups)), _MOST_TASKS)]
+    scores = _scores(groups, returns[:, -1], oracle, floor)
+    shown = np.array([group[0] for group in groups])
     columns = min(len(shown), 5)
     rows = math.ceil(len(shown) / columns)
     box = limits(plane, path[shown], goals[shown] if len(goals) else goals)
-    used = np.arange(episodes) * (np.arange(episodes) >= prior_episodes)
-    scale = ScalarMappable(Normalize(0, max(episodes - 1, 1)), VIRIDIS)
+    scale = ScalarMappable(Normalize(prior_episodes, max(episodes - 1, prior_episodes + 1)), _LATER)
+    tint = scale.to_rgba(np.arange(episodes))
+    tint[:prior_episodes] = to_rgba(PALETTE[1])
 
     wide = 2.1 if len(shown) > 1 else 4.2  # inches
     tall = wide * tallness(box)
     size = (1.4 + (wide + 0.15) * columns, 1.35 + (tall + 0.35) * rows)
     figure = Figure(figsize=size, layout="compressed")
     axes = map_grid(figure, len(shown), columns, plane)
-    for i, ax in zip(shown, axes.flat, strict=False):
+    for i, score, ax in zip(shown, scores, axes.flat, strict=False):
         own = goals[i : i + 1]
         ground(ax, plane, box, starts_of(path[i]))
         goal_discs(ax, own, plane, alpha=0.15)
         # Later episodes lie on top: they are what the agent learned.
-        lines = LineCollection(list(path[i]), colors=scale.to_rgba(used), linewidths=1.3, zorder=3)
+        lines = LineCollection(list(path[i]), colors=tint, linewidths=1.3, zorder=3)
         ax.add_collection(lines)
         ax.plot(*own.T, "o", color=GOAL, markersize=6, zorder=5)
-        ax.set_title(f"{i + 1}: {scores[i]}", fontsize=11)
+        ax.set_title(score, fontsize=11)
     bar = figure.colorbar(scale, ax=axes, label="episodes of context", shrink=0.9, aspect=30)
     bar.locator = MaxNLocator(integer=True, nbins=6)
     bar.outline.set_visible(False)
-    map_legend(figure, plane, goals=len(goals) > 0)
+    prior = [("z from the prior", {"color": PALETTE[1], "linestyle": "-"})]
+    map_legend(figure, plane, goals=len(goals) > 0, more=prior if prior_episodes else [])
     caption = "task: return of the last episode"
     caption += "" if oracle is None else " / oracle (% of oracle)"
-    caption += f"; {len(shown)} of {tasks} tasks" if len(shown) < tasks else ""
+    told = sum(map(len, groups))
+    caption += f"; {told} of {tasks} tasks" if told < tasks else ""
     figure.suptitle("\n".join(line for line in (title, caption) if line), fontsize=12)
     return figure
 
@@ -191,17 +211,43 @@ def _paths_and_goals(
     return arrays(paths=(paths, axes), goals=(goals, f"{tasks or 'G'} 2"))
 
 
-def _scores(last: np.ndarray, oracle: ArrayLike | None, floor: ArrayLike | float) -> list[str]:
-    """What each task returned, of what could be had: ``[T]``."""
-    if oracle is None:
-        return [f"{value:.1f}" for value in last]
-    (best,) = arrays(oracle=(oracle, f"{last.size}"))
+def _alike(order: np.ndarray, goals: np.ndarray, apart: float) -> list[list[int]]:
+    """Tasks in order; those whose goals ``[T, 2]`` are not that far apart are together."""
+    groups: list[list[int]] = []
+    for task in order.tolist():
+        near = (
+            group
+            for group in groups
+            if len(goals) and np.linalg.norm(goals[group[0]] - goals[task]) <= apart
+        )
+        group = next(near, None) if apart else None
+        groups.append([task]) if group is None else group.append(task)
+    return groups
+
+
+def _scores(
+    groups: list[list[int]],
+    last: np.ndarray,
+    oracle: ArrayLike | None,
+    floor: ArrayLike | float,
+) -> list[str]:
+    """What the tasks of each group returned, of what could be had."""
+    best = None if oracle is None else arrays(oracle=(oracle, f"{last.size}"))[0]
     floors = np.broadcast_to(np.asarray(floor, float), last.shape)
-    shares = map(percent_of_way, last, floors, best)
-    return [
-        f"{value:.1f} / {bound:.1f}" + ("" if share is None else f" ({share:.0f}%)")
-        for value, bound, share in zip(last, best, shares, strict=True)
-    ]
+    said = []
+    for group in groups:
+        score = f"{_numbers(group)}: {last[group].mean():.1f}"
+        if best is not None:
+            share = percent_of_way(*(x[group].mean() for x in (last, floors, best)))
+            score += f" / {best[group].mean():.1f}" + ("" if share is None else f" ({share:.0f}%)")
+        said.append(score)
+    return said
+
+
+def _numbers(group: list[int]) -> str:
+    """Tasks, counted from 1: a few of them, and how many more."""
+    some = ", ".join(str(task + 1) for task in group[:_NAMED])
+    return some if len(group) <= _NAMED else f"{some} + {len(group) - _NAMED}"
 
 
 def _degree_ticks(low: float, high: float) -> np.ndarray:

@@ -27,12 +27,14 @@ class Choice(NamedTuple):
       panels_why: A clause about that figure.
       paths: Those whose paths while adapting are drawn.
       paths_why: A clause about that figure.
+      reported: What is published of a run's return of the last episode on test tasks, or None.
     """
 
     panels: Callable[[Case], bool]
     panels_why: str
     paths: Callable[[Case], bool]
     paths_why: str
+    reported: Callable[[RunFiles], float | None] = lambda run: None
 
 
 Choose = Callable[[RunFiles], Choice | None]
@@ -133,7 +135,8 @@ def _adaptation(case: Case) -> Figure:
         *(case.prior, case.plane, _goals(case)),
         oracle=None if oracle is None else case.of(oracle),
         floor=case.of(case.files.floor()),
-        title=case.label,
+        label=case.of(case.files.label()),
+        title=f"Paths while adapting: {case.label} on {case.files.env[0]}",
     )
 
 

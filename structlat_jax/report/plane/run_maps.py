@@ -14,7 +14,7 @@ _MOST_PATHS = 400
 
 
 def of_run(
-    plane: Plane, arrays: Mapping[str, np.ndarray], prior: int, title: str
+    plane: Plane, arrays: Mapping[str, np.ndarray], prior: int, about: str
 ) -> dict[str, Callable[[], Figure]]:
     """The maps of a run, drawn when they are called; they show the first seed.
 
@@ -22,7 +22,7 @@ def of_run(
       plane: Of its environment.
       arrays: As in ``adaptation.npz``.
       prior: Episodes at the start whose z came from the prior.
-      title: Stands above the maps.
+      about: Names the run in titles.
     """
     goals, train = (
         None if g is None else g[0] for g in map(arrays.get, ("goal_test", "goal_train"))
@@ -35,7 +35,12 @@ def of_run(
     def from_prior():
         each = paths()[:, :, :prior].reshape(-1, *paths().shape[-2:])
         few = each[:: -(-len(each) // _MOST_PATHS)]
-        return prior_paths(few, plane, goals, title=title)
+        success, note = arrays.get("success_test"), ""
+        if success is not None:
+            own = success[0, ..., :prior].astype(bool).any(axis=-1).mean()
+            note = f"the {prior} of a task reach its goal in {own:.0%}"
+        title = f"Episodes with z from the prior\n{about}"
+        return prior_paths(few, plane, goals, title=title, note=note)
 
     def adapting():
         oracle, floor = arrays.get("oracle_test"), arrays["floor_test"]
@@ -44,7 +49,8 @@ def of_run(
             *(paths()[:, 0], returns, prior, plane, goals),
             oracle=None if oracle is None else oracle[0],
             floor=floor[0],
-            title=title,
+            label=arrays["label_test"][0],
+            title=f"Paths while adapting: {about}",
         )
 
     made = {"prior_paths": from_prior, "adaptation_paths": adapting}

@@ -59,6 +59,11 @@ def draw(traversals: Sequence[Traversal], plane: Plane, title: str = "") -> Figu
     drawn = [_arrays(one) for one in traversals]
     numbers = [values for _, values in drawn if np.ndim(values) == 1]
     box = limits(plane, *(paths for paths, _ in drawn))
+    disc = _DISC * (box[0][1] - box[0][0])
+    placed = [_discs(*one, disc)[1] for one in drawn]
+    if any(map(len, placed)):  # with all of each disc, which are set apart from each other
+        around = [place + step for place in placed for step in (-disc, disc)]
+        box = limits(plane, *(paths for paths, _ in drawn), *around)
     columns = 2 if len(traversals) == 4 else min(len(traversals), _COLUMNS)
     rows = math.ceil(len(traversals) / columns)
     tall, extra = _WIDE * tallness(box), 0.4 if columns == 1 else 0.0  # for a taller legend
@@ -77,7 +82,7 @@ def draw(traversals: Sequence[Traversal], plane: Plane, title: str = "") -> Figu
         if values is None:
             _paths(ax, paths, VIRIDIS(np.linspace(0.0, 0.93, len(paths))))
         elif values.ndim == 2:
-            _mixtures(ax, paths, values, _DISC * (box[0][1] - box[0][0]))
+            _mixtures(ax, paths, values, disc)
         else:
             _paths(ax, paths, scale.to_rgba(values))
         ax.set_title(one.title, fontsize=11)
@@ -120,12 +125,21 @@ def _mixtures(ax: Axes, paths: np.ndarray, weights: np.ndarray, disc: float) -> 
         _paths(ax, paths[~pure], tint[~pure], 0.9)
     for path, colour in zip(paths[pure], tint[pure], strict=True):
         ax.plot(*path.T, color=colour, linewidth=2.6, zorder=4)
-    ends = paths[pure, -1]
     numbers = weights[pure].argmax(axis=1) + 1
     for end, place, number, colour in zip(
-        ends, apart(ends, disc, inward=False), numbers, tint[pure], strict=True
+        *_discs(paths, weights, disc), numbers, tint[pure], strict=True
     ):
         numbered_disc(ax, end, place, number, colour)
+
+
+def _discs(
+    paths: np.ndarray, weights: np.ndarray | None, disc: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of the paths of single classes, and where their discs are, ``[N, 2]`` each."""
+    if np.ndim(weights) != 2:
+        return np.empty((0, 2)), np.empty((0, 2))
+    ends = paths[weights.max(axis=1) > 1.0 - 1e-6, -1]
+    return ends, apart(ends, disc, inward=False)
 
 
 def _legend(figure: Figure, classes: list[int], lists: bool) -> None:
