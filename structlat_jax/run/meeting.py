@@ -6,6 +6,7 @@ starts, and whoever waits in vain says so.
 """
 
 import contextlib
+import os
 import socket
 import time
 
@@ -64,8 +65,9 @@ def _listening(port: int) -> socket.socket:
     try:
         server = socket.create_server(("", port), family=family, dualstack_ipv6=both)
     except OSError as error:
+        why = os.strerror(error.errno) if error.errno else error  # its own text repeats the address
         raise InputError(
-            f"--coordinator: nothing can listen at port {port} of this machine: {error.strerror}."
+            f"--coordinator: nothing can listen at port {port} of this machine: {why}."
         ) from None
     server.settimeout(_PAUSE)
     return server

@@ -68,6 +68,7 @@ def test_fewer_updates_than_were_done_are_refused(half):
     assert listing(half) == before
 
 
+@pytest.mark.slow
 def test_as_many_updates_as_were_done_end_a_longer_run(half, folders):
     with pytest.raises(Halt):
         sl.train(setup(), **LONG, out=half, resume=True, loggers=[halting(15)])

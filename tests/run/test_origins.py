@@ -135,8 +135,8 @@ def test_a_seed_that_is_not_finite_is_refused(first, tmp_path):
     [
         {"inference": "auto"},
         {"inference": "amortised"},
-        {"posterior": "task"},
-        {"posterior": "task", "inference": "decoded"},
+        pytest.param({"posterior": "task"}, marks=pytest.mark.slow),
+        pytest.param({"posterior": "task", "inference": "decoded"}, marks=pytest.mark.slow),
     ],
     ids=str,
 )
@@ -155,6 +155,7 @@ def test_what_only_one_of_them_has_is_new_or_left(first, changes):
         assert_same(jax.tree.map(lambda x: x[1], own), mine.learned.inference)
 
 
+@pytest.mark.slow
 def test_on_the_command_line(finished, tmp_path, here):
     """Under a name that other programs read as markup."""
     run, line_of = tmp_path / "[bold]x[/nope]", ["--from", finished[0]]
