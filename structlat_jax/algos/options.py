@@ -60,7 +60,7 @@ class AlgorithmHyper:
     aggregate_kl: float = option(
         0.0,
         "KL of the training tasks' mean posterior to the prior, per KL weight (posterior: task or "
-        "truth)",
+        "truth; Dirichlet blocks need --kl exact for it)",
         low=0.0,
     )
     decoder_weight: float = option(
