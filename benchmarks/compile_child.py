@@ -15,10 +15,11 @@ def main(seeds: int, quick: bool) -> None:
 
     from benchmarks import harness
     from structlat_jax.config import preset
+    from structlat_jax.envs import point_robot
     from structlat_jax.train import parallel
     from structlat_jax.train.setup import make_setup
 
-    config, _ = preset("cpu")
+    config, _ = preset("cpu", point_robot.make())
     if quick:
         config = harness.quick_config(config)
     programs = parallel.make_programs(make_setup(config), seeds)

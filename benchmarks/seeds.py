@@ -21,6 +21,7 @@ from benchmarks import harness
 from benchmarks.step_throughput import has_torch
 from benchmarks.training import Run
 from structlat_jax.config import PRESETS, Config, preset
+from structlat_jax.envs import point_robot
 from structlat_jax.run.machine import cores
 
 
@@ -36,7 +37,7 @@ from structlat_jax.run.machine import cores
 def command(name, counts, updates, repeats: int, quick: bool, out: Path | None) -> None:
     """See the module's docstring."""
     harness.use_all_cores()
-    config, _ = preset(name)
+    config, _ = preset(name, point_robot.make())
     updates = updates or config.structure.updates_per_step
     config = config.replace(updates_per_step=updates)
     if quick:

@@ -21,6 +21,7 @@ from rich.console import Console
 from benchmarks import harness
 from benchmarks.training import Run, compile_updates, one_update
 from structlat_jax.config import PRESETS, Config, preset
+from structlat_jax.envs import point_robot
 
 TORCH_MISSING = "PyTorch is not installed (pip install '.[bench]'), so its half is left out"
 
@@ -42,7 +43,10 @@ def command(presets, latents, repeats: int, quick: bool, out: Path | None) -> No
     rows = []
     for name in presets or list(PRESETS)[: 1 if quick else None]:
         for latent in latents[: 1 if quick else None]:
-            config, updates = preset(name)[0].replace(latent=latent), _UPDATES[name]
+            config, updates = (
+                preset(name, point_robot.make())[0].replace(latent=latent),
+                _UPDATES[name],
+            )
             if quick:
                 config, updates = harness.quick_config(config), (3, 2)
             config = config.replace(updates_per_step=updates[0])

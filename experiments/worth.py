@@ -20,6 +20,7 @@ from rich.table import Table
 from experiments.controllers import CONTROLLERS
 from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import main
+from structlat_jax.cli.values import LocalPath, Whole
 from structlat_jax.envs import Env
 from structlat_jax.envs.families import KNOWN, named
 from structlat_jax.envs.registry import make
@@ -32,9 +33,9 @@ FAMILIES = [name for name in KNOWN if named(name)[0] in CONTROLLERS]
 
 
 @click.command(help=__doc__.replace("\n\npython", "\n\n\b\npython"))
-@click.option("--tasks", type=click.IntRange(2), default=4000, show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="JSON file to write.")
+@click.option("--tasks", type=Whole(2), default=4000, show_default=True)
+@click.option("--seed", type=Whole(0), default=0, show_default=True)
+@click.option("--out", type=LocalPath(), help="JSON file to write.")
 def command(tasks: int, seed: int, out: Path | None) -> int:
     """See the module's docstring."""
     if out is not None:

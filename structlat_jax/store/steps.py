@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from structlat_jax.config import Config
+from structlat_jax.config import SCHEMA_VERSION, Config
 from structlat_jax.options import ConfigError
 from structlat_jax.store import sealed
 from structlat_jax.store.run_folder import CONFIG_FILE, CheckpointError
@@ -79,7 +79,8 @@ def _require_same_run(folder: Path, there: Any, here: dict[str, Any]) -> None:
 
 
 def _settings(data: Any) -> dict[str, Any]:
-    known = {**data, **Config.from_dict(data).to_dict()}
+    recorded = {"schema_version": SCHEMA_VERSION, **data}  # as in the folder's own file
+    known = {**data, **Config.from_dict(recorded).to_dict()}
     inside = {**known.pop("structure"), **known.pop("hyper")}
     env = {"env": known["env"]["name"], "env_options": known["env"]["options"]}
     return {**known, **env, **inside}

@@ -7,6 +7,7 @@ import pytest
 from benchmarks import flops
 from structlat_jax.config import preset
 from structlat_jax.data.batches import draw, make_batch, view
+from structlat_jax.envs import point_robot
 from structlat_jax.train.learn import init
 from structlat_jax.train.setup import make_setup
 
@@ -35,8 +36,8 @@ def test_wide_networks_are_all_but_products(latent):
     assert flops.per_update(setup) == pytest.approx(xla_count(setup), rel=0.04)
 
 
-def test_the_default_preset_is_mostly_products():
-    setup = make_setup(preset("cpu")[0])
+def test_the_robots_preset_is_mostly_products():
+    setup = make_setup(preset("cpu", point_robot.make())[0])
     counted, by_xla = flops.per_update(setup), xla_count(setup)
     assert 0.85 * by_xla < counted < by_xla
 

@@ -9,6 +9,7 @@ from tiny import quick_compile
 from structlat_jax.config import preset
 from structlat_jax.data.batches import context_sampler, draw, make_batch, view
 from structlat_jax.data.replay import write
+from structlat_jax.envs import point_robot
 from structlat_jax.shapes import Episodes, Transition
 from structlat_jax.train.learn import init
 from structlat_jax.train.setup import make_setup
@@ -59,7 +60,7 @@ def made_up_block(setup, rng, early):
 
 
 def prepared(name, latent, early=False):
-    setup = make_setup(preset(name)[0].replace(latent=latent, **SMALL))
+    setup = make_setup(preset(name, point_robot.make())[0].replace(latent=latent, **SMALL))
     hyper = jax.tree.map(jnp.float32, setup.config.hyper)
     with quick_compile():
         state = jax.jit(lambda key: init(setup, key))(jax.random.key(1))
@@ -135,4 +136,4 @@ def test_drawn_batches_are_like_ours(early):
 )
 def test_what_it_does_not_have_is_refused(changes, what):
     with pytest.raises(NotPorted, match=what):
-        Agent(make_setup(preset("cpu")[0].replace(**changes)))
+        Agent(make_setup(preset("cpu", point_robot.make())[0].replace(**changes)))

@@ -18,7 +18,7 @@ from tiny import assert_same, config, one_seed, setup, train
 
 import structlat_jax as sl
 from experiments import ablations, point_robot, table1
-from structlat_jax.cli import commands, errors, evaluate, figures
+from structlat_jax.cli import commands, errors, evaluate, finished
 from structlat_jax.cli import train as training
 from structlat_jax.config import Config
 from structlat_jax.report import table
@@ -96,7 +96,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "run", begin)
     monkeypatch.setattr(lanes, "train_all", begin)
     monkeypatch.setattr(evaluate, "read_run", begin)
-    monkeypatch.setattr(figures, "read_run", begin)
+    monkeypatch.setattr(finished, "read_run", begin)
     monkeypatch.setattr(errors, "leave_at_once", sys.exit)
     yield lay_out
     lay_out()

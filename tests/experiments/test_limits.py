@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from program import assert_refused
 
 from experiments import limits
 from structlat_jax.envs import point_robot
@@ -78,7 +79,5 @@ def test_the_program_writes_what_it_prints(tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [["--goals", "0"], ["--seed", "-1"], ["--goals", "many"]])
-def test_wrong_numbers_are_refused(arguments):
-    run = CliRunner().invoke(limits.command, arguments)
-    assert run.exit_code == 2
-    assert arguments[0] in run.output
+def test_wrong_numbers_are_refused(arguments, in_process):
+    assert arguments[0] in assert_refused(in_process(limits.command, *arguments))

@@ -121,7 +121,7 @@ def test_the_metrics_of_an_algorithm_are_those_of_a_meta_step():
     own = own_algorithm()
     updates = own.structure.updates_per_step
     state, metrics = run(own, 2)
-    collected = {f"collected_{kind}_return" for kind in ("prior", "explore", "posterior")}
+    collected = {f"collected_{kind}_return" for kind in ("prior", "explore")}  # no posterior ones
     assert set(metrics[0]) == {"error", "rate", "not_finite_at", *collected}
     for i, one in enumerate(metrics):  # means over the updates, each with its own coefficients
         numbers = np.arange(i * updates, (i + 1) * updates)
