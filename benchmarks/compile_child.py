@@ -14,12 +14,10 @@ def main(seeds: int, quick: bool) -> None:
     import jax
 
     from benchmarks import harness
-    from structlat_jax.config import preset
-    from structlat_jax.envs import point_robot
     from structlat_jax.train import parallel
     from structlat_jax.train.setup import make_setup
 
-    config, _ = preset("cpu", point_robot.make())
+    config, _ = harness.preset("cpu")
     if quick:
         config = harness.quick_config(config)
     programs = parallel.make_programs(make_setup(config), seeds)

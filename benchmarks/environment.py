@@ -16,8 +16,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import harness
-from structlat_jax.config import preset
-from structlat_jax.envs import point_robot
 from structlat_jax.train import rollout
 from structlat_jax.train.learn import init_params
 from structlat_jax.train.setup import Setup, make_setup
@@ -32,7 +30,7 @@ _CALLS = 20  # per turn: after a single one the caches would still be another pr
 def command(episodes: int, repeats: int, quick: bool, out: Path | None) -> None:
     """See the module's docstring."""
     harness.use_all_cores()
-    setup = make_setup(preset("cpu", point_robot.make())[0])
+    setup = make_setup(harness.preset("cpu")[0])
     if quick:
         episodes, repeats = 16, 2
     ours = episodes * len(jax.devices()) * setup.env.horizon

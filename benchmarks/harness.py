@@ -16,7 +16,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from structlat_jax import config as configuration
 from structlat_jax.config import Config
+from structlat_jax.envs import point_robot
 from structlat_jax.run.machine import configure, cores
 
 QUICK = {
@@ -61,6 +63,11 @@ def use_all_cores() -> None:
         configure(cores())
     except RuntimeError:
         Console(stderr=True).print("jax has started; its devices stay as they are")
+
+
+def preset(name: str) -> tuple[Config, int]:
+    """A preset of the point robot, on which all is timed, and its updates; see `config.preset`."""
+    return configuration.preset(name, point_robot.make())
 
 
 def quick_config(config: Config, **changes: Any) -> Config:

@@ -16,8 +16,7 @@ import jax.numpy as jnp
 
 from benchmarks import flops, harness
 from benchmarks.training import compile_updates, experienced, one_update
-from structlat_jax.config import PRESETS, preset
-from structlat_jax.envs import point_robot
+from structlat_jax.config import PRESETS
 from structlat_jax.train.learn import init
 from structlat_jax.train.setup import Setup, make_setup
 
@@ -31,7 +30,7 @@ def command(presets, repeats: int, quick: bool, out: Path | None) -> None:
     """See the module's docstring."""
     rows = []
     for name in presets or list(PRESETS)[: 1 if quick else None]:
-        config = preset(name, point_robot.make())[0].replace(updates_per_step=_UPDATES[name])
+        config = harness.preset(name)[0].replace(updates_per_step=_UPDATES[name])
         rows.append(_row(name, harness.quick_config(config) if quick else config,
                          2 if quick else repeats, 64 if quick else 2048))  # fmt: skip
     harness.report("roofline", out, rows)

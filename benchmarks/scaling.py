@@ -12,8 +12,7 @@ import click
 
 from benchmarks import harness
 from benchmarks.training import compile_updates, experienced
-from structlat_jax.config import PRESETS, Config, preset
-from structlat_jax.envs import point_robot
+from structlat_jax.config import PRESETS, Config
 from structlat_jax.train.setup import make_setup
 
 AXES = {
@@ -36,7 +35,7 @@ def command(name, axes, repeats: int, quick: bool, out: Path | None) -> None:
     rows = []
     for axis in axes or AXES:
         field, sizes = AXES[axis]
-        base, _ = preset(name, point_robot.make())
+        base, _ = harness.preset(name)
         count = _UPDATES
         if quick:
             base, sizes, repeats, count = harness.quick_config(base), sizes[:2], 2, 2

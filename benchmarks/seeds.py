@@ -20,8 +20,7 @@ from rich.console import Console
 from benchmarks import harness
 from benchmarks.step_throughput import has_torch
 from benchmarks.training import Run
-from structlat_jax.config import PRESETS, Config, preset
-from structlat_jax.envs import point_robot
+from structlat_jax.config import PRESETS, Config
 from structlat_jax.run.machine import cores
 
 
@@ -37,7 +36,7 @@ from structlat_jax.run.machine import cores
 def command(name, counts, updates, repeats: int, quick: bool, out: Path | None) -> None:
     """See the module's docstring."""
     harness.use_all_cores()
-    config, _ = preset(name, point_robot.make())
+    config, _ = harness.preset(name)
     updates = updates or config.structure.updates_per_step
     config = config.replace(updates_per_step=updates)
     if quick:

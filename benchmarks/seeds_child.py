@@ -22,10 +22,8 @@ def main(name: str, updates: str, repeats: str, quick: str, address: str, count:
 
     from benchmarks import harness
     from benchmarks.training import Run
-    from structlat_jax.config import preset
-    from structlat_jax.envs import point_robot
 
-    config = preset(name, point_robot.make())[0].replace(updates_per_step=int(updates))
+    config = harness.preset(name)[0].replace(updates_per_step=int(updates))
     run = Run(harness.quick_config(config) if int(quick) else config)
     jax.block_until_ready(run.step())
     rates = []

@@ -20,8 +20,7 @@ from rich.console import Console
 
 from benchmarks import harness
 from benchmarks.training import Run, compile_updates, one_update
-from structlat_jax.config import PRESETS, Config, preset
-from structlat_jax.envs import point_robot
+from structlat_jax.config import PRESETS, Config
 
 TORCH_MISSING = "PyTorch is not installed (pip install '.[bench]'), so its half is left out"
 
@@ -44,7 +43,7 @@ def command(presets, latents, repeats: int, quick: bool, out: Path | None) -> No
     for name in presets or list(PRESETS)[: 1 if quick else None]:
         for latent in latents[: 1 if quick else None]:
             config, updates = (
-                preset(name, point_robot.make())[0].replace(latent=latent),
+                harness.preset(name)[0].replace(latent=latent),
                 _UPDATES[name],
             )
             if quick:

@@ -22,7 +22,6 @@ from benchmarks import harness
 from benchmarks.step_throughput import TORCH_MISSING, has_torch
 from benchmarks.training import Run
 from structlat_jax.config import Config, preset
-from structlat_jax.envs import point_robot
 from structlat_jax.train import parallel
 from structlat_jax.train.evaluate import evaluate, last_return
 
@@ -38,7 +37,7 @@ from structlat_jax.train.evaluate import evaluate, last_return
 @harness.options(repeats=5)
 def command(target, seed, updates, every, train_torch, repeats, quick, out: Path | None) -> None:
     """See the module's docstring."""
-    config, (paper, budget) = preset("cpu", point_robot.make())[0], preset("paper")
+    config, (paper, budget) = harness.preset("cpu")[0], preset("paper")
     paper = paper.replace(updates_per_step=20)
     if quick:
         config, paper = harness.quick_config(config), harness.quick_config(paper)

@@ -8,12 +8,32 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
-from structlat_jax.envs import drive_mix, point_mix, speed_mix, spread
-from structlat_jax.shapes import Array, Task
+from structlat_jax.envs import Env, drive_mix, point_mix, speed_mix, spread
+from structlat_jax.shapes import Array, Task, make_key
 
 Controller = Callable[[Array, Array, Task], Array]
+
+
+def episode(
+    env: Env, task: Task, act: Callable[[Array, Array], Array]
+) -> tuple[Float[Array, " H"], Float[Array, "H obs_dim"]]:
+    """An episode of ``act`` on the observation and the number of the step, by the environment's own
+    step; its start is always the same.
+
+    Returns:
+      Rewards ``[H]``, and the observations ``[H, obs_dim]`` that they were paid for.
+    """
+
+    def advance(state, number):
+        step = env.step(state, act(env.observe(state), number), task)
+        return step.state, (step.reward, step.obs)
+
+    start = env.reset(make_key(0), task)
+    return jax.lax.scan(advance, start, jnp.arange(env.horizon))[1]
 
 
 def to_the_goal(**options: Any) -> Controller:

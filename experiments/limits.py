@@ -8,7 +8,6 @@ the share of goals that any five straight episodes can reach before there is any
 they reach if their headings are draws from a prior that is the task distribution itself.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from rich.table import Table
 
+from experiments.controllers import episode
 from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import main
 from structlat_jax.cli.values import LocalPath, Whole
@@ -74,21 +74,6 @@ def command(goals: int, seed: int, out: Path | None) -> int:
     return 0
 
 
-def episode(env: Env, task: Task, act: Callable[[Array], Array]) -> tuple[Array, Array]:
-    """An episode by the environment's step, of ``act`` on observations ``[2]``.
-
-    Returns:
-      Rewards ``[H]`` and the places ``[H, 2]`` that they were paid for.
-    """
-
-    def advance(state, _):
-        step = env.step(state, act(env.observe(state)), task)
-        return step.state, (step.reward, step.obs)
-
-    start = env.reset(make_key(0), task)  # always the origin
-    return jax.lax.scan(advance, start, length=env.horizon)[1]
-
-
 def mean_return(env: Env, tasks: Task, sides: Array, speed: float, offset: float) -> float:
     """Mean return over tasks ``[T]`` of going to a point at ``offset`` metres from the goal, in a
     direction ``sides [T]`` (radians), with both coordinates as fast as they go."""
@@ -97,7 +82,7 @@ def mean_return(env: Env, tasks: Task, sides: Array, speed: float, offset: float
 
     def of_one(task, target):
         return episode(
-            env, task, lambda place: speed * jnp.clip((target - place) / _FULL_STEP, -1.0, 1.0)
+            env, task, lambda place, _: speed * jnp.clip((target - place) / _FULL_STEP, -1.0, 1.0)
         )[0]
 
     rewards = jax.vmap(of_one)(tasks, targets)
@@ -113,7 +98,7 @@ def reach(env: Env, tasks: Task) -> np.ndarray:
     anyone = jax.tree.map(lambda x: x[0], tasks)  # a task does not change where actions lead
 
     def of_heading(target):
-        def act(place):
+        def act(place, _):
             ahead = target - place
             return ahead / jnp.maximum(jnp.max(jnp.abs(ahead)), _FULL_STEP)
 

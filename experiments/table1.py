@@ -23,14 +23,7 @@ DEFAULT_LATENTS = ";".join(published.RETURNS)
 
 
 @click.command(cls=options.SectionedCommand, help=options.program_help(__doc__))
-@click.option(
-    "--latents",
-    multiple=True,
-    default=[DEFAULT_LATENTS],
-    metavar="SPECS",
-    help="Latent specs with semicolons between them (quote them); may be given several times."
-    f"  [{DEFAULT_LATENTS}]",
-)
+@options.latents_option(DEFAULT_LATENTS, [DEFAULT_LATENTS])
 @options.env_options
 @options.run_options(seeds=10, default_folder="runs/table1-DATE-TIME")
 @functools.partial(options.config_options, without=("latent",))

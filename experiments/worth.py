@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from rich.table import Table
 
-from experiments.controllers import CONTROLLERS
+from experiments.controllers import CONTROLLERS, episode
 from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import main
 from structlat_jax.cli.values import LocalPath, Whole
@@ -88,12 +88,7 @@ def returns(env: Env, act: Callable[..., Array], tasks: Task, taken: Task) -> Ar
     """Returns ``[T]`` of acting by ``act(obs, step, task)`` on what tasks are taken to be."""
 
     def of_one(task, assumed):
-        def advance(state, step):
-            result = env.step(state, act(env.observe(state), step, assumed), task)
-            return result.state, result.reward
-
-        start = env.reset(make_key(0), task)  # always the same
-        return jnp.sum(jax.lax.scan(advance, start, jnp.arange(env.horizon))[1])
+        return jnp.sum(episode(env, task, lambda obs, step: act(obs, step, assumed))[0])
 
     return jax.vmap(of_one)(tasks, taken)
 

@@ -112,13 +112,7 @@ def train(**given: Any) -> int:
 
 
 @click.command("sweep", cls=SectionedCommand, help=program_help(_SWEEP))
-@click.option(
-    "--latents",
-    multiple=True,
-    metavar="SPECS",
-    help="Latent specs with semicolons between them (quote them); may be given several times."
-    "  [the preset's]",
-)
+@options.latents_option("the preset's")
 @click.option(
     "--grid",
     multiple=True,
@@ -146,13 +140,7 @@ def sweep(**given: Any) -> int:
     help="Environments with semicolons between them (quote them), each NAME+OPTION=VALUE+...; may "
     f"be given several times.  [{DEFAULT_FAMILIES}]",
 )
-@click.option(
-    "--latents",
-    multiple=True,
-    metavar="SPECS",
-    help="Latent specs with semicolons between them, the same for all families.  [as the ground "
-    "truth of each suggests]",
-)
+@options.latents_option("as the ground truth of each family suggests")
 @options.run_options(seeds=20, default_folder="runs/suite-DATE-TIME")
 @functools.partial(options.config_options, without=("latent",))
 def suite(**given: Any) -> int:

@@ -186,9 +186,9 @@ HOST_FIELDS = ("coordinator", "processes", "process_id", "cluster", "join_second
 """What `host_options` adds, and `hosts.join` takes."""
 
 
-def figure_options(command: Any) -> Any:
+def figure_options(command: Callable) -> Callable:
     """Adds what a command that draws takes."""
-    added: tuple[Decorator, ...] = (
+    options = (
         click.argument("runs", nargs=-1, required=True, type=LocalPath()),
         env_options,
         click.option(
@@ -207,9 +207,19 @@ def figure_options(command: Any) -> Any:
             help="Whose tasks, paths and beliefs are drawn: which seed of each run, from 0.",
         ),
     )
-    for one in reversed(added):
-        command = one(command)
-    return command
+    return _all(options)(command)
+
+
+def latents_option(shown: str, default: Sequence[str] = ()) -> Decorator:
+    """Adds ``--latents``, which `changes.split` reads; ``shown`` says what it is by default."""
+    return click.option(
+        "--latents",
+        multiple=True,
+        default=default,
+        metavar="SPECS",
+        help="Latent specs with semicolons between them (quote them); may be given several times."
+        f"  [{shown}]",
+    )
 
 
 def arms_option(default: Sequence[str], note: str) -> Decorator:

@@ -19,8 +19,8 @@ from structlat_jax.run.loggers.console import Meter
 from structlat_jax.run.loop import Job, run
 from structlat_jax.run.members import RESULTS_FILE
 from structlat_jax.run.plan import Plan
-from structlat_jax.store.run_folder import locked, write_config
-from structlat_jax.train.setup import Setup, make_setup
+from structlat_jax.store.run_folder import locked
+from structlat_jax.train.setup import make_setup
 
 
 def train(
@@ -55,12 +55,10 @@ def train(
         machine.require_devices()
         plan, env = request.new_plan(options)
         # Whatever is wrong with them is said before anything is made.
-        origin = _origin(options["from_run"], make_setup(plan.config, env), plan.seeds)
+        origin = origins.read(options["from_run"], make_setup(plan.config, env), plan.seeds)
         name = f"{slug(env.name)}-{latent_slug(plan.config)}-{time.strftime('%Y%m%d-%H%M%S')}"
         out = new_folder(out, Path("runs") / name, overwrite)
-        write_config(out, plan.config, **plan.records(), **origins.records(origin))
-        if origin is not None:
-            origins.keep(out, origin)
+        origins.write_start(out, plan, origin)
     job = Job(plan, make_setup(plan.config, env), out, origin=origin)
     return _go(job, resume, sinks)
 
@@ -71,10 +69,6 @@ def _require_same(out: Path, plan: Plan, data: dict[str, Any], options: dict[str
     if options["from_run"] is not None:
         known["from_run"] = str(options["from_run"])
     request.require_same(out, plan, known, from_run=origins.named(data))
-
-
-def _origin(run: Path | None, setup: Setup, seeds: int) -> origins.Origin | None:
-    return None if run is None else origins.read(run, setup, seeds)
 
 
 def _go(job: Job, resume: bool, sinks: Sequence[str]) -> int:

@@ -13,13 +13,12 @@ from numpy.typing import ArrayLike
 
 from structlat_jax.report.figures_axes import episode_ticks
 from structlat_jax.report.figures_marks import spread as spread_evenly
-from structlat_jax.report.figures_style import FAINT, INK, arrays, colours, styled
+from structlat_jax.report.figures_style import FAINT, INK, PRIOR_LINE, arrays, colours, styled
 from structlat_jax.report.parts import SIMPLEX, USED, Shown
 
 _MOST_TASKS = 16
 _MOST_ENTRIES = 12  # of the legend
 _END = {"color": INK, "linewidth": 1.2, "linestyle": ":"}
-_PRIOR = {"color": INK, "linewidth": 0.8, "linestyle": (0, (4, 2))}
 _UNUSED = 0.3  # the opacity of what is no knowledge
 
 
@@ -103,7 +102,7 @@ def belief(
         ax.set_title(column.title, fontsize=11, color=INK if column.used else "#808080")
     for ax in axes[-1]:
         ax.set(xlim=(0.5, episodes + 0.5), xticks=episode_ticks(episodes), xlabel="episode")
-    handles = [*_handles(columns), Line2D([], [], **_PRIOR, label="prior")]
+    handles = [*_handles(columns), Line2D([], [], **PRIOR_LINE, label="prior")]
     if spread is not None and not all(column.weights for column in columns):
         handles.append(Patch(color=FAINT, label="± 1 deviation"))
     if 0 < prior_episodes < episodes:
@@ -147,7 +146,7 @@ def _weights(ax: Axes, weights: np.ndarray, used: bool) -> None:
             color=colour,
             alpha=None if used else _UNUSED,
         )
-    ax.hlines(tops[0, :-1], edges[0], edges[-1], **_PRIOR)  # before anything was seen
+    ax.hlines(tops[0, :-1], edges[0], edges[-1], **PRIOR_LINE)  # before anything was seen
     ax.set(ylim=(0.0, 1.0), yticks=[0, 1])
 
 
@@ -157,7 +156,7 @@ def _means(ax: Axes, means: np.ndarray, spread: np.ndarray | None, used: bool) -
     if spread is not None:
         prior = [prior[0] - spread[0].mean(), prior[0] + spread[0].mean()]
     for level in prior:
-        ax.axhline(level, **_PRIOR, zorder=1)
+        ax.axhline(level, **PRIOR_LINE, zorder=1)
     alpha = 1.0 if used else _UNUSED
     number = np.arange(1, means.shape[0] + 1)
     mark = "o" if number.size == 1 else None

@@ -24,7 +24,7 @@ from structlat_jax.report.figures_marks import (
     numbered_disc,
     spread,
 )
-from structlat_jax.report.figures_style import FAINT, INK, arrays, colours, styled
+from structlat_jax.report.figures_style import FAINT, INK, PRIOR_LINE, arrays, colours, styled
 
 _LABEL = matplotlib.colormaps["coolwarm"]
 _COLUMNS = 4
@@ -166,7 +166,7 @@ def _layers(ax: Axes, belief: np.ndarray, tasks: list[str], first: bool) -> None
         weight = belief[:, -1, k]
         ax.barh(rows, weight, left=ends[:, k] - weight, color=colour, height=0.8)
     for edge in np.cumsum(belief[:, 0].mean(axis=0))[:-1]:
-        ax.axvline(edge, color=INK, linewidth=0.8, linestyle=(0, (4, 2)))
+        ax.axvline(edge, **PRIOR_LINE)
     ax.set(xlim=(0, 1), xticks=[0, 0.5, 1], yticks=rows, yticklabels=tasks, xlabel="weight")
     ax.invert_yaxis()
     ax.set_ylabel("task" if first else "")

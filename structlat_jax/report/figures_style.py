@@ -51,11 +51,18 @@ PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F
 
 FAINT = "#B8B8B8"
 INK = "#333333"
+PRIOR_LINE = {"color": INK, "linewidth": 0.8, "linestyle": (0, (4, 2))}
+"""What was believed before anything was seen."""
 CONFIDENCE = 0.95
 SEEDS_FOR_BAND = 3
 DPI = 150
 
 Figured = Callable[..., Figure]
+
+
+def of_episode(number: int, prior: int) -> str:
+    """The colour of an episode, counted from 0: the first ``prior`` have another than the rest."""
+    return PALETTE[5 if number < prior else 0]
 
 
 @contextlib.contextmanager

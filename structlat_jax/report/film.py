@@ -10,15 +10,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from structlat_jax.report.case import Case
-from structlat_jax.report.figures_style import INK, PALETTE, colours, own_settings
-from structlat_jax.report.parts import SIMPLEX, USED, Shown, shown_blocks
+from structlat_jax.report.figures_style import INK, colours, of_episode, own_settings
+from structlat_jax.report.parts import SIMPLEX, USED, Shown, most_varied, shown_blocks
 from structlat_jax.report.plane import film as plane_film
 
 FRAMES_PER_SECOND = 12
 MOST_FRAMES = 240
 SIZE = (9.0, 5.0)  # inches
 DPI = 80  # which with the size makes whole, even numbers of pixels, as video wants
-PRIOR, POSTERIOR = PALETTE[5], PALETTE[0]
 
 _LAST = 3  # more frames of an episode's end, to look at
 _MOST_TRACES = 4
@@ -161,7 +160,7 @@ def _returns(ax: Axes, told: Adapting, episode: int) -> None:
     """Draws the returns up to an episode."""
     every = np.arange(1, len(told.returns) + 1)
     seen = every[: episode + 1]
-    tint = [PRIOR if e <= told.prior else POSTERIOR for e in seen]
+    tint = [of_episode(e - 1, told.prior) for e in seen]
     ax.bar(seen, told.returns[: episode + 1], color=tint)
     bounds = [0.0, float(told.returns.min()), float(told.returns.max())]
     if told.oracle is not None:
@@ -176,16 +175,14 @@ def _returns(ax: Axes, told: Adapting, episode: int) -> None:
 
 def _traces(told: Adapting) -> Callable[[Axes, int, int], None]:
     """Draws the numbers of an observation that vary most against time, each in its own band."""
-    varies = told.obs.reshape(-1, told.obs.shape[-1]).std(axis=0)
-    columns = np.sort(np.argsort(-varies, kind="stable")[:_MOST_TRACES])
+    columns = most_varied(told.obs, _MOST_TRACES)
     own = told.obs[..., columns]
     low, high = own.min(axis=(0, 1)), own.max(axis=(0, 1))
     bands = (own - low) / np.where(high > low, high - low, 1.0) * 0.85 + np.arange(len(columns))
 
     def draw(ax: Axes, episode: int, step: int) -> None:
         for e in range(episode):
-            tint = PRIOR if e < told.prior else POSTERIOR
-            ax.plot(bands[e], color=tint, linewidth=0.6, alpha=0.4)
+            ax.plot(bands[e], color=of_episode(e, told.prior), linewidth=0.6, alpha=0.4)
         ax.plot(bands[episode, : step + 1], color=INK, linewidth=2.2)
         ax.set(xlim=(0, bands.shape[1] - 1), ylim=(-0.1, len(columns)), xlabel="step")
         ax.set_yticks(np.arange(len(columns)) + 0.4, [f"obs {i + 1}" for i in columns])

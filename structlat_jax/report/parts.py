@@ -88,6 +88,13 @@ def shown_blocks(space: LatentSpace) -> list[Shown]:
     ]
 
 
+def most_varied(obs: np.ndarray, most: int) -> np.ndarray:
+    """Which numbers of observations ``[..., obs_dim]`` vary most, in order: ``[n]``, at most
+    ``most`` of them."""
+    varies = obs.reshape(-1, obs.shape[-1]).std(axis=0)
+    return np.sort(np.argsort(-varies, kind="stable")[:most])
+
+
 def _part(name: str, block, start: int, stop: int) -> Part:
     return Part(
         *(name, start, stop, block.kind == SIMPLEX),

@@ -29,7 +29,6 @@ from structlat_jax.store.run_folder import (
     CheckpointError,
     locked,
     read_config,
-    write_config,
 )
 from structlat_jax.train.evaluate import Adaptation
 from structlat_jax.train.evaluate import evaluate as evaluate_tasks
@@ -199,7 +198,8 @@ def _setup(config: Config | None, env: Env | str | Path | None) -> Setup:
 
 
 def _origin(run: str | Path | None, setup: Setup, seeds: int) -> origins.Origin | None:
-    return None if run is None else origins.read(paths.local("from_run", run), setup, seeds)
+    there = None if run is None else paths.local("from_run", run)
+    return origins.read(there, setup, seeds)
 
 
 def _continued(out: Path, plan: Plan, from_run: str | Path | None) -> Plan:
@@ -223,9 +223,7 @@ def _continued(out: Path, plan: Plan, from_run: str | Path | None) -> Plan:
 def _new(out: Path, plan: Plan, origin: origins.Origin | None) -> None:
     require_empty(out, overwrite=False)
     make_folder(out)
-    write_config(out, plan.config, **plan.records(), **origins.records(origin))
-    if origin is not None:
-        origins.keep(out, origin)
+    origins.write_start(out, plan, origin)
 
 
 def _run(job: Job, resume: bool, logger: Logger) -> Run:

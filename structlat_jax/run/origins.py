@@ -18,9 +18,10 @@ from structlat_jax.errors import InputError
 from structlat_jax.inference import chosen
 from structlat_jax.inference.base import Learned
 from structlat_jax.nets.options import NetworkOptions
+from structlat_jax.run.plan import Plan
 from structlat_jax.shapes import make_key
 from structlat_jax.store import array_files, checkpoint, sealed
-from structlat_jax.store.run_folder import CheckpointError, read_config
+from structlat_jax.store.run_folder import CheckpointError, read_config, write_config
 from structlat_jax.store.steps import newest
 from structlat_jax.train.learn import init_params
 from structlat_jax.train.setup import Setup
@@ -47,12 +48,12 @@ class Origin(NamedTuple):
     networks: dict[str, Any]
 
 
-def read(run: Path, setup: Setup, seeds: int) -> Origin:
+def read(run: Path | None, setup: Setup, seeds: int) -> Origin | None:
     """What ``seeds`` seeds of a new run start from: each from the seed of another run with the same
     number, counted from 0, or all from its only one.
 
     Args:
-      run: The other run's folder.
+      run: The other run's folder; None for a fresh start, which is None too.
       setup: Of the new run.
       seeds: Of the new run.
 
@@ -62,6 +63,8 @@ def read(run: Path, setup: Setup, seeds: int) -> Origin:
       InputError: if its networks have other sizes, or if it has too few seeds or one that is not
         finite.
     """
+    if run is None:
+        return None
     config, data = read_config(run)
     _require_sizes(run, config, setup)
     there = data.get("seeds")
@@ -80,8 +83,15 @@ def read(run: Path, setup: Setup, seeds: int) -> Origin:
     return Origin({"run": str(run), "updates": updates}, kept)
 
 
-def keep(out: Path, origin: Origin) -> None:
-    """Writes what a run starts from into its folder; raises `WriteError`."""
+def write_start(out: Path, plan: Plan, origin: Origin | None) -> None:
+    """Writes what a new run is into its folder: ``config.json``, and what it starts from; raises
+    `WriteError`."""
+    write_config(out, plan.config, **plan.records(), **records(origin))
+    if origin is not None:
+        _keep(out, origin)
+
+
+def _keep(out: Path, origin: Origin) -> None:
     sealed.write(
         out / FIELD, origin.about, lambda folder: array_files.write(folder, params=origin.networks)
     )

@@ -4,6 +4,7 @@ Writing streams one array after the other. Reading takes the memory of what is e
 file says about itself, and executes nothing: nothing is pickled.
 """
 
+import contextlib
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -81,12 +82,9 @@ def read(folder: Path, name: str, like: Any, shapes: bool = True, parts: bool = 
 def parts(folder: Path, name: str) -> set[str]:
     """The parts of one of the trees that `write` has written: the first words of the names of its
     arrays; raises `CheckpointError` if it cannot be read."""
-    path = folder / places(name)[0]
-    try:
-        with npz.opened(path) as (_, members):
-            return {_part(key) for key in members}
-    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise CheckpointError(f"{path} cannot be read: {reason(error)}.") from None
+    place = places(name)[0]
+    with _readable(folder, place), npz.opened(folder / place) as (_, members):
+        return {_part(key) for key in members}
 
 
 def fitted(
@@ -123,18 +121,24 @@ def named(tree: Any) -> dict[str, Any]:
 
 
 def _read_members(folder, place, wanted, shapes, parts):
+    with _readable(folder, place), npz.opened(folder / place) as (archive, members):
+        _require_names(folder, wanted, members, parts)
+        mine = [members[key] for key in wanted]
+        if any(i.compress_type != zipfile.ZIP_STORED for i in mine):
+            raise ValueError("its arrays are compressed")
+        if sum(i.file_size for i in mine) > (folder / place).stat().st_size:
+            raise ValueError("its arrays are larger than it is")
+        return {
+            key: _read_member(folder, archive, key, members[key], like, shapes)
+            for key, like in wanted.items()
+        }
+
+
+@contextlib.contextmanager
+def _readable(folder, place):
+    """Within it, whatever is wrong with a file is a `CheckpointError`."""
     try:
-        with npz.opened(folder / place) as (archive, members):
-            _require_names(folder, wanted, members, parts)
-            mine = [members[key] for key in wanted]
-            if any(i.compress_type != zipfile.ZIP_STORED for i in mine):
-                raise ValueError("its arrays are compressed")
-            if sum(i.file_size for i in mine) > (folder / place).stat().st_size:
-                raise ValueError("its arrays are larger than it is")
-            return {
-                key: _read_member(folder, archive, key, members[key], like, shapes)
-                for key, like in wanted.items()
-            }
+        yield
     except CheckpointError:
         raise
     except Exception as error:  # a damaged byte may lead zipfile, zlib and numpy to any of theirs

@@ -238,3 +238,13 @@ def test_pictures_are_of_the_plane_only():
 def test_options_outside_their_range(name, options, said):
     with pytest.raises(ValueError, match=said):
         make(name, **options)
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_points_look_into_two_places_an_episode_and_longer_in_space(name):
+    env = POINTS[name]
+    config, updates = preset(None, env)
+    assert config.structure.eval_draws == 2
+    assert updates == (60_000 if env.obs_dim == 3 else 30_000)
+    varied = any(style in name for style in (*STYLES, "styles"))
+    assert config.structure.next_obs_in_context == varied

@@ -41,6 +41,7 @@ def listening(said):
     return silent()._replace(message=said.append)
 
 
+@pytest.mark.slow
 def test_a_finished_run_goes_on_to_the_bits_of_a_longer_one(half, folders):
     said = []
     again = sl.train(setup(), **LONG, out=half, resume=True, loggers=[listening(said)])
@@ -53,6 +54,7 @@ def test_a_finished_run_goes_on_to_the_bits_of_a_longer_one(half, folders):
     assert_same(sl.load(half, 1, env=setup().env).learned, again.agent(1).learned)
 
 
+@pytest.mark.slow
 def test_an_interrupted_continuation_is_an_unfinished_run(half, folders):
     with pytest.raises(Halt):
         sl.train(setup(), **LONG, out=half, resume=True, loggers=[halting(15)])
@@ -61,6 +63,7 @@ def test_an_interrupted_continuation_is_an_unfinished_run(half, folders):
     assert_same_run(half, folders / "whole")
 
 
+@pytest.mark.slow
 def test_fewer_updates_than_were_done_are_refused(half):
     before = listing(half)
     with pytest.raises(sl.ConfigError, match=r"at least 10, which .* has done, not 5"):
@@ -77,6 +80,7 @@ def test_as_many_updates_as_were_done_end_a_longer_run(half, folders):
     assert "test_return" in back.metrics[-1]
 
 
+@pytest.mark.slow
 def test_a_run_without_a_state_is_not_unfinished_by_trying(half):
     for step in (half / "checkpoint").iterdir():
         shutil.rmtree(step)
@@ -86,6 +90,7 @@ def test_a_run_without_a_state_is_not_unfinished_by_trying(half):
     assert listing(half) == before
 
 
+@pytest.mark.slow
 def test_a_configuration_that_says_less_than_was_done(half):
     path = half / "config.json"
     path.write_text(path.read_text().replace(f'"updates": {HALF}', '"updates": 5'))
@@ -93,6 +98,7 @@ def test_a_configuration_that_says_less_than_was_done(half):
         sl.train(setup(), **{**SHORT, "updates": 5}, out=half, resume=True)
 
 
+@pytest.mark.slow
 def test_on_the_command_line(finished, tmp_path, here):
     """A run of the program: 20 updates done, and pictures drawn of them."""
     run = shutil.copytree(finished[0], tmp_path / "run")
@@ -116,6 +122,7 @@ def test_only_what_has_changed_by_plan_has_ended():
     assert ended(hyper, 30) == ["the KL weight at 0.01", "the step sizes at 0.05 of their start"]
 
 
+@pytest.mark.slow
 def test_a_run_of_a_sweep_keeps_no_state(half):
     agents = [sl.load(half, seed, env=setup().env) for seed in range(2)]
     learned = jax.tree.map(lambda *x: jnp.stack(x), *(one.learned for one in agents))

@@ -40,6 +40,7 @@ def agents(path, seeds=2, **options):
     return [sl.load(path, seed, env=line(), **options) for seed in range(seeds)]
 
 
+@pytest.mark.slow
 def test_networks_are_those_of_the_last_checkpoint_and_all_else_is_new(first):
     origin = origins.read(first, setup(), 2)
     assert origin.about == {"run": str(first), "updates": PLAN["updates"]}
@@ -93,6 +94,7 @@ def test_what_it_started_from_is_missed(first, tmp_path):
         sl.train(setup(), **PLAN, out=tmp_path / "run", resume=True)
 
 
+@pytest.mark.slow
 def test_seeds_that_start_from_one_or_from_the_first_ones(first, folder):
     whole, two = origins.read(first, setup(), 2).networks, origins.read(first, setup(), 1).networks
     assert_same(two, jax.tree.map(lambda x: x[:1], whole))

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 
 from structlat_jax.envs.base import Plane
 from structlat_jax.report.case import Case
-from structlat_jax.report.figures_style import INK, PALETTE
+from structlat_jax.report.figures_style import INK, of_episode
+from structlat_jax.report.plane import scene
 from structlat_jax.report.plane.map import GOAL, axis_names, goal_discs, ground, limits, starts_of
 
 _EARLIER = {"linewidth": 0.9, "alpha": 0.55, "zorder": 3}
@@ -15,7 +16,7 @@ _EARLIER = {"linewidth": 0.9, "alpha": 0.55, "zorder": 3}
 
 def mark_of(case: Case, task: int) -> np.ndarray | None:
     """The goal of a test task of the drawn seed, ``[2]``, if it has one."""
-    goals = case.files.arrays.get("goal_test")
+    goals = scene.marks(case.files.arrays)
     return None if goals is None else case.of(goals)[task]
 
 
@@ -39,7 +40,7 @@ def drawer(
         goal_discs(ax, goals, plane, alpha=0.2)
         ax.plot(*goals.T, "o", color=GOAL, markersize=7, zorder=5)
         for e, path in enumerate(paths[:episode]):
-            ax.plot(*path.T, color=PALETTE[5 if e < prior else 0], **_EARLIER)
+            ax.plot(*path.T, color=of_episode(e, prior), **_EARLIER)
         ax.plot(*paths[episode, : step + 1].T, color=INK, linewidth=2.4, zorder=6)
         ax.plot(*paths[episode, step], "o", color=INK, markersize=7, zorder=6)
         ax.set(**dict(zip(("xlabel", "ylabel"), axis_names(plane), strict=True)))

@@ -8,7 +8,7 @@ import numpy as np
 from structlat_jax.latents import LatentSpace
 from structlat_jax.report.case import Case
 from structlat_jax.report.figures_marks import spread
-from structlat_jax.report.parts import USED, shown_blocks
+from structlat_jax.report.parts import USED, most_varied, shown_blocks
 from structlat_jax.report.plane import scene
 from structlat_jax.report.view import packed
 from structlat_jax.store.run_folder import CheckpointError
@@ -149,8 +149,7 @@ def _places(case: Case) -> _Places:
     if case.plane is not None:
         return _Places(None)
     obs = case.files.arrays["path_test"][case.files.finite][:, :, 0]
-    varies = obs.reshape(-1, obs.shape[-1]).std(axis=0)
-    return _Places(np.sort(np.argsort(-varies, kind="stable")[:MOST_TRACES]))
+    return _Places(most_varied(obs, MOST_TRACES))
 
 
 def _bytes(case: Case, width: int, tasks: int) -> float:
