@@ -176,7 +176,8 @@ def test_resume_of_a_finished_run_changes_nothing(copy, here):
 
 
 def times_of(run):
-    return {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    """All but the lock's, which older releases of filelock truncate when they take it."""
+    return {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.name != ".lock"}
 
 
 def test_files_that_a_finished_run_lacks_are_written(finished, copy, here):
