@@ -30,12 +30,15 @@ def main(command: click.Command) -> None:
     except click.ClickException as error:
         unclear = isinstance(error, click.NoSuchOption) or "extra argument" in error.message
         hint = "; --help lists what is allowed." if unclear else ""
-        _fail(error.format_message() + hint, error.exit_code)
+        message = error.format_message()
+        _fail((message.rstrip(".") if hint else message) + hint, error.exit_code)
     except (LostProcessError, WriteError) as error:
         _fail(str(error), EXIT_FAILED)
     except ConfigError as error:
         _fail(error.sentence(flag))
-    except (CheckpointError, EnvError, FileNotFoundError, InputError) as error:
+    except FileNotFoundError as error:  # the system's own says it in its own way
+        _fail(str(error) if error.filename is None else f"{error.filename} does not exist.")
+    except (CheckpointError, EnvError, InputError) as error:
         _fail(str(error))
     except OSError as error:
         _fail(f"{error.filename or 'a file'}: {reason(error)}.", EXIT_FAILED)

@@ -24,7 +24,13 @@ from structlat_jax.run import machine
 from structlat_jax.run.members import Member
 from structlat_jax.run.plan import Plan
 from structlat_jax.shapes import make_key
-from structlat_jax.store.run_folder import CheckpointError, read_json, write_json, write_whole
+from structlat_jax.store.run_folder import (
+    CheckpointError,
+    read_json,
+    reason,
+    write_json,
+    write_whole,
+)
 
 MARKER = "suite_config.json"
 
@@ -142,7 +148,12 @@ def _resumed(
         latents or settings, if a family was never begun, or if one is code that the command line
         does not name.
     """
-    data = read_json(out / MARKER)
+    try:
+        data = read_json(out / MARKER)
+    except OSError as error:
+        raise InputError(
+            f"--resume needs the folder of a suite: {out / MARKER} cannot be read, {reason(error)}."
+        ) from None
     try:
         saved = {name: list(data[name]) for name in ("families", "latents")}
     except (KeyError, TypeError):

@@ -55,8 +55,10 @@ def find_runs(paths: Iterable[str | Path]) -> list[Path]:
     for path in map(Path, paths):
         try:
             runs = _runs_in(path)
-        except PermissionError:
-            raise CheckpointError(f"{path} cannot be read: permission denied.") from None
+        except FileNotFoundError:
+            raise
+        except OSError as error:  # it may not be read, or its name is too long
+            raise CheckpointError(f"{path} cannot be read: {reason(error)}.") from None
         if not runs:
             raise FileNotFoundError(
                 f"{path} is not a run folder and has none in it: there is no {CONFIG_FILE}."

@@ -66,6 +66,9 @@ OWN = {
     "sweep": ("--latents", "--grid", "--config", *ENV),
     "evaluate": ("--arms", *ENV),
     "figures": ("--seed", *ENV),
+    "view": ENV,
+    "film": ("--seed", "--task", *ENV),
+    "suite": ("--families", "--latents", "--config"),
     "point_robot": ("--config", "--log", "--anchor-start", *ENV),
     "config": ("--config", *ENV),
 }
@@ -74,8 +77,9 @@ VALUES = {
     "--env-option": ("size=2", "goal_radius=0.3", "anchors=0,1", "horizon=true", "size=-1", "=3"),
     "--config": ("run/config.json", "settings.toml", "own.py", "file", "full"),
     "--log": ("tensorboard", "wandb"),
+    "--families": ("triangle", "triangle+drift=0.1;own.py", "own.py:make+size=2", "absent.py", "+"),
 }
-FIRST = {"evaluate": ["run"], "figures": ["run"]}
+FIRST = {name: ["run"] for name in ("evaluate", "figures", "view", "film")}
 """Arguments without which a program does not start at all."""
 
 

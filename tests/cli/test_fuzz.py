@@ -34,10 +34,13 @@ COMMANDS = {
     "sweep": commands.sweep,
     "evaluate": commands.evaluate,
     "figures": commands.figures,
+    "view": commands.view,
+    "film": commands.film,
+    "suite": commands.suite,
     "config": commands.config,
 }
-SHORT = dict.fromkeys(COMMANDS, 30) | {"point_robot": 60}
-LONG = dict.fromkeys(COMMANDS, 250) | {"point_robot": 500}  # 2,000 in all
+SHORT = dict.fromkeys(COMMANDS, 30) | {"point_robot": 60, "suite": 60}
+LONG = dict.fromkeys(COMMANDS, 180) | {"point_robot": 380}  # 2,000 in all
 PATIENCE = 20
 OWN_ENV = """
 from structlat_jax.envs import point_robot

@@ -160,6 +160,14 @@ def test_resume_repeats_nothing_and_refuses_another_suite(folder, run_here, trai
         assert listing(folder) == before
 
 
+def test_resume_of_a_folder_that_is_no_suite(run_here, tmp_path):
+    for out in (tmp_path, tmp_path / "absent"):
+        said = assert_refused(run_here("--resume", "--out", out))
+        assert "--resume needs the folder of a suite" in said
+        assert str(out) in said
+        assert not list(tmp_path.iterdir())
+
+
 def settings_of(folder):
     """The configurations of all families by the names of their folders."""
     return {path.parent.name: path.read_text() for path in folder.glob("*/table_config.json")}

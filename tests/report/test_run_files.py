@@ -142,6 +142,11 @@ def test_evaluations_that_are_not_there(written):
         evaluations(run, "test_return")
 
 
+def test_a_name_that_is_too_long_cannot_be_read(tmp_path):
+    with pytest.raises(CheckpointError, match=r"x cannot be read: File name too long\.$"):
+        find_runs([tmp_path / ("x" * 300)])
+
+
 def test_find_runs_looks_one_level_down_and_finds_each_once(written, tmp_path):
     table = tmp_path / "table"
     for name in ("b", "a", "a/inner"):
