@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from structlat_jax import envs
+    from structlat_jax import envs, examples
     from structlat_jax.agent import Agent, Belief, load
     from structlat_jax.algos.base import Algorithm
     from structlat_jax.config import PRESETS, Config, preset
@@ -41,7 +41,11 @@ _HOMES = {
     "structlat_jax.train.setup": ("make_setup",),
     "structlat_jax.shapes": ("Episodes", "Transition"),
 }
-_MODULES = {"envs": "structlat_jax.envs", "loggers": "structlat_jax.run.loggers"}
+_MODULES = {
+    "envs": "structlat_jax.envs",
+    "examples": "structlat_jax.examples",
+    "loggers": "structlat_jax.run.loggers",
+}
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -61,6 +65,7 @@ __all__ = [
     "collect",
     "envs",
     "evaluate",
+    "examples",
     "init",
     "laplace_bridge",
     "latent_space",

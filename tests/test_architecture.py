@@ -50,6 +50,7 @@ LAYERS = (
     {"store.agent_file", "store.checkpoint"},
     {"agent_steps"},
     {"agent", "exported_agent", "saved_agent"},
+    {"examples"},
     {"report"},
     {"run"},
     {"cli"},

@@ -59,6 +59,7 @@ def test_the_truth_is_told_in_units_of_its_spread_and_decides_alone():
     np.testing.assert_array_equal(same["truth"], 0.0)
 
 
+@pytest.mark.slow
 def test_training_learns_from_the_truth_and_leaves_it_as_it_is():
     own = setup("ending", posterior="truth", latent="gau:1")
     with quick_compile():

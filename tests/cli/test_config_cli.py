@@ -66,6 +66,7 @@ def alone(here, shared):
     return shared / "alone"
 
 
+@pytest.mark.slow
 def test_the_same_run_with_the_same_bits(alone, here, tmp_path):
     done = here("--config", alone / "config.json", "--out", tmp_path / "again")
     assert done.code == 0, done.err

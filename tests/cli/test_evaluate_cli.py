@@ -39,6 +39,7 @@ def found(finished, tmp_path, run_here):
     return json.loads((run / "results.json").read_text()), written
 
 
+@pytest.mark.slow
 def test_the_file_compares_every_arm_with_the_run(found):
     run, written = found
     rows = {row["arm"]: row for row in written["rows"]}

@@ -236,6 +236,7 @@ def _same(one, other):
     return True
 
 
+@pytest.mark.slow
 def test_files(original, tmp_path, monkeypatch):
     assert check_files(original, tmp_path, monkeypatch, 40, 0) > 10
 

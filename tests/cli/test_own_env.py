@@ -146,6 +146,7 @@ def test_evaluated_again(copy, place, in_process):
     assert "oracle" not in done.out
 
 
+@pytest.mark.slow
 def test_evaluated_with_another_option(copy, place, in_process):
     """What the environment's file takes, on top of what the run says."""
     run = functools.partial(in_process, commands.evaluate, "run", "--arms", "eval_prior_episodes=1")

@@ -111,6 +111,7 @@ def test_runs_of_one_latent_are_told_apart(draw, tmp_path):
     assert "traversal of gau:2 (g)#1" in done.out
 
 
+@pytest.mark.slow
 def test_what_does_not_apply_is_said(runs, draw, tmp_path):
     write_run(tmp_path / "line", "gau:1", env="elsewhere.py:make", checkpoint=False)
     write_run(tmp_path / "goals", "gau:2,dir:1x2", goal_seed=1, checkpoint=False)

@@ -45,6 +45,7 @@ def test_a_style_is_worth_nothing_where_the_goal_is_not_known():
     assert abs(found["not_told"]["mixture"] - found["told_nothing"]) < 0.1 * found["told"]
 
 
+@pytest.mark.slow
 def test_the_program_writes_what_it_shows(tmp_path):
     out = tmp_path / "deep" / "worth.json"
     done = CliRunner().invoke(worth.command, ["--tasks", "20", "--out", str(out)])

@@ -68,6 +68,7 @@ def drawn(*runs, at_hand=True, load=untrained):
     return album
 
 
+@pytest.mark.slow
 def test_an_environment_without_a_plane(tmp_path):
     runs = [written(tmp_path / name, dense(), name) for name in ("gau:2", "dir:1x3")]
     album = drawn(*runs)

@@ -204,6 +204,7 @@ def test_an_agent_is_one_file(trained, place, tmp_path_factory, monkeypatch):
     assert_same(again.act(np.ones(1), z), agent.act(np.ones(1), z))
 
 
+@pytest.mark.slow
 def test_an_agent_of_an_environment_of_a_file(place, tmp_path_factory, monkeypatch):
     file = own_env.write(place)
     run = sl.train(env="own.py", seeds=2, evals=1, out="run")

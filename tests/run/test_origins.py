@@ -135,7 +135,7 @@ def test_a_seed_that_is_not_finite_is_refused(first, tmp_path):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"inference": "auto"},
+        pytest.param({"inference": "auto"}, marks=pytest.mark.slow),
         {"inference": "amortised"},
         pytest.param({"posterior": "task"}, marks=pytest.mark.slow),
         pytest.param({"posterior": "task", "inference": "decoded"}, marks=pytest.mark.slow),

@@ -221,6 +221,7 @@ def test_last_return_is_the_mean_of_last_episodes():
     assert float(last_return(Adaptation(returns, **rest))) == 2.5
 
 
+@pytest.mark.slow
 def test_untrained_agent_on_the_point_robot():
     """An untrained policy stays near the origin, from where no goal pays; the oracle is paid."""
     own = make_setup(config(latent="gau:1"), point_robot.make())

@@ -169,6 +169,7 @@ def test_beliefs_weigh_the_hypotheses_by_all_earlier_episodes(by_hand):
     assert np.all(np.ptp(by_hand.belief[..., -1], axis=-1) > 0.02)
 
 
+@pytest.mark.slow
 def test_a_greedy_choice_keeps_off_the_rim():
     """Of two hypotheses that agree with all that was seen, it takes the one that pays on both; a
     draw takes either."""

@@ -101,6 +101,7 @@ def tasks(state):
     return np.asarray(state.train_tasks), np.asarray(state.test_tasks)
 
 
+@pytest.mark.slow
 def test_vmap_equals_a_loop():
     made, hyper = programs(1)
     seeds = range(2)
