@@ -23,9 +23,12 @@ def names() -> tuple[str, ...]:
 
 
 def about(name: str) -> dict[str, Any]:
-    """What was measured of an agent: ``env``, ``latent``, ``seed``, ``updates``, its ``test_return``
-    in the last episode of a trial on test tasks, ``percent_of_oracle``, above the return of an
-    untrained agent, and the ``date``.
+    """What was measured of an agent.
+
+    Returns:
+      ``env``, ``env_options``, ``latent``, ``seed``, ``updates``, ``test_return`` (of the last
+      episode on test tasks), ``percent_of_oracle`` (above the return of an untrained agent) and the
+      ``date``.
 
     Raises:
       InputError: (a `ValueError`) if there is no such agent.

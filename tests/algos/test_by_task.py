@@ -96,7 +96,7 @@ def posterior_and_z(params, one):
 
 @jax.jit
 def by_hand(params, one, c):
-    """The losses of `test_the_losses_by_hand`; compiled as one program, which takes seconds less."""
+    """What the losses are to be, as one program, which compiles in a fraction of the time."""
     scale = decoder.track(params.scale, one.transitions)
     posterior, z = posterior_and_z(params, one)
     there = by_task.imagine(MODEL, params.decoder, scale, one.transitions, one.imagined.z)
