@@ -13,7 +13,9 @@ from structlat_jax.errors import InputError
 from structlat_jax.report.film import FRAMES_PER_SECOND
 from structlat_jax.store.run_folder import WriteError, write_in_one_piece
 
-_COLOURS = 64
+_COLOURS = 128
+_LOOKED_AT = 12
+"""About how many frames the colours of a film are taken from."""
 _PAUSE = 2000  # milliseconds on the last frame, before a GIF begins anew
 
 
@@ -42,9 +44,12 @@ def write(path: Path, frames: Iterable[np.ndarray]) -> float:
 
 
 def _gif(file: BinaryIO, frames: list[np.ndarray]) -> None:
-    # One palette for all frames: one for each would flicker, and be most of a small file.
-    middle = Image.fromarray(frames[-1]).quantize(_COLOURS)
-    images = [Image.fromarray(one).quantize(palette=middle, dither=0) for one in frames]
+    # One palette for all frames: one for each would flicker, and be most of a small file. It is of
+    # frames from all over the film, for what one of them shows another may not.
+    every = max(1, len(frames) // _LOOKED_AT)
+    mosaic = Image.fromarray(np.concatenate(frames[::-every]))
+    palette = mosaic.quantize(_COLOURS, method=Image.Quantize.MAXCOVERAGE)
+    images = [Image.fromarray(one).quantize(palette=palette, dither=0) for one in frames]
     durations = [1000 // FRAMES_PER_SECOND] * (len(frames) - 1) + [_PAUSE]
     images[0].save(
         *(file, "GIF"), save_all=True, append_images=images[1:], duration=durations, loop=0
