@@ -13,6 +13,8 @@ from structlat_jax.report.plane import scene
 from structlat_jax.report.view import packed
 from structlat_jax.store.run_folder import CheckpointError
 
+MOST = 4 * 2**20
+"""Bytes that all runs of a page may take; the library that draws takes about as many."""
 MOST_TASKS = 10
 MOST_TRACES = 6
 """Numbers of an observation that are drawn against time."""
