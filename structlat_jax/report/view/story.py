@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -180,8 +181,13 @@ def _of(values: np.ndarray, chosen: _Chosen) -> np.ndarray:
 
 def _blocks(space: LatentSpace) -> list[dict[str, Any]]:
     """What a block is called, how its numbers are to be drawn, and what the prior says of them."""
-    prior = space.posterior(jnp.zeros(space.stat_dim))
-    mean, deviation = np.asarray(space.mean(prior)), np.asarray(space.deviation(prior))
+
+    @jax.jit  # piece by piece it would be compiled for three times as long
+    def moments():
+        prior = space.posterior(jnp.zeros(space.stat_dim))
+        return space.mean(prior), space.deviation(prior)
+
+    mean, deviation = map(np.asarray, moments())
     found, start = [], 0
     for block in shown_blocks(space):
         end = start + block.variables * block.size

@@ -1,6 +1,7 @@
 "use strict";
 
 const AGAIN = 3000; /* milliseconds between two tries to reach a program that has gone */
+const REST = 19; /* times as long as drawing took: the processor is training's */
 const ALWAYS = /^(test_return|train_return|kl .*)$/; /* metrics that are shown at first */
 const FIRST = 3; /* and of the others so many: an algorithm names its losses first */
 
@@ -59,30 +60,35 @@ function addMetric(name) {
   box.addEventListener("change", draw);
 }
 
-let waiting = false;
+let waiting = false, rested = 0;
 
-/* Draws soon, once; not while nobody looks. */
+/* Draws in the next frame; there is none while nobody looks. */
 function draw() {
   if (waiting) return;
   waiting = true;
   requestAnimationFrame(() => {
     waiting = false;
-    const look = theme();
-    const points = [...told.points.values()];
-    const put = (place, { data, layout }) => Plotly.react(place, data, layout, { displayModeBar: false, responsive: true });
-    for (const [name, { box, panel, chart }] of panels) {
-      panel.hidden = !box.checked;
-      if (box.checked) put(chart, curve(name, points, told.seeds, look));
-    }
-    const evaluated = points.filter((point) => "test_return" in point.metrics).pop();
-    control("evaluation").hidden = !evaluated;
-    if (!evaluated) return;
+    const begin = performance.now();
+    drawAll([...told.points.values()], theme());
+    rested = performance.now() + REST * (performance.now() - begin);
+  });
+}
+
+function drawAll(points, look) {
+  const put = (place, { data, layout }) => Plotly.react(place, data, layout, { displayModeBar: false, responsive: true });
+  for (const [name, { box, panel, chart }] of panels) {
+    panel.hidden = !box.checked;
+    if (box.checked) put(chart, curve(name, points, told.seeds, look));
+  }
+  const evaluated = points.filter((point) => "test_return" in point.metrics).pop();
+  control("evaluation").hidden = !evaluated;
+  if (evaluated) {
     const value = mean(evaluated.metrics.test_return);
     const share = mean(evaluated.metrics.percent_of_oracle || []);
     const shown = value === null ? "no seed is finite" : `return of the last episode on test tasks ${value.toFixed(2)}`;
     control("evaluation-said").textContent = `After ${evaluated.updates.toLocaleString("en")} updates: ${shown}${share === null ? "" : ` (${share.toFixed(0)} % of the oracle)`}.`;
     put(control("stages"), stages(evaluated, told.seeds, look));
-  });
+  }
 }
 
 function say(text, over) {
@@ -96,7 +102,10 @@ async function ask() {
   const answer = await fetch(`news?since=${told.next}`, { cache: "no-store" });
   if (!answer.ok) throw new Error(answer.statusText);
   const { history, items, next } = await answer.json();
-  if (told.history !== null && told.history !== history) location.reload(); /* another program */
+  if (told.history !== null && told.history !== history) {
+    location.reload(); /* it is another program's */
+    return false;
+  }
   told.history = history;
   told.next = next;
   items.forEach(learn);
@@ -105,15 +114,22 @@ async function ask() {
 
 /* The program answers when it is time, so that asking again at once is no hurry. */
 async function listen() {
+  let stale = false;
   while (!told.ended) {
     try {
-      if (await ask()) draw();
+      stale = (await ask()) || stale;
+      if (stale && performance.now() > rested) {
+        stale = false;
+        draw();
+      }
       say(told.points.size ? "training goes on" : "the program compiles", false);
     } catch {
+      draw();
       say("the program does not answer any more: it has ended, or cannot be reached from here. What it told stays.", true);
       await new Promise((resolve) => setTimeout(resolve, AGAIN));
     }
   }
+  draw();
   say("training has ended. What is shown stays.", true);
 }
 
