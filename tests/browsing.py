@@ -45,5 +45,6 @@ def open_page(browser):
     yield open_
     for context in contexts:
         context.close()
+    print(said)
     assert [text for text in said if "ERR_CONNECTION_REFUSED" not in text] == []
     assert all(url.startswith(tuple(own)) for url in asked)

@@ -57,7 +57,7 @@ def shown(tab):
 
 
 def wait_for(tab, place, text):
-    playwright.expect(tab.locator(place)).to_contain_text(text)
+    playwright.expect(tab.locator(place)).to_contain_text(text, timeout=20_000)
 
 
 def test_curves_grow_and_stay_when_training_has_ended(open_page, live):

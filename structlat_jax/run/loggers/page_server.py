@@ -74,9 +74,9 @@ class PageServer(socketserver.ThreadingTCPServer):
 
     @property
     def watched(self) -> bool:
-        """Whether a page is there that asks for news."""
+        """Whether a page is there: it asks, or draws what it has just been told."""
         with self._changed:
-            return self._open > 0 or time.monotonic() - self._heard < PACE
+            return self._open > 0 or time.monotonic() - self._heard < LINGER
 
     def news(self, since: int) -> bytes:
         """See `History.news`; waits until it is time."""

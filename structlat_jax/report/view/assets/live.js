@@ -1,7 +1,8 @@
 "use strict";
 
 const AGAIN = 3000; /* milliseconds between two tries to reach a program that has gone */
-const REST = 19; /* times as long as drawing took: the processor is training's */
+const REST = 9, LONGEST = 10000; /* a pause of so many times what drawing took, and at most so long:
+  the processor is training's */
 const ALWAYS = /^(test_return|train_return|kl .*)$/; /* metrics that are shown at first */
 const FIRST = 3; /* and of the others so many: an algorithm names its losses first */
 
@@ -70,7 +71,7 @@ function draw() {
     waiting = false;
     const begin = performance.now();
     drawAll([...told.points.values()], theme());
-    rested = performance.now() + REST * (performance.now() - begin);
+    rested = performance.now() + Math.min(LONGEST, REST * (performance.now() - begin));
   });
 }
 
