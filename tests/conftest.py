@@ -46,6 +46,7 @@ if _FIRST:  # before jax is imported; processes that are started from here inher
 CHECKED = ("algos", "data", "inference", "latents", "nets", "train", "shapes")
 install_import_hook([f"structlat_jax.{name}" for name in CHECKED], "beartype.beartype")
 
+from browsing import *  # noqa: E402, F403
 from fixtures import *  # noqa: E402, F403
 
 

@@ -147,13 +147,25 @@ def origin_option(command: Callable) -> Callable:
 
 def logger_options(command: Callable) -> Callable:
     """Adds the options that choose loggers."""
-    return click.option(
-        "--log",
-        "sinks",
-        multiple=True,
-        type=click.Choice(["tensorboard", "wandb"]),
-        help="Send the metrics there too; may be given several times.",
-    )(command)
+    options = (
+        click.option(
+            "--log",
+            "sinks",
+            multiple=True,
+            type=click.Choice(["tensorboard", "wandb"]),
+            help="Send the metrics there too; may be given several times.",
+        ),
+        click.option(
+            "--live",
+            is_flag=False,
+            flag_value=0,
+            type=Whole(0, 65535),
+            metavar="[PORT]",
+            help="Show the curves meanwhile on a page for browsers of this machine, at "
+            "http://127.0.0.1:PORT; without PORT, or with 0, at one that is free.",
+        ),
+    )
+    return _all(options)(command)
 
 
 def host_options(command: Callable) -> Callable:

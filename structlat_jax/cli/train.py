@@ -1,5 +1,6 @@
 """What ``structlat train`` does: one run from its options to its files."""
 
+import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +13,12 @@ from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import EXIT_FAILED, complain
 from structlat_jax.cli.folders import claim, interruptible, new_folder
 from structlat_jax.config import Config
+from structlat_jax.errors import InputError
 from structlat_jax.report import results_table
 from structlat_jax.run import failures, finish, longer, machine, origins
 from structlat_jax.run.loggers import Logger, combine, to_tensorboard, to_wandb
 from structlat_jax.run.loggers.console import Meter
+from structlat_jax.run.loggers.to_page import Page
 from structlat_jax.run.loop import Job, run
 from structlat_jax.run.members import RESULTS_FILE
 from structlat_jax.run.plan import Plan
@@ -24,7 +27,12 @@ from structlat_jax.train.setup import make_setup
 
 
 def train(
-    out: Path | None, overwrite: bool, resume: bool, sinks: Sequence[str] = (), **options: Any
+    out: Path | None,
+    overwrite: bool,
+    resume: bool,
+    sinks: Sequence[str] = (),
+    live: int | None = None,
+    **options: Any,
 ) -> int:
     """One run from its options to its files; returns the exit code.
 
@@ -44,6 +52,7 @@ def train(
             return 0
         machine.require_devices()
         _require(sinks)
+        page = _page(live)
         env = request.saved_env(plan.config, options)
         claim(out)
         origin = origins.kept(out, make_setup(plan.config, env), plan.seeds)
@@ -51,6 +60,7 @@ def train(
             click.echo(told)
     else:
         _require(sinks)
+        page = _page(live)
         machine.configure(_seeds(options))
         machine.require_devices()
         plan, env = request.new_plan(options)
@@ -60,7 +70,7 @@ def train(
         out = new_folder(out, Path("runs") / name, overwrite)
         origins.write_start(out, plan, origin)
     job = Job(plan, make_setup(plan.config, env), out, origin=origin)
-    return _go(job, resume, sinks)
+    return _go(job, resume, sinks, page)
 
 
 def _require_same(out: Path, plan: Plan, data: dict[str, Any], options: dict[str, Any]) -> None:
@@ -71,9 +81,11 @@ def _require_same(out: Path, plan: Plan, data: dict[str, Any], options: dict[str
     request.require_same(out, plan, known, from_run=origins.named(data))
 
 
-def _go(job: Job, resume: bool, sinks: Sequence[str]) -> int:
+def _go(job: Job, resume: bool, sinks: Sequence[str], page: Page | None) -> int:
     console, plan, setup, out = make_console(), job.plan, job.setup, job.out
     others = loggers(sinks, out, plan)
+    if page is not None:
+        others.append(page.logger(_numbers(plan), out, setup.env, click.echo))
     with interruptible(out, console), Meter(plan.whole_updates, console) as meter:
         logger = combine([meter.logger(), *others])
         try:
@@ -98,10 +110,24 @@ def _require(sinks: Sequence[str]) -> None:
         {"tensorboard": to_tensorboard, "wandb": to_wandb}[sink].require()
 
 
+def _page(port: int | None) -> Page | None:
+    """The page of ``--live``, which has its port from here on, before anything is made."""
+    if port is None:
+        return None
+    try:
+        page = Page(port)
+    except InputError as error:
+        raise InputError(f"--live: {error}") from None
+    return click.get_current_context().with_resource(contextlib.closing(page))
+
+
+def _numbers(plan: Plan) -> range:
+    return range(plan.seed, plan.seed + plan.seeds)
+
+
 def loggers(sinks: Sequence[str], out: Path, plan: Plan) -> list[Logger]:
     """The loggers that ``--log`` names."""
-    seeds = range(plan.seed, plan.seed + plan.seeds)
-    made = []
+    seeds, made = _numbers(plan), []
     for sink in dict.fromkeys(sinks):
         if sink == "tensorboard":
             made.append(to_tensorboard.make(out / "tensorboard", seeds))

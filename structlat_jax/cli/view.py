@@ -11,9 +11,6 @@ from structlat_jax.report.view import page, story
 from structlat_jax.run.folders import make_folder, require_writable_file
 from structlat_jax.store.run_folder import write_whole
 
-MOST = 4 * 2**20
-"""Bytes that all runs of a page may take; the library that draws takes about as many."""
-
 
 def write(runs: Sequence[Path], out: Path, **options: Any) -> None:
     """Writes the page.
@@ -30,7 +27,7 @@ def write(runs: Sequence[Path], out: Path, **options: Any) -> None:
     require_writable_file(out)
     library = page.library()
     cases = finished.cases(runs, 0, options)
-    stories = [story.tell(case, MOST // len(cases)) for case in cases]
+    stories = [story.tell(case, story.MOST // len(cases)) for case in cases]
     text = page.page([one.data for one in stories], library)
     make_folder(out.parent)
     write_whole(out, text)

@@ -98,8 +98,30 @@ def read_run(path: Path) -> RunFiles:
         config,
         _read_results(path / RESULTS_FILE),
         arrays,
-        _read_metrics(path / METRICS_FILE),
+        read_metrics(path / METRICS_FILE),
     )
+
+
+def read_metrics(path: Path) -> dict[str, np.ndarray]:
+    """Reads ``metrics.csv`` by column, as `RunFiles` has it.
+
+    Raises:
+      CheckpointError: (a `ValueError`) if it cannot be read.
+    """
+    require_small(path, _MOST_METRICS)
+    try:
+        with path.open(newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            rows = list(reader)
+            columns = reader.fieldnames or []
+        if any(len(row) != len(columns) or None in row.values() for row in rows):
+            raise ValueError("its rows differ in length")
+        return {
+            name: np.array([float(row[name]) if row[name] else np.nan for row in rows])
+            for name in columns
+        }
+    except (OSError, ValueError, csv.Error) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}.") from None
 
 
 def evaluations(run: RunFiles, column: str) -> tuple[np.ndarray, np.ndarray]:
@@ -198,20 +220,3 @@ def _depths(arrays: Iterable[str], kind: str) -> dict[str, int]:
     factors = (name for name in arrays if name.startswith("factor_") and name.endswith(f"_{kind}"))
     found |= dict.fromkeys(factors, 2)
     return {name: depth for name, depth in found.items() if name in arrays}
-
-
-def _read_metrics(path: Path) -> dict[str, np.ndarray]:
-    require_small(path, _MOST_METRICS)
-    try:
-        with path.open(newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            rows = list(reader)
-            columns = reader.fieldnames or []
-        if any(len(row) != len(columns) or None in row.values() for row in rows):
-            raise ValueError("its rows differ in length")
-        return {
-            name: np.array([float(row[name]) if row[name] else np.nan for row in rows])
-            for name in columns
-        }
-    except (OSError, ValueError, csv.Error) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}.") from None

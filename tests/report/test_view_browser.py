@@ -1,10 +1,10 @@
 """The page of a run in a browser without a screen, where there is one: keys, clicks, drags."""
 
 import io
-import shutil
 
 import numpy as np
 import pytest
+from browsing import DESK, PHONE
 from drawable import walker, write_run
 from PIL import Image
 
@@ -15,11 +15,7 @@ from structlat_jax.report.view import page, story
 pytestmark = pytest.mark.slow
 playwright = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("plotly")
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
-if BROWSER is None:
-    pytest.skip("no browser is installed", allow_module_level=True)
 
-DESK, PHONE = (1300, 900), (390, 844)
 CHARTS = """() => [...document.querySelectorAll('.belief')].map(chart => Object.fromEntries(
     chart.data.map(one => [one.name, Array.from(one.y)])))"""
 
@@ -39,36 +35,14 @@ def file(case, tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as program:
-        made = program.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield made
-        made.close()
-
-
 @pytest.fixture
-def opened(browser, file):
-    """Opens the page; at the end there must have been no complaint and no request but for it."""
-    contexts, said, asked = [], [], []
+def opened(open_page, file):
+    """Opens the page."""
 
     def open_(size=DESK, scheme="light"):
-        width, height = size
-        view = {"width": width, "height": height}
-        contexts.append(browser.new_context(viewport=view, color_scheme=scheme))
-        tab = contexts[-1].new_page()
-        tab.on("console", lambda message: said.append(message.text))
-        tab.on("pageerror", lambda error: said.append(str(error)))
-        tab.on("request", lambda request: asked.append(request.url))
-        tab.goto(f"file://{file}")
-        tab.wait_for_selector(".world .main-svg")
-        return tab
+        return open_page(f"file://{file}", ".world .main-svg", size, scheme)
 
-    yield open_
-    for context in contexts:
-        context.close()
-    assert said == []
-    assert all(url.startswith(("file:", "data:")) for url in asked)
+    return open_
 
 
 def wait_for(tab, place, text):

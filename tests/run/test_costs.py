@@ -1,14 +1,15 @@
-"""What checkpoints cost, and that memory is flat, in a run of the real size as users start it."""
+"""What checkpoints and the live page cost, and that memory is flat, in runs of the real size."""
 
 import time
 
 import numpy as np
 import psutil
 import pytest
+from watching import Watcher
 
 from structlat_jax.config import preset
 from structlat_jax.run import machine
-from structlat_jax.run.loggers import silent
+from structlat_jax.run.loggers import silent, to_page
 from structlat_jax.run.loop import Job, run
 from structlat_jax.run.plan import Plan
 from structlat_jax.store import checkpoint
@@ -49,6 +50,26 @@ def test_checkpoints_cost_at_most_three_percent(tmp_path, seeds, monkeypatch):
     cost = float(np.median(taken))
     print(f"{seeds} seeds: {cost:.2f} s each, {100 * cost / (SECONDS + cost):.2f} % of the time")
     assert cost / (SECONDS + cost) < 0.03
+
+
+def test_a_page_that_is_watched_costs_at_most_two_percent():
+    """The processor's time of all that has to do with it, the program that watches included, while
+    ten seeds tell 25 metrics 20 times per second, which is more often than any real run does."""
+    pytest.importorskip("plotly")
+    said, metrics = [], {f"metric {i}": np.random.default_rng(i).normal(size=10) for i in range(25)}
+    logger = to_page.make(range(10), tell=said.append)
+    watcher = Watcher(int(said[0].rstrip("/").rpartition(":")[2]))
+    while not watcher.items:
+        time.sleep(0.1)
+    start, spent = time.perf_counter(), time.process_time()
+    for step in range(200):
+        logger.log(step, metrics)
+        time.sleep(0.05)
+    cost = (time.process_time() - spent) / (time.perf_counter() - start)
+    logger.close()
+    assert len(watcher.told()[0]) == 200
+    print(f"{100 * cost:.2f} % of a core")
+    assert cost < 0.02
 
 
 def test_memory_of_a_whole_run_is_flat(tmp_path):

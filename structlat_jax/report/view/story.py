@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -13,6 +14,8 @@ from structlat_jax.report.plane import scene
 from structlat_jax.report.view import packed
 from structlat_jax.store.run_folder import CheckpointError
 
+MOST = 4 * 2**20
+"""Bytes that all runs of a page may take; the library that draws takes about as many."""
 MOST_TASKS = 10
 MOST_TRACES = 6
 """Numbers of an observation that are drawn against time."""
@@ -178,8 +181,13 @@ def _of(values: np.ndarray, chosen: _Chosen) -> np.ndarray:
 
 def _blocks(space: LatentSpace) -> list[dict[str, Any]]:
     """What a block is called, how its numbers are to be drawn, and what the prior says of them."""
-    prior = space.posterior(jnp.zeros(space.stat_dim))
-    mean, deviation = np.asarray(space.mean(prior)), np.asarray(space.deviation(prior))
+
+    @jax.jit  # piece by piece it would be compiled for three times as long
+    def moments():
+        prior = space.posterior(jnp.zeros(space.stat_dim))
+        return space.mean(prior), space.deviation(prior)
+
+    mean, deviation = map(np.asarray, moments())
     found, start = [], 0
     for block in shown_blocks(space):
         end = start + block.variables * block.size

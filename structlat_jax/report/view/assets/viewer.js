@@ -4,7 +4,6 @@ const FRAME = 110; /* milliseconds between two steps that are played */
 
 const runs = JSON.parse(document.getElementById("runs").textContent).map(unpackedRun);
 const state = { run: 0, beside: runs.length > 1 ? 1 : null, seed: 0, task: 0, episode: 0, step: 0, playing: null };
-const control = (id) => document.getElementById(id);
 const clamp = (value, most) => Math.max(0, Math.min(value, most));
 
 /* Which part of a run is shown: what the page shows, as far as this run has it. */
@@ -23,13 +22,6 @@ function lastStep(episode) {
     const place = placeIn(run);
     return lengthOf(run, place.seed, place.task, clamp(episode, run.episodes - 1));
   }));
-}
-
-function element(tag, text, name) {
-  const made = document.createElement(tag);
-  if (text !== undefined) made.textContent = text;
-  if (name) made.className = name;
-  return made;
 }
 
 /* The panels of one run, empty. */
