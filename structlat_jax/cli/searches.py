@@ -1,18 +1,74 @@
-"""What is searched, as text: ``FIELD=LOW:HIGH``, ``FIELD=LOW:HIGH:log`` and ``FIELD=VALUE,...``."""
+"""What is searched, and how: from options or from a file.
 
+As text: ``FIELD=LOW:HIGH``, ``FIELD=LOW:HIGH:log``, or ``FIELD=VALUE,VALUE,...`` as in a sweep.
+"""
+
+import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from structlat_jax import config as configuration
 from structlat_jax.cli import changes
 from structlat_jax.config import Config
 from structlat_jax.envs import Env
 from structlat_jax.options import ConfigError
-from structlat_jax.run.proposals import Axes, Range
+from structlat_jax.report.trials import Tried
+from structlat_jax.run.plan import Plan
+from structlat_jax.run.proposals import SAMPLERS, Axes, Range, Trial, points, propose
 from structlat_jax.train.setup import make_setup
 
 _LOG = "log"
+
+
+class Search(NamedTuple):
+    """What is searched, and how.
+
+    Attributes:
+      plan: What trials have in common.
+      env: The environment.
+      axes: What differs between them.
+      trials: How many there are to be.
+      batch: How many train together.
+      sampler: One of `proposals.SAMPLERS`.
+    """
+
+    plan: Plan
+    env: Env
+    axes: Axes
+    trials: int
+    batch: int
+    sampler: str
+
+    def plan_of(self, params: dict[str, Any]) -> Plan:
+        """The plan of a trial; raises `ConfigError`."""
+        return dataclasses.replace(self.plan, config=self.plan.config.replace(**params))
+
+    def following(self, tried: list[Tried]) -> list[dict[str, Any]]:
+        """The next batch, a function of what was tried; raises `ValueError` if that was another
+        search."""
+        told = [Trial(one.params, one.value) for one in tried]
+        count = min(self.batch, self.trials - len(tried))
+        return propose(self.axes, told, count, self.plan.seed, self.sampler)
+
+
+def read(plan: Plan, env: Env | None, data: dict[str, Any]) -> Search:
+    """The search of the options or of a file; raises `ConfigError` if it makes none."""
+    latents = changes.latent_specs(plan.config, data.get("latents"))
+    try:
+        found = axes(data.get("search"), latents)
+    except ConfigError as error:
+        raise ConfigError(None, f"`search`: {error}") from None
+    plan = dataclasses.replace(plan, config=plan.config.replace(latent=latents[0]))
+    for name in ("trials", "batch"):
+        if type(data.get(name)) is not int or data[name] < 1:
+            raise ConfigError(name, "a whole number from 1", data.get(name))
+    if data.get("sampler") not in SAMPLERS:
+        raise ConfigError("sampler", f"one of {', '.join(SAMPLERS)}", data.get("sampler"))
+    if data["trials"] > (most := points(found)):
+        rule = f"at most {most}, the combinations of `search`, all of which a sweep would train"
+        raise ConfigError("trials", rule, data["trials"])
+    return Search(plan, env, found, *(data[name] for name in ("trials", "batch", "sampler")))
 
 
 def axes(given: Any, latents: Sequence[str]) -> dict[str, Range | list[Any]]:
