@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from structlat_jax.report.figures_axes import returns_axis
 from structlat_jax.report.figures_style import INK, PALETTE, styled
 from structlat_jax.report.trials import Tried, best
 
 _COLUMNS = 3
+_WIDTH = 24  # letters that fit below one of the columns
 _LABEL = "return, training tasks"
 _FAILED = {"marker": "x", "color": PALETTE[7], "linestyle": "", "markersize": 6}
 
@@ -45,7 +46,7 @@ def search_history(tried: Sequence[Tried], logs: Collection[str] = ()) -> Figure
         _slice(ax, [one.params[name] for one in tried], values, best(tried).number)
         ax.set_xlabel(name)
         if name in logs:
-            ax.set_xscale("log")
+            _log_axis(ax)
         if i % columns:
             ax.tick_params(labelleft=False)
         else:
@@ -75,6 +76,19 @@ def _slice(ax: Axes, given: Sequence[Any], values: np.ndarray, chosen: int) -> N
     _points(ax, places, values, chosen)
     ax.set_xticks(range(len(names)), names)
     ax.set_xlim(-0.5, len(names) - 0.5)
+    if sum(map(len, names)) > _WIDTH:
+        ax.tick_params(axis="x", labelrotation=20)
+
+
+def _log_axis(ax: Axes) -> None:
+    """Decades, and what is in the middle of them where there are few; in plain text, as all is."""
+    ax.set_xscale("log")
+    low, high = ax.get_xlim()
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0,) if high > 100.0 * low else (1.0, 3.0)))
+    ax.xaxis.set_major_formatter(
+        lambda x, _: f"{x:g}" if x >= 0.01 else f"{x:.0e}".replace("-0", "-")
+    )
+    ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _points(ax: Axes, x: np.ndarray, values: np.ndarray, chosen: int) -> None:

@@ -62,12 +62,12 @@ def best(tried: Sequence[Tried]) -> Tried | None:
 
 
 def table(tried: Sequence[Tried], shown: int = SHOWN) -> Table:
-    """The best trials, the best first."""
+    """The best trials, the best first; the spread is over seeds."""
     fields, ranked = list(tried[0].params), _ranked(tried)
     title = f"the best of {len(tried)} trials"
     if failed := len(tried) - len(ranked):
         title += f"; in {failed} no seed stayed finite"
-    made = Table("trial", *fields, "train return, last episode", "std over seeds", "seeds")
+    made = Table("trial", *fields, "train return", "std", "seeds")
     made.title = title
     for one in ranked[:shown]:
         std = one.returns["std"]
