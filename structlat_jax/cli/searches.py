@@ -65,9 +65,6 @@ def read(plan: Plan, env: Env | None, data: dict[str, Any]) -> Search:
             raise ConfigError(name, "a whole number from 1", data.get(name))
     if data.get("sampler") not in SAMPLERS:
         raise ConfigError("sampler", f"one of {', '.join(SAMPLERS)}", data.get("sampler"))
-    if data["trials"] > (most := points(found)):
-        rule = f"at most {most}, the combinations of `search`, all of which a sweep would train"
-        raise ConfigError("trials", rule, data["trials"])
     return Search(plan, env, found, *(data[name] for name in ("trials", "batch", "sampler")))
 
 
@@ -94,6 +91,13 @@ def axes(given: Any, latents: Sequence[str]) -> dict[str, Range | list[Any]]:
     if not found:
         raise ConfigError(None, "nothing is searched; FIELD=LOW:HIGH says what is, for instance.")
     return found
+
+
+def require_enough(search: Search) -> None:
+    """Raises `ConfigError` if there are fewer combinations than there are to be trials."""
+    if search.trials > (most := points(search.axes)):
+        rule = f"at most {most}, the combinations of `search`, all of which a sweep would train"
+        raise ConfigError("trials", rule, search.trials)
 
 
 def require_allowed(config: Config, env: Env, given: Axes) -> None:

@@ -12,7 +12,7 @@ from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import EXIT_FAILED, complain
 from structlat_jax.cli.folders import interruptible, new_folder
 from structlat_jax.cli.options import given, typed
-from structlat_jax.cli.searches import Search, read, require_allowed
+from structlat_jax.cli.searches import Search, read, require_allowed, require_enough
 from structlat_jax.errors import InputError
 from structlat_jax.options import ConfigError
 from structlat_jax.report import trials
@@ -73,6 +73,7 @@ def _new(out: Path | None, overwrite: bool, options: dict[str, Any]) -> tuple[Pa
         require_allowed(search.plan.config, env, search.axes)
     except ConfigError as error:
         raise ConfigError(None, f"`search`: {error}") from None
+    require_enough(search)
     default = Path("runs") / f"tune-{time.strftime('%Y%m%d-%H%M%S')}"
     out = new_folder(out, default, overwrite, MARKER)
     write_config(out, plan.config, MARKER, **own, **plan.records())
@@ -83,12 +84,14 @@ def _saved(out: Path, options: dict[str, Any]) -> tuple[Search, list[list[dict[s
     """The search that is to be resumed, which may have got more trials, and its batches so far."""
 
     def check(plan: Plan, data: dict[str, Any]) -> None:
-        batches = _batches(out, read(plan, None, data))
+        search = read(plan, None, data)
+        require_enough(search)
+        batches = _batches(out, search)
         if (more := typed(options).get("trials")) is None:
             return
         if more < (there := sum(map(len, batches))):
             raise InputError(f"--trials must be at least {there}, which {out} has, not {more}.")
-        read(plan, None, {**data, "trials": more})
+        require_enough(read(plan, None, {**data, "trials": more}))
 
     plan, env, data = request.resumed(out, MARKER, options, _LASTING, check)
     if (more := typed(options).get("trials", data["trials"])) != data["trials"]:
