@@ -85,6 +85,7 @@ VALUES = {
     "--families": ("triangle", "triangle+drift=0.1;own.py", "own.py:make+size=2", "absent.py", "+"),
 }
 FIRST = {name: ["run"] for name in ("evaluate", "figures", "view", "film")}
+FIRST["tune"] = ["--search", "encoder-lr=1e-4:1e-2:log"]
 """Arguments without which a program does not start at all."""
 
 
