@@ -141,6 +141,7 @@ def _run(
         made = members.make(begun, search.env)
         if number == len(batches) - 1:
             members.prepare(made)
+            console.print(f"trials {len(tried)} to {len(tried) + len(made) - 1} of {search.trials}")
             tables.train_members(out, made, console)
         for one, params in zip(made, batches[number], strict=True):
             tried.append(trials.read(len(tried), one.folder, params))

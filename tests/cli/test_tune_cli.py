@@ -18,6 +18,7 @@ from structlat_jax.report import album, record
 from structlat_jax.report.results import over_seeds
 from structlat_jax.report.run_files import read_run
 from structlat_jax.run import lanes
+from structlat_jax.run.portion_state import PortionState
 from structlat_jax.store.run_folder import read_config
 from structlat_jax.train import parallel
 
@@ -180,6 +181,25 @@ def test_an_interrupted_search_goes_on_as_it_would_have(
     assert [len(group) for group in asked] == [4, 4, 2]
     for name in ("tune.csv", "trials.json", "best.json"):
         assert (out / name).read_text() == (tmp_path / "whole" / name).read_text()
+
+
+def test_a_batch_that_was_under_way_goes_on_where_it_was(tune, tmp_path, monkeypatch):
+    real, save, steps = [*SIZES, *LR, "--trials=2", "--batch=2"], PortionState.save, []
+
+    def halting(self, step, state, history):
+        save(self, step, state, history)
+        steps.append(step)
+        if steps == [1, 2]:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(PortionState, "save", halting)
+    always = "--checkpoint-seconds=0"
+    assert tune(*real, always, "--out", tmp_path / "out").code == 130
+    assert not (tmp_path / "out" / "tune.csv").exists()
+    assert tune("--resume", "--out", tmp_path / "out").code == 0
+    assert steps == [1, 2, 3, 4]
+    assert tune(*real, "--out", tmp_path / "whole").code == 0
+    assert trials_of(tmp_path / "out") == trials_of(tmp_path / "whole")
 
 
 def test_a_finished_search_goes_on_with_more_trials(tune, asked, tmp_path):
