@@ -47,6 +47,20 @@ With --coordinator, --processes and --process-id, or with --cluster, several pro
 work; start the same command in each of them. Process 0 writes DIR.
 """
 
+_TUNE = """Searches hyper-parameters by Optuna: which to try next follows from what was tried.
+
+structlat tune --search lr=1e-4:1e-2:log --search kl_weight=0.001:0.1:log --batch 8
+
+What is maximised is the return of the last episode on TRAINING tasks, its mean over the seeds that
+stay finite: test tasks choose nothing. A trial of which none does has failed. Trials of a batch
+that differ in traced hyper-parameters only are one program and train together; each value of a size
+or of a word that selects a program, and each latent space, is a program of its own.
+
+Every trial is a run folder, DIR/trial-NNNN. At the end: DIR/tune.csv, one row per trial,
+DIR/best.json for --config, DIR/tune.png. A batch is a function of --seed and the trials before it,
+so that the same command finds the same; --resume continues, and --resume --trials MORE goes on.
+"""
+
 _SUITE = """Does structure in the latent pay? Families of tasks with known structure, latent by
 latent.
 
@@ -129,6 +143,48 @@ def sweep(**given: Any) -> int:
     from structlat_jax.cli import sweep as work
 
     return work.sweep(**given)
+
+
+@click.command("tune", cls=SectionedCommand, help=program_help(_TUNE))
+@click.option(
+    "--search",
+    multiple=True,
+    metavar="FIELD=RANGE",
+    help="A field of the configuration and its range, LOW:HIGH or LOW:HIGH:log, both included, or "
+    "its values with commas between them; may be given several times.",
+)
+@options.latents_option("the preset's; several are searched")
+@click.option(
+    "--trials",
+    type=Whole(1, 100_000),
+    default=32,
+    show_default=True,
+    metavar="N",
+    help="How many trials, all batches together.",
+)
+@click.option(
+    "--batch",
+    type=Whole(1, 10_000),
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="How many trials train together, none knowing what the others are worth.",
+)
+@click.option(
+    "--sampler",
+    type=click.Choice(["tpe", "random"]),
+    default="tpe",
+    show_default=True,
+    help="Who proposes: a tree of Parzen estimators, or chance.",
+)
+@options.env_options
+@options.run_options(seeds=2, default_folder="runs/tune-DATE-TIME")
+@functools.partial(options.config_options, without=("latent",))
+def tune(**given: Any) -> int:
+    """See its help."""
+    from structlat_jax.cli import tune as work
+
+    return work.tune(**given)
 
 
 @click.command("suite", cls=SectionedCommand, help=program_help(_SUITE))

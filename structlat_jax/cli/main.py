@@ -6,6 +6,7 @@ import sys
 _COMMANDS = {
     "train": ("commands", "train", "Train agents on an environment."),
     "sweep": ("commands", "sweep", "Seeds, latents and hyper-parameters, all combinations."),
+    "tune": ("commands", "tune", "Search hyper-parameters, by Optuna."),
     "suite": ("commands", "suite", "Does structure pay? Latents on families of known structure."),
     "evaluate": ("commands", "evaluate", "Evaluate trained agents under other protocols."),
     "figures": ("commands", "figures", "Draw the figures of finished runs."),

@@ -3,11 +3,13 @@
 import dataclasses
 import json
 import tomllib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from structlat_jax import config as configuration
 from structlat_jax.cli.errors import flag
+from structlat_jax.cli.folders import claim
 from structlat_jax.cli.options import given, typed
 from structlat_jax.config import Config
 from structlat_jax.envs import Env, registry
@@ -97,6 +99,38 @@ def require_same(out: Path, plan: Plan, options: dict[str, Any], **more: Any) ->
     refuse_differences(out, {**settings(plan), **more}, options)
 
 
+def resumed(
+    out: Path,
+    marker: str,
+    options: dict[str, Any],
+    own: Sequence[str],
+    check: Callable[[Plan, dict[str, Any]], Any],
+) -> tuple[Plan, Env, dict[str, Any]]:
+    """What the folder of several runs says that is to be resumed; it is claimed.
+
+    Args:
+      out: The folder.
+      marker: Its file.
+      options: Of the command.
+      own: Those options that the file has beside the plan, texts joined by semicolons where lists.
+      check: ``(plan, the file's dictionary)``; raises `ConfigError` if the file makes no runs.
+
+    Raises:
+      InputError, EnvError, CheckpointError, FileNotFoundError: if it cannot be used, or if the
+        options contradict it.
+    """
+    plan, data = read_plan(out, marker)
+    try:
+        check(plan, data)
+    except ConfigError as error:
+        raise CheckpointError(f"{out / marker}: {error}") from None
+    saved, here = ({name: _joined(said[name]) for name in own} for said in (data, options))
+    require_same(out, plan, {**options, **here}, **saved)
+    env = saved_env(plan.config, options)
+    claim(out)
+    return plan, env, data
+
+
 def require_folder(out: Path | None, overwrite: bool) -> Path:
     """The folder to resume; raises `InputError` if there is none or if it is to be replaced."""
     if out is None or overwrite:
@@ -146,3 +180,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise InputError(f"--config {path} must hold an object of fields.")
     return data
+
+
+def _joined(value: Any) -> Any:
+    return ";".join(value) if isinstance(value, list | tuple) else value

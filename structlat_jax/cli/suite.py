@@ -171,7 +171,7 @@ def _resumed(
     claim(out)
     made = {}
     for name in saved["families"]:
-        own = {**given, **_as_options(name), "latents": ";".join(saved["latents"])}
+        own = {**given, **_as_options(name), "latents": saved["latents"]}
         made[name] = tables.go_on(tables.LATENTS, _folder(out, name), own)
     return made
 

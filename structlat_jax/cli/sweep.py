@@ -15,7 +15,7 @@ from rich.table import Table
 from structlat_jax.cli import changes, request
 from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import EXIT_FAILED, complain
-from structlat_jax.cli.folders import claim, interruptible, new_folder
+from structlat_jax.cli.folders import interruptible, new_folder
 from structlat_jax.cli.options import HOST_FIELDS
 from structlat_jax.cli.train import latent_slug
 from structlat_jax.config import Config
@@ -28,7 +28,7 @@ from structlat_jax.report.run_files import read_run
 from structlat_jax.run import hosts, lanes, machine, members
 from structlat_jax.run.loggers.console import Meter
 from structlat_jax.run.plan import Plan, saved_plan, settings
-from structlat_jax.store.run_folder import CheckpointError, write_config
+from structlat_jax.store.run_folder import write_config
 
 SWEEP_CONFIG_FILE = "sweep_config.json"
 SWEEP_FILE = "sweep.csv"
@@ -124,22 +124,16 @@ def _settle(
 
 def _saved(out: Path, options: dict[str, Any]) -> tuple[Plan, Env, dict[str, Any]]:
     """What the folder to be resumed says; options that contradict it are refused."""
-    plan, data = request.read_plan(out, SWEEP_CONFIG_FILE)
-    try:
+
+    def check(plan: Plan, data: dict[str, Any]) -> None:
         _grid(plan, data)
-    except ConfigError as error:
-        raise CheckpointError(f"{out / SWEEP_CONFIG_FILE}: {error}") from None
-    texts = {name: ";".join(data[name]) for name in ("latents", "grid")}
-    typed = {**options, **{name: ";".join(options[name]) for name in texts}}
-    request.require_same(out, plan, typed, **texts)
-    env = request.saved_env(plan.config, options)
-    if data.get("processes") != jax.process_count():
-        raise InputError(
-            f"--resume {out} needs as many processes as it was started with "
-            f"({data.get('processes')}), not {jax.process_count()}."
-        )
-    claim(out)
-    return plan, env, data
+        if data.get("processes") != jax.process_count():
+            raise InputError(
+                f"--resume {out} needs as many processes as it was started with "
+                f"({data.get('processes')}), not {jax.process_count()}."
+            )
+
+    return request.resumed(out, SWEEP_CONFIG_FILE, options, ("latents", "grid"), check)
 
 
 def _train(made: list[members.Member], finished: list[bool], out: Path, console: Console) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from structlat_jax.cli import changes, request
 from structlat_jax.cli.errors import EXIT_FAILED, complain, flag
-from structlat_jax.cli.folders import claim, interruptible, new_folder
+from structlat_jax.cli.folders import interruptible, new_folder
 from structlat_jax.cli.train import latent_slug
 from structlat_jax.envs import Env
 from structlat_jax.errors import InputError
@@ -19,12 +19,7 @@ from structlat_jax.report import table_text
 from structlat_jax.run import lanes, members
 from structlat_jax.run.loggers.console import Meter
 from structlat_jax.run.plan import Plan
-from structlat_jax.store.run_folder import (
-    CheckpointError,
-    write_config,
-    write_json,
-    write_whole,
-)
+from structlat_jax.store.run_folder import write_config, write_json, write_whole
 
 
 class Several(NamedTuple):
@@ -74,7 +69,7 @@ def settle(
     """
     if resume:
         out = request.require_folder(out, overwrite)
-        return out, go_on(what, out, {**options, what.axis: ";".join(values)})
+        return out, go_on(what, out, {**options, what.axis: values})
     plan, env = request.new_plan(options)
     require(what, plan, values)
     default = Path("runs") / f"{what.name}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -96,18 +91,13 @@ def go_on(what: Several, out: Path, options: dict[str, Any]) -> list[members.Mem
     Args:
       what: What the folder holds.
       out: The folder.
-      options: Of the command, the axis as one text.
+      options: Of the command.
     """
-    plan, data = request.read_plan(out, what.marker)
-    values = data.get(what.axis)
-    try:
-        wanted = what.runs(plan, values, out)
-    except ConfigError as error:
-        raise CheckpointError(f"{out / what.marker}: {error}") from None
-    request.require_same(out, plan, options, **{what.axis: ";".join(values)})
-    env = request.saved_env(plan.config, options)
-    claim(out)
-    return _prepared(wanted, env)
+    plan, env, data = request.resumed(
+        *(out, what.marker, options, [what.axis]),
+        lambda plan, data: what.runs(plan, data.get(what.axis), out),
+    )
+    return _prepared(what.runs(plan, data[what.axis], out), env)
 
 
 def _prepared(wanted: list[tuple[str, Path, Plan]], env: Env) -> list[members.Member]:

@@ -16,6 +16,7 @@ from structlat_jax.config import SCHEMA_VERSION, Config, ConfigError
 
 CONFIG_FILE = "config.json"
 LOCK_FILE = ".lock"
+TRIALS_FILE = "trials.json"
 PARTIAL = ".part"
 """Ends the name of what is being written and was not finished, if it is still there later."""
 
@@ -27,6 +28,7 @@ MOST_JSON = 2**26
 
 _OWN = (
     LOCK_FILE,
+    TRIALS_FILE,
     "results.json",
     "metrics.csv",
     "adaptation.npz",

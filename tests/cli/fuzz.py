@@ -64,6 +64,7 @@ OWN = {
     "table1": ("--latents", "--config", *ENV),
     "ablations": ("--arms", "--config", *ENV),
     "sweep": ("--latents", "--grid", "--config", *ENV),
+    "tune": ("--latents", "--search", "--trials", "--batch", "--sampler", "--config", *ENV),
     "evaluate": ("--arms", *ENV),
     "figures": ("--seed", *ENV),
     "view": ENV,
@@ -76,10 +77,15 @@ VALUES = {
     "--env": ("point_robot", "own.py", "own.py:make", "own:make", "absent.py", "file:make", "os:x"),
     "--env-option": ("size=2", "goal_radius=0.3", "anchors=0,1", "horizon=true", "size=-1", "=3"),
     "--config": ("run/config.json", "settings.toml", "own.py", "file", "full"),
+    "--search": (
+        *("lr=1e-4:1e-2:log", "lr=0.1,0.2", "width=8:64", "choice=greedy,thompson", "lr=0:1:log"),
+        *("width=64:8", "lr=:", "kl=exact:bridge", "prior-factor=true,false", "hypotheses=2:64"),
+    ),
     "--log": ("tensorboard", "wandb"),
     "--families": ("triangle", "triangle+drift=0.1;own.py", "own.py:make+size=2", "absent.py", "+"),
 }
 FIRST = {name: ["run"] for name in ("evaluate", "figures", "view", "film")}
+FIRST["tune"] = ["--search", "encoder-lr=1e-4:1e-2:log"]
 """Arguments without which a program does not start at all."""
 
 

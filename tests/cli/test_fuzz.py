@@ -32,6 +32,7 @@ COMMANDS = {
     "table1": table1.command,
     "ablations": ablations.command,
     "sweep": commands.sweep,
+    "tune": commands.tune,
     "evaluate": commands.evaluate,
     "figures": commands.figures,
     "view": commands.view,
@@ -40,7 +41,7 @@ COMMANDS = {
     "config": commands.config,
 }
 SHORT = dict.fromkeys(COMMANDS, 30) | {"point_robot": 60, "suite": 60}
-LONG = dict.fromkeys(COMMANDS, 180) | {"point_robot": 380}  # 2,000 in all
+LONG = dict.fromkeys(COMMANDS, 180) | {"point_robot": 380}  # 2,180 in all
 PATIENCE = 20
 OWN_ENV = """
 from structlat_jax.envs import point_robot

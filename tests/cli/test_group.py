@@ -11,7 +11,18 @@ import structlat_jax
 from structlat_jax.cli import group, main
 from structlat_jax.envs import BUILT_IN
 
-COMMANDS = ("train", "sweep", "suite", "evaluate", "figures", "view", "film", "config", "envs")
+COMMANDS = (
+    "train",
+    "sweep",
+    "tune",
+    "suite",
+    "evaluate",
+    "figures",
+    "view",
+    "film",
+    "config",
+    "envs",
+)
 SHOWN = [name for name in COMMANDS if name != "envs"]  # those with an example
 
 
@@ -64,7 +75,7 @@ def test_without_a_command_it_shows_what_there_is(structlat):
     assert done.out == asked.out
 
 
-HEAVY = ("flax", "optax", "distrax", "scipy", "matplotlib", "structlat_jax.run.loop")
+HEAVY = ("flax", "optax", "distrax", "scipy", "matplotlib", "optuna", "structlat_jax.run.loop")
 """What takes its time to be imported, and does no part of saying what a program takes."""
 
 HELP = """
