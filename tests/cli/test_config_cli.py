@@ -52,18 +52,10 @@ def begin(here, monkeypatch):
     return run
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory):
-    return tmp_path_factory.mktemp("config")
-
-
 @pytest.fixture
-def alone(here, shared):
-    """A finished run of this process, not to be changed."""
-    if not (shared / "alone").exists():
-        done = here(*TINY, "--out", shared / "alone")
-        assert done.code == 0, done.err
-    return shared / "alone"
+def alone(finished):
+    """A finished run, not to be changed."""
+    return finished[0]
 
 
 @pytest.mark.slow

@@ -126,6 +126,7 @@ def test_what_does_not_apply_is_said(runs, draw, tmp_path):
     assert "traversal-dir1x3-gau1" in names_in(tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_the_seed_chooses_whose_goals_are_drawn(runs, draw, tmp_path, monkeypatch):
     shown = []
 

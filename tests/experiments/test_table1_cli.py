@@ -277,4 +277,4 @@ def test_options_are_those_of_the_main_program():
 
     ours, its = ({p.name for p in c.params} for c in (table1.command, point_robot.command))
     assert ours - its == {"latents"}
-    assert its - ours == {"latent", "sinks", "from_run", "anchor_start", "anchor_end"}
+    assert its - ours == {"latent", "sinks", "live", "from_run", "anchor_start", "anchor_end"}

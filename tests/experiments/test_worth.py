@@ -38,6 +38,7 @@ def test_who_is_not_told_a_factor_takes_its_mean():
     np.testing.assert_array_equal(same.goal, tasks.goal)
 
 
+@pytest.mark.slow
 def test_a_style_is_worth_nothing_where_the_goal_is_not_known():
     found = worth.worth("triangle+rotation=0.7+gain=0.3", 300, 0)
     assert found["told"] > found["not_told"]["rotation"] > found["not_told"]["mixture"]

@@ -35,6 +35,7 @@ from structlat_jax.train.learn import init_params
 MODEL = world_model.make(setup().structure.world_width, 1, 1)
 
 
+@pytest.mark.slow
 def test_a_fit_is_that_many_updates_at_latents_of_fresh_batches():
     own, state = setup(), one_seed(train(1, 0, 2)[0])
     hyper = config(lr=0.02, lr_end=0.5, lr_decay_start=0.0, lr_decay_end=1.0).hyper

@@ -160,6 +160,7 @@ def test_a_traversal_moves_one_variable_and_leaves_the_others():
     np.testing.assert_allclose(traversals[2].paths, 0.0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("classes", "pairs"), [(2, 1), (4, 6), (8, 8)])
 def test_weights_go_from_class_to_class(classes, pairs):
     agent, env = agent_of(f"dir:1x{classes},gau:1")

@@ -179,6 +179,7 @@ def alone(folder, before="", **environment):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_users_settings_and_backend_do_not_matter(tmp_path):
     settings = tmp_path / "matplotlibrc"
     settings.write_text("text.usetex: True\nfont.family: Nothing\naxes.grid: True\n")

@@ -78,10 +78,7 @@ CASES = {
 }
 
 
-SHORT = (
-    "categorical, no exploring, amortised; no success, no oracle",
-    "tasks' own posteriors, decoded; episodes that end",
-)
+SHORT = ("tasks' own posteriors, decoded; episodes that end",)
 
 
 def verbs(own):
@@ -105,7 +102,7 @@ def verbs(own):
 
 
 def short_or_slow(name):
-    """One case of each kind of posterior is always tried; the others take long to compile."""
+    """One case is always tried, that of the default; the others take long to compile."""
     marks = () if name in SHORT else pytest.mark.slow
     return pytest.param(CASES[name], id=name, marks=marks)
 
