@@ -41,6 +41,7 @@ def sick(monkeypatch):
     return infect
 
 
+@pytest.mark.slow
 def test_a_sick_seed_is_named_and_disturbs_no_other(finished, tmp_path, here, sick):
     run = tmp_path / "run"
     sick(jnp.array([1]))
@@ -177,6 +178,7 @@ def test_a_damaged_checkpoint_is_passed_over(finished, tmp_path, here, monkeypat
     assert [row["updates"] for row in rows_of(run)] == [r["updates"] for r in rows_of(finished[0])]
 
 
+@pytest.mark.slow
 def test_a_configuration_edited_by_hand_is_refused(interrupted, here):
     path = interrupted / "config.json"
     path.write_text(path.read_text().replace('"lr": 0.001', '"lr": 0.002'))

@@ -13,7 +13,11 @@ from structlat_jax.latents import latent_space
 from structlat_jax.latents.divergence import centred_log_prob
 from structlat_jax.latents.von_mises_fisher import log_density
 
-SPECS = ["gau:3", "dir:2x3", "cat:2x3", "vmf:2", "dir:1x4,gau:2,cat:1x3,vmf:1"]
+ALONE = ("gau:3", "dir:2x3", "cat:2x3", "vmf:2")
+SPECS = [
+    "dir:1x4,gau:2,cat:1x3,vmf:1",  # every family, block by block
+    *(pytest.param(spec, marks=pytest.mark.slow) for spec in ALONE),
+]
 
 
 @functools.partial(jax.jit, static_argnums=0)
