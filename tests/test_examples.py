@@ -9,10 +9,14 @@ import pytest
 import structlat_jax as sl
 from structlat_jax.errors import InputError
 
-each_agent = pytest.mark.parametrize("name", sl.examples.names())
+NAMES = sl.examples.names()
+each_agent = pytest.mark.parametrize("name", NAMES)
+one_or_slow = pytest.mark.parametrize(
+    "name", [NAMES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[1:])]
+)
 
 
-@each_agent
+@one_or_slow
 def test_it_is_what_is_said_of_it(name):
     agent, about = sl.examples.agent(name), sl.examples.about(name)
     assert (agent.config.env.name, str(agent.config.latent_space())) == (

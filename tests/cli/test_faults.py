@@ -77,6 +77,7 @@ def test_a_sick_seed_is_named_and_disturbs_no_other(finished, tmp_path, here, si
     sl.load(run)
 
 
+@pytest.mark.slow
 def test_nothing_goes_on_without_a_healthy_seed(tmp_path, here, sick):
     run = tmp_path / "run"
     sick(jnp.arange(SEEDS))

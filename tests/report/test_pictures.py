@@ -89,6 +89,7 @@ def test_an_environment_without_a_plane(tmp_path):
     album.write(tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_paths_without_goals(tmp_path):
     album = drawn(written(tmp_path / "run", dense(plane=FLAT, **ORACLE), "dir:1x3,gau:1"))
     assert set(album.figures) == {

@@ -223,6 +223,7 @@ def test_an_agent_of_an_environment_of_a_file(place, tmp_path_factory, monkeypat
             sl.load(path, env="point_robot")
 
 
+@pytest.mark.slow
 def test_agents_are_evaluated_on_tasks_of_ones_own(trained):
     agent, s = trained.agent(0), setup().structure
     tasks = setup().env.sample_tasks(jax.random.key(1), 6)

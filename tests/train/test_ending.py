@@ -209,6 +209,7 @@ def evaluated():
     return learned, dict(zip(INFERENCES, jax.device_get(found), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", INFERENCES)
 @pytest.mark.parametrize("task", range(len(TASKS)))
 def test_an_evaluation_is_a_loop_that_stops_where_an_episode_ends(name, task):
