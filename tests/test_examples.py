@@ -10,10 +10,16 @@ import structlat_jax as sl
 from structlat_jax.errors import InputError
 
 NAMES = sl.examples.names()
-each_agent = pytest.mark.parametrize("name", NAMES)
-one_or_slow = pytest.mark.parametrize(
-    "name", [NAMES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[1:])]
-)
+
+
+def one_or(mark):
+    """The first agent, and the others with a mark."""
+    return pytest.mark.parametrize(
+        "name", [NAMES[0], *(pytest.param(name, marks=mark) for name in NAMES[1:])]
+    )
+
+
+one_or_slow, one_or_idle = one_or(pytest.mark.slow), one_or(pytest.mark.idle)
 
 
 @one_or_slow
@@ -50,7 +56,7 @@ def test_what_there_is_not():
 
 
 @pytest.mark.slow
-@each_agent
+@one_or_idle
 def test_it_returns_what_is_said_of_it(name):
     """On tasks that nobody has seen before; what is said is of ten tasks, so it is not precise."""
     agent, about = sl.examples.agent(name), sl.examples.about(name)
