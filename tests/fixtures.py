@@ -11,6 +11,7 @@ import pytest
 from program import TINY, Done, start
 from tiny import quick_compile
 
+import structlat_jax as sl
 from structlat_jax.cli import commands, errors
 from structlat_jax.envs import EnvSpec
 from structlat_jax.report import figures_style
@@ -18,7 +19,7 @@ from structlat_jax.run import machine
 from structlat_jax.train import parallel
 from structlat_jax.train.setup import Setup, make_setup
 
-__all__ = ["finished", "here", "in_process", "kept_programs"]
+__all__ = ["finished", "here", "in_process", "kept_programs", "live"]
 
 _compiled = {}
 """Programs by what they were made for: all runs of this process compile them once."""
@@ -82,6 +83,23 @@ def in_process(monkeypatch, capfd, kept_programs):
 def here(in_process):
     """Runs ``structlat train`` in this process."""
     return functools.partial(in_process, commands.train)
+
+
+@pytest.fixture
+def live():
+    """Makes a logger of a live page, for seeds 3 and 4, and tells its port."""
+    made = []
+
+    def make(**options):
+        said = []
+        made.append(sl.loggers.live((3, 4), tell=said.append, **options))
+        (sentence,) = said
+        assert sentence.startswith("live at http://127.0.0.1:")
+        return made[-1], int(sentence.rstrip("/").rpartition(":")[2])
+
+    yield make
+    for logger in made:
+        logger.close()
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ from browsing import DESK, PHONE
 from drawable import walker, write_run
 from PIL import Image
 
-import structlat_jax as sl
 from structlat_jax.run.loggers import page_server, to_page
 
 pytestmark = pytest.mark.slow
@@ -24,21 +23,6 @@ LINE = """name => [...panels.get(name).chart.data].map(
 def quick(monkeypatch):
     """Pages are answered soon."""
     monkeypatch.setattr(page_server, "PACE", 0.1)
-
-
-@pytest.fixture
-def live():
-    """Makes a logger and its address."""
-    made = []
-
-    def make(**options):
-        said = []
-        made.append(sl.loggers.live([3, 4], tell=said.append, **options))
-        return made[-1], said[0].removeprefix("live at ")
-
-    yield make
-    for logger in made:
-        logger.close()
 
 
 def train(logger, first, last):
@@ -61,10 +45,10 @@ def wait_for(tab, place, text):
 
 
 def test_curves_grow_and_stay_when_training_has_ended(open_page, live):
-    logger, address = live()
+    logger, port = live()
     logger.message("compiled in <b>3 s</b>")
     train(logger, 1, 8)
-    tab = open_page(address, "#stages .main-svg")
+    tab = open_page(f"http://127.0.0.1:{port}/", "#stages .main-svg")
     assert shown(tab) == ["test_return", "kl gau:1", "policy", HOSTILE, "a"]
     assert tab.locator("b").count() == 0
     assert tab.evaluate(LINE, "test_return") == [
@@ -85,9 +69,9 @@ def test_curves_grow_and_stay_when_training_has_ended(open_page, live):
 
 
 def test_metrics_are_chosen_from_a_list(open_page, live):
-    logger, address = live()
+    logger, port = live()
     train(logger, 1, 4)
-    tab = open_page(address, "#stages .main-svg")
+    tab = open_page(f"http://127.0.0.1:{port}/", "#stages .main-svg")
     tab.click("summary")
     tab.get_by_label("late").check()
     tab.get_by_label("policy").uncheck()
@@ -98,20 +82,20 @@ def test_metrics_are_chosen_from_a_list(open_page, live):
 def test_a_program_that_has_gone_is_noticed_and_another_at_its_port_is_shown(open_page, live):
     page, said = to_page.Page(), []
     train(page.logger([3, 4], tell=said.append), 1, 4)
-    address = said[0].removeprefix("live at ")
-    tab = open_page(address, "#stages .main-svg")
+    port = int(said[0].rstrip("/").rpartition(":")[2])
+    tab = open_page(f"http://127.0.0.1:{port}/", "#stages .main-svg")
     page.close()  # without a word, as if the program had been killed
     wait_for(tab, "#status", "does not answer any more")
     assert len(shown(tab)) == 5
-    other, _ = live(port=int(address.rstrip("/").rpartition(":")[2]))
+    other, _ = live(port=port)
     train(other, 1, 2)
     wait_for(tab, "#status", "200 updates in 1 s; training goes on")
 
 
 def test_the_finished_run_is_there_when_the_program_has_gone(open_page, live, tmp_path):
     run = write_run(tmp_path / "run", checkpoint=False)
-    logger, address = live(run=run, env=walker())
-    tab = open_page(address, "#stages .main-svg")
+    logger, port = live(run=run, env=walker())
+    tab = open_page(f"http://127.0.0.1:{port}/", "#stages .main-svg")
     assert tab.title() == "Training run"
     logger.close()
     with tab.context.expect_page() as opened:
@@ -123,11 +107,11 @@ def test_the_finished_run_is_there_when_the_program_has_gone(open_page, live, tm
 
 @pytest.mark.parametrize("size", [DESK, PHONE])
 def test_it_is_dark_where_asked_and_no_wider_than_the_screen(open_page, live, size):
-    logger, address = live()
+    logger, port = live()
     train(logger, 1, 8)
     shades = []
     for scheme in ("light", "dark"):
-        tab = open_page(address, "#stages .main-svg", size, scheme)
+        tab = open_page(f"http://127.0.0.1:{port}/", "#stages .main-svg", size, scheme)
         assert tab.evaluate("document.documentElement.scrollWidth") <= size[0]
         image = Image.open(io.BytesIO(tab.screenshot())).convert("L")
         shades.append(np.asarray(image))

@@ -9,7 +9,6 @@ from drawable import walker, write_run
 from folders import rows_of
 from watching import Watcher, get, news
 
-import structlat_jax as sl
 from structlat_jax.errors import InputError
 from structlat_jax.run.loggers import page_history, page_server, to_page
 from structlat_jax.run.loggers.page_history import History
@@ -23,23 +22,6 @@ def quick(monkeypatch):
     """Pages are answered soon, and not waited for."""
     monkeypatch.setattr(page_server, "PACE", 0.05)
     monkeypatch.setattr(page_server, "LINGER", 0.2)
-
-
-@pytest.fixture
-def live():
-    """Makes a logger and tells its port."""
-    made = []
-
-    def make(**options):
-        said = []
-        made.append(sl.loggers.live(SEEDS, tell=said.append, **options))
-        (sentence,) = said
-        assert sentence.startswith("live at http://127.0.0.1:")
-        return made[-1], int(sentence.rstrip("/").rpartition(":")[2])
-
-    yield make
-    for logger in made:
-        logger.close()
 
 
 def test_it_tells_what_it_was_told_and_only_what_is_new(live):

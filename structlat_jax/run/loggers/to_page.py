@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from structlat_jax.envs.base import Env
-from structlat_jax.report import run_files
-from structlat_jax.report.case import make_cases
 from structlat_jax.report.view import page
 from structlat_jax.run.loggers.base import Logger
 from structlat_jax.run.loggers.page_history import History
@@ -41,7 +39,7 @@ class Page:
         tell(f"live at {self._server.address}")
         self._history.say(seeds=list(seeds), name="" if run is None else run.resolve().name)
         if run is not None:
-            self._remember(run / run_files.METRICS_FILE, len(seeds))
+            self._remember(run, len(seeds))
 
         def log(updates, metrics):
             self._history.log(updates, metrics, len(seeds))
@@ -61,8 +59,11 @@ class Page:
         """Ends it, if it has not ended."""
         self._server.end()
 
-    def _remember(self, file: Path, seeds: int) -> None:
+    def _remember(self, run: Path, seeds: int) -> None:
         """Adds what a run has left that goes on now."""
+        from structlat_jax.report import run_files  # SciPy, which other loggers do without
+
+        file = run / run_files.METRICS_FILE
         if not file.is_file():
             return
         try:
@@ -80,9 +81,12 @@ class Page:
 
     def _view(self, run: Path, env: Env | None) -> str | None:
         """The page of the finished run; None if it is not finished or cannot be shown."""
+        from structlat_jax.report import run_files
+
         if not (run / run_files.RESULTS_FILE).is_file():
             return None
         try:
+            from structlat_jax.report.case import make_cases
             from structlat_jax.report.view import story  # it needs matplotlib
 
             files = [run_files.read_run(run)]
