@@ -1,12 +1,14 @@
 """The agents that come with the library: each is what is said of it, and acts."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
 
 import structlat_jax as sl
+from experiments.examples import best_seed
 from structlat_jax.errors import InputError
 
 NAMES = sl.examples.names()
@@ -53,6 +55,16 @@ def test_one_acts_and_believes():
 def test_what_there_is_not():
     with pytest.raises(InputError, match=r"must be one of .*tetrahedron.*, not 'absent'\.$"):
         sl.examples.agent("absent")
+
+
+def test_the_seed_that_is_shipped_is_the_best_on_training_tasks():
+    def run(train, test):
+        results = {"train_return": {"per_seed": train}, "test_return": {"per_seed": test}}
+        return SimpleNamespace(results=results, path="run")
+
+    assert best_seed(run([1.0, None, 3.0, 2.0], [9.0, None, 1.0, 2.0])) == 2
+    with pytest.raises(InputError, match="run has no seed that is finite"):
+        best_seed(run([None, None], [None, None]))
 
 
 @pytest.mark.slow

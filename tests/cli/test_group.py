@@ -66,7 +66,9 @@ def test_its_version(structlat):
 
 @pytest.mark.parametrize("arguments", ["fly", "--fly", "train --fly", "train --lr"])
 def test_what_there_is_not_is_refused(structlat, arguments):
-    assert arguments.split()[-1] in assert_refused(structlat(*arguments.split()))
+    said = assert_refused(structlat(*arguments.split()))
+    assert arguments.split()[-1] in said
+    assert ".;" not in said
 
 
 def test_without_a_command_it_shows_what_there_is(structlat):
