@@ -14,7 +14,7 @@ import jax
 from structlat_jax.algos.options import AlgorithmHyper, AlgorithmOptions
 from structlat_jax.data.options import DataHyper, DataOptions
 from structlat_jax.envs import Env, EnvError, EnvSpec, Preset
-from structlat_jax.envs.legacy import UNSAID, read_env
+from structlat_jax.envs.legacy import read_env, unsaid
 from structlat_jax.inference.options import InferenceHyper, InferenceOptions
 from structlat_jax.latents import LatentOptions, LatentSpace, latent_space
 from structlat_jax.nets.options import NetworkOptions
@@ -54,6 +54,11 @@ class Structure(
     """Static choices: what is compiled."""
 
     latent: str = option("dir:2x4,gau:2", "latent spec: blocks joined by commas")
+
+    @property
+    def seen_tasks(self) -> int:
+        """Training tasks in an evaluation; the test tasks come after them."""
+        return min(self.train_tasks, self.eval_train_tasks)
 
 
 @jax.tree_util.register_dataclass
@@ -140,9 +145,10 @@ class Config:
             raise ConfigError(
                 None, "a configuration is an object with 'structure' and 'hyper' objects."
             )
-        before = UNSAID if "schema_version" in data else {}  # files of runs leave nothing out
+        given = data.get("structure", {})
+        before = unsaid(given) if "schema_version" in data else {}  # files of runs say everything
         try:
-            env, structure = read_env(data.get("env"), {**before, **data.get("structure", {})})
+            env, structure = read_env(data.get("env"), {**before, **given})
         except EnvError as error:
             raise ConfigError(None, str(error)) from None
         return (base or Config()).replace(env=env, **structure, **data.get("hyper", {}))

@@ -43,6 +43,7 @@ OPTIONS = {
     "eval-episodes": 4,
     "eval-prior-episodes": 2,
     "eval-repeats": 2,
+    "eval-train-tasks": 3,  # fewer than there are
 }
 TINY = [word for name, value in OPTIONS.items() for word in (f"--{name}", str(value))]
 

@@ -233,14 +233,6 @@ def test_missing_fields_take_their_defaults():
     assert Config.from_dict({"hyper": {"lr": 0.5}}) == Config().replace(lr=0.5)
 
 
-def test_what_a_run_did_before_an_option_was_there():
-    recorded = {"schema_version": 1, "structure": {"width": 64, "inference": "hypotheses"}}
-    found = Config.from_dict(recorded)
-    assert found == Config().replace(width=64, inference="hypotheses", posterior="context")
-    written = {"schema_version": 1, **Config().to_dict()}
-    assert Config.from_dict(written).structure.posterior == Config().structure.posterior == "task"
-
-
 @pytest.mark.parametrize("data", [None, 3, [], "x", {"hyper": 3}, {"structure": [1]}])
 def test_from_dict_needs_objects(data):
     with pytest.raises(ConfigError, match="object"):

@@ -89,7 +89,7 @@ def references(setup: Setup, files: RunFiles, start: Start) -> References:
     programs, numbers, fresh = start
     tasks = (fresh.train_tasks, fresh.test_tasks)
     found = parallel.trim(programs, programs.references(fresh.params, *tasks, numbers))
-    return jax.tree.map(lambda x: x[finite, setup.structure.train_tasks :], found)
+    return jax.tree.map(lambda x: x[finite, setup.structure.seen_tasks :], found)
 
 
 def require_same_tasks(setup: Setup, files: RunFiles, fresh: TrainState) -> None:
@@ -98,7 +98,8 @@ def require_same_tasks(setup: Setup, files: RunFiles, fresh: TrainState) -> None
     Raises:
       CheckpointError: if they are others, as under another version or setting of jax's generator.
     """
-    for kind, tasks in (("train", fresh.train_tasks), ("test", fresh.test_tasks)):
+    seen = parallel.seen_tasks(setup, fresh.train_tasks, axis=1)
+    for kind, tasks in (("train", seen), ("test", fresh.test_tasks)):
         stored = files.arrays.get(f"label_{kind}")
         drawn = np.stack([labels(setup.env, _of(tasks, seed)) for seed in range(files.seeds)])
         if stored is not None and stored.shape == drawn.shape and not _close(stored, drawn):
@@ -141,7 +142,7 @@ def evaluate(setup: Setup, learned: Learned, files: RunFiles) -> Adaptation:
     last = parallel.place(programs, jnp.full_like(numbers, files.results["updates"]))
     hyper = parallel.spread(programs, setup.config.hyper)
     found = parallel.trim(programs, programs.evaluate(hyper, state, numbers, last).adaptation)
-    return jax.tree.map(lambda x: x[finite, setup.structure.train_tasks :], found)
+    return jax.tree.map(lambda x: x[finite, setup.structure.seen_tasks :], found)
 
 
 def _fresh(setup: Setup, files: RunFiles) -> Start:

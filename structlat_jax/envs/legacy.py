@@ -5,10 +5,18 @@ from typing import Any
 
 from structlat_jax.envs.spec import EnvError, EnvSpec, spec
 
-UNSAID = {"posterior": "context"}
-"""Fields of ``structure`` that files of earlier runs do not have, and what those runs did."""
-
 _ANGLES = ("anchor_start", "anchor_end")
+
+
+def unsaid(structure: dict[str, Any]) -> dict[str, Any]:
+    """What runs did that were made before an option was there, by the option's name.
+
+    Args:
+      structure: The file's section.
+    """
+    tasks = structure.get("train_tasks")
+    every = {"eval_train_tasks": tasks} if type(tasks) is int and tasks > 30 else {}
+    return {"posterior": "context", **every}
 
 
 def read_env(env: Any, structure: dict[str, Any]) -> tuple[EnvSpec, dict[str, Any]]:

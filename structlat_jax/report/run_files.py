@@ -199,7 +199,7 @@ def _check_arrays(path: Path, config: Config, arrays: Mapping[str, npz.Header]) 
         if name not in arrays:
             raise CheckpointError(f"{path} has no array {name}.")
     seeds = arrays["returns_test"].shape[:1]
-    for kind, tasks in (("train", s.train_tasks), ("test", s.test_tasks)):
+    for kind, tasks in (("train", s.seen_tasks), ("test", s.test_tasks)):
         axes = (*seeds, tasks, s.eval_repeats, s.eval_episodes)
         for name, depth in _depths(arrays, kind).items():
             array = arrays[name]

@@ -93,8 +93,9 @@ def run(job: Job, resume: bool, logger: Logger) -> Outcome:
         return Outcome(rows, None, None, None, None, None, {}, interrupted=True)
 
     kept = (loop.adaptation, state.train_tasks, state.test_tasks)
-    *kept, learned = parallel.trim(programs, (*kept, state.learned))
-    outcome = Outcome(rows, *kept, references, learned, {}, interrupted=False)
+    adaptation, known, held_out, learned = parallel.trim(programs, (*kept, state.learned))
+    seen = parallel.seen_tasks(setup, known, axis=1)
+    outcome = Outcome(rows, adaptation, seen, held_out, references, learned, {}, interrupted=False)
     timing = {
         "compile_seconds": compile_seconds,
         "wall_seconds": time.perf_counter() - start + loop.earlier,

@@ -75,7 +75,7 @@ def summary(setup: Setup, outcome: Outcome, about: dict[str, Any]) -> dict[str, 
       outcome: Its evaluation (NaN in seeds that failed), its references and its metrics.
       about: Those fields that tell how the run was made.
     """
-    s, seeds, split = setup.structure, outcome.seeds, setup.structure.train_tasks
+    s, seeds, split = setup.structure, outcome.seeds, setup.structure.seen_tasks
     adaptation, references = outcome.adaptation, outcome.references
 
     def of_test(x):

@@ -32,6 +32,9 @@ class ProtocolOptions:
     eval_draws: int = option(
         1, "latents per episode, each for its share of the steps (compiled one by one)", 1, 10
     )
+    eval_train_tasks: int = option(
+        30, "training tasks that an evaluation looks at, at most: the first of them", low=1
+    )
     eval_repeats: int = option(4, "repeats of the evaluation per task", low=1)
     eval_encoder: bool = option(
         True,

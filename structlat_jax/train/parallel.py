@@ -38,7 +38,7 @@ class Programs(NamedTuple):
       mesh: The devices.
       init: ``(seed numbers [padded])`` to a state.
       step: ``(hyper, state)`` to ``(state, metrics)``; the state is donated.
-      evaluate: ``(hyper, state, seed numbers, round)`` to an `Evaluation` on the training tasks
+      evaluate: ``(hyper, state, seed numbers, round)`` to an `Evaluation` on the `seen_tasks`
         followed by the test tasks. Its keys never meet those of training.
       references: ``(untrained parameters, training tasks, test tasks, seed numbers)`` to the
         `References` of the same tasks.
@@ -90,11 +90,13 @@ def make_programs(
 
     def evaluate_seed(hyper, state, seed, eval_round):
         key = jax.random.fold_in(root_keys(seed)[1], eval_round)
-        return evaluate_best(setup, hyper, state.learned, state.train_tasks, state.test_tasks, key)
+        tasks = (seen_tasks(setup, state.train_tasks), state.test_tasks)
+        return evaluate_best(setup, hyper, state.learned, *tasks, key)
 
     def references_seed(untrained, train_tasks, test_tasks, seed):
         key = jax.random.fold_in(root_keys(seed)[1], _REFERENCES)
-        return references(setup, untrained, _join(train_tasks, test_tasks), key)
+        tasks = _join(seen_tasks(setup, train_tasks), test_tasks)
+        return references(setup, untrained, tasks, key)
 
     return Programs(
         setup=setup,
@@ -106,6 +108,12 @@ def make_programs(
         evaluate=over_seeds(evaluate_seed, mesh, share, mapping),
         references=over_seeds(references_seed, mesh, share, mapping),
     )
+
+
+def seen_tasks(setup: Setup, train_tasks: Task, axis: int = 0) -> Task:
+    """The training tasks that evaluations look at: the first ones along an axis."""
+    keep = (*[slice(None)] * axis, slice(setup.structure.seen_tasks))
+    return jax.tree.map(lambda x: x[keep], train_tasks)
 
 
 def _join(one: Task, other: Task) -> Task:

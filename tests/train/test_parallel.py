@@ -11,12 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from tiny import (
-    ORACLE,
     all_finite,
     assert_same,
     config,
     counting,
-    evaluator,
     flat,
     go_on,
     line,
@@ -30,7 +28,6 @@ from tiny import (
 from structlat_jax.shapes import make_key
 from structlat_jax.store.checkpoint import Checkpoints, keys_to_data, load_learned
 from structlat_jax.train import parallel
-from structlat_jax.train.evaluate import references
 from structlat_jax.train.learn import meta_step
 from structlat_jax.train.setup import make_setup
 
@@ -155,37 +152,6 @@ def test_evaluation_keys_never_meet_those_of_training():
     other_train, other_eval = parallel.root_keys(jnp.uint32(8))
     data = {tuple(flat(key).tolist()) for key in (train_key, eval_key, other_train, other_eval)}
     assert len(data) == 4
-
-
-def test_evaluation_covers_training_then_test_tasks():
-    made, hyper = programs(1)
-    numbers = parallel.seed_numbers(made, 5)
-    state = made.init(numbers)
-    found = evaluator()(hyper, state, numbers, numbers)
-    s = setup().config.structure
-    shape = (1, s.train_tasks + s.test_tasks, s.eval_repeats, s.eval_episodes)
-    assert found.returns.shape == shape
-    again = evaluator()(hyper, state, numbers, numbers)
-    np.testing.assert_array_equal(again.z, found.z)
-    other_round = evaluator()(hyper, state, numbers, numbers + 1)
-    assert not np.array_equal(other_round.z, found.z)
-
-
-def test_references_cover_the_same_tasks_with_keys_of_their_own():
-    """Each seed its own: its untrained parameters, its tasks."""
-    made, _ = programs(SEEDS)
-    numbers = parallel.seed_numbers(made, FIRST)
-    state = made.init(numbers)
-    with quick_compile():
-        tasks = (state.train_tasks, state.test_tasks)
-        found = made.references(state.params, *tasks, numbers)
-        seed = one_seed(state, 2)
-        tasks_ = jnp.concatenate([seed.train_tasks, seed.test_tasks])
-        key = jax.random.fold_in(parallel.root_keys(numbers[2])[1], 2**32 - 1)
-        expected = jax.jit(lambda *x: references(setup(), *x))(seed.params, tasks_, key)
-    assert found.floor.shape == found.oracle.shape == (SEEDS, 6)
-    np.testing.assert_allclose(found.floor[2], expected.floor, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(found.oracle, ORACLE)
 
 
 @pytest.mark.parametrize("seeds", [0, -1])
