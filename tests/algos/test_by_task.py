@@ -34,8 +34,9 @@ def static(imagined):
 
 
 def coefficients(**changes):
+    """Arrays all of them: a number would be a program of its own."""
     found = pearl.coefficients_at(OWN.config.hyper, jnp.int32(7))
-    return found._replace(**changes)
+    return jax.tree.map(jnp.float32, found._replace(**changes))
 
 
 @cache
