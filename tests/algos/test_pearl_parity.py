@@ -23,7 +23,12 @@ EXTRA = os.environ.get("STRUCTLAT_PARITY_FILE")
 FILES = sorted((Path(__file__).parents[1] / "data").glob("pearl_update_*.npz")) + (
     [EXTRA] if EXTRA else []
 )
-every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: Path(path).stem)
+every_file = pytest.mark.parametrize(
+    "path",
+    # One is always tried; each is a program of its own, which takes long to compile.
+    [FILES[0], *(pytest.param(path, marks=pytest.mark.slow) for path in FILES[1:])],
+    ids=lambda path: Path(path).stem,
+)
 
 
 def layers(data, prefix):

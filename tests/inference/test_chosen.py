@@ -1,7 +1,7 @@
 """The best of several inferences: it does what the chosen one does, and training tells which."""
 
 import dataclasses
-from functools import cache
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -44,33 +44,33 @@ def test_the_candidates_are_those_that_the_configuration_can_have():
     assert names == ["hypotheses", "amortised"]
 
 
+@partial(jax.jit, static_argnums=0)
+def path(inference, params, choice):
+    """From the start to the z of an episode."""
+    belief = inference.init(params, jax.random.key(2), jnp.zeros(1))
+    belief = inference.update(params, HYPER, belief, seen(), jnp.int32(3))
+    notes = jax.tree.map(lambda x: x[None], inference.note(belief))
+    return (
+        inference.prior(belief, choice),
+        inference.choose(params, belief, jnp.zeros(1), 4, choice),
+        inference.sample(belief, jax.random.key(3)),
+        inference.summary(notes, jax.random.key(4)),
+        inference.spread(notes),
+        () if inference.leads is None else inference.leads(belief, notes),
+    )
+
+
 @pytest.mark.parametrize("number", range(3))
 def test_it_believes_and_acts_as_the_chosen_one(number):
     """From the start to the z of an episode, bit for bit."""
     auto, one = own().inference, own().inference.candidates[number]
     settled = learned()._replace(inference=chosen.settle(learned().inference, number))
     bare = {} if number else chosen.unsettled(settled.inference)
-
-    def path(inference, params, choice):
-        belief = inference.init(params, jax.random.key(2), jnp.zeros(1))
-        belief = inference.update(params, HYPER, belief, seen(), jnp.int32(3))
-        notes = jax.tree.map(lambda x: x[None], inference.note(belief))
-        return (
-            inference.prior(belief, choice),
-            inference.choose(params, belief, jnp.zeros(1), 4, choice),
-            inference.sample(belief, jax.random.key(3)),
-            inference.summary(notes, jax.random.key(4)),
-            inference.spread(notes),
-            () if inference.leads is None else inference.leads(belief, notes),
-        )
-
     plan = auto.plan(jax.random.key(5), 4, 2, 1)
     choices = jax.tree.map(lambda x: x[0, 0], plan.choices)
     with quick_compile():
-        got = jax.jit(lambda params: path(auto, params, choices))(settled)
-        wanted = jax.jit(lambda params: path(one, params, choices[number]))(
-            settled._replace(inference=bare)
-        )
+        got = path(auto, settled, choices)
+        wanted = path(one, settled._replace(inference=bare), choices[number])
     if one.leads is None:
         assert np.isnan(got[-1].obs).all()
         got = got[:-1]
@@ -102,17 +102,21 @@ def pointing(value):
     )
 
 
+@cache
+def pointed():
+    """The best of three, of which two act by no belief; what was learned is given to them."""
+    made = assemble(setup(), chosen.make([pointing(3.0), pointing(-3.0), setup().encoder]))
+    fresh = Learned(*jax.jit(lambda key: init_params(made, key))(jax.random.key(0)))
+    fresh = fresh._replace(agent=following_z(fresh.agent))
+    return jax.jit(lambda *tasks: evaluate_best(made, HYPER, fresh, *tasks, jax.random.key(7)))
+
+
 @pytest.mark.parametrize("side", [1.0, -1.0])
 def test_training_tasks_choose(side):
     """Goals of training tasks lie on one side, those of test tasks on the other: the inference that
     goes to the former is chosen, and pays on none of the latter."""
-    made = assemble(setup(), chosen.make([pointing(3.0), pointing(-3.0), setup().encoder]))
-    fresh = Learned(*jax.jit(lambda key: init_params(made, key))(jax.random.key(0)))
-    fresh = fresh._replace(agent=following_z(fresh.agent))
-    tasks = (jnp.full(4, side), jnp.full(2, -side))
     with quick_compile():
-        run = jax.jit(lambda p: evaluate_best(made, HYPER, p, *tasks, jax.random.key(7)))
-        adaptation, trial = run(fresh)
+        adaptation, trial = pointed()(jnp.full(4, side), jnp.full(2, -side))
     assert int(trial.chosen) == (0 if side > 0 else 1)
     assert trial.returns[int(trial.chosen)] == pytest.approx(adaptation.returns[:4, :, -1].mean())
     assert np.all(np.asarray(adaptation.returns[:4]) > 1.0)
