@@ -94,7 +94,7 @@ def write_run(
 
 def _arrays(setup, seeds, kind, goal_seed, dense):
     s, rng = setup.config.structure, np.random.default_rng(len(kind))
-    tasks = s.train_tasks if kind == "train" else s.test_tasks
+    tasks = s.seen_tasks if kind == "train" else s.test_tasks
     axes = (seeds, tasks, s.eval_repeats, s.eval_episodes)
     weight = np.random.default_rng(goal_seed).uniform(size=(seeds, tasks))
     steps = rng.normal(0, 0.2, (*axes, setup.env.horizon + 1, 2))

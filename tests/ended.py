@@ -53,7 +53,7 @@ def ended(
     made = config(latent=latent, eval_episodes=12, eval_prior_episodes=3, **changes)
     setup, rng = make_setup(made, env), np.random.default_rng(0)
     s = made.structure
-    axes = (seeds, s.train_tasks + s.test_tasks, s.eval_repeats, s.eval_episodes)
+    axes = (seeds, s.seen_tasks + s.test_tasks, s.eval_repeats, s.eval_episodes)
     rise = 1.0 - np.exp(-np.maximum(np.arange(axes[-1]) - 2.0, 0.0))
     spread = 0.03 * abs(high - low)
     learned = low + (high - low) * rise + rng.normal(0, spread, axes)
@@ -75,7 +75,7 @@ def ended(
     keys = jax.random.split(jax.random.key(0), (2, seeds))
     train, test = (
         jax.vmap(functools.partial(env.sample_tasks, n=count))(own)
-        for count, own in zip((s.train_tasks, s.test_tasks), keys, strict=True)
+        for count, own in zip((s.seen_tasks, s.test_tasks), keys, strict=True)
     )
     results = {"failed_seeds": [], "floor_return": low, "env": env.name}
     if env.oracle_return is not None:

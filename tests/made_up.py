@@ -34,7 +34,7 @@ def run_of(made: Config, per_seed: list[float], path: Path, **changes: object) -
     paid, and the untrained policy is paid nothing."""
     seeds, s = len(per_seed), made.structure
     arrays = {}
-    for kind, tasks, factor in (("test", s.test_tasks, 1.0), ("train", s.train_tasks, 1.5)):
+    for kind, tasks, factor in (("test", s.test_tasks, 1.0), ("train", s.seen_tasks, 1.5)):
         axes = (seeds, tasks, s.eval_repeats, s.eval_episodes)
         last = np.reshape(per_seed, (seeds, 1, 1, 1)) * factor
         arrays[f"returns_{kind}"] = last * np.broadcast_to(CURVE, axes)

@@ -75,7 +75,7 @@ def test_arms_are_other_evaluations_of_the_same_agents(tmp_path, kept_programs):
     state = state._replace(params=jax.vmap(following_z)(state.params))
     learned = parallel.trim(made, state.learned)
     run = parallel.trim(made, evaluator(2)(hyper, state, numbers, jnp.full_like(numbers, 40)))
-    split = made.setup.structure.train_tasks
+    split = made.setup.structure.seen_tasks
     arrays = {"returns_test": np.array(run.returns[:, split:])}
     files = RunFiles(tmp_path, config(), {"first_seed": 3, "updates": 40}, arrays, {})
 

@@ -60,7 +60,7 @@ def test_what_is_recovered_is_that_of_the_seed_in_the_middle():
     np.testing.assert_allclose(ends[:, 0], truth @ corners)
     np.testing.assert_allclose(ends[:, 1], says[:, [1, 2, 0]] @ corners)
     (train, test) = (len(one.get_segments()) for one in matched.collections)
-    assert (train, test) == (run.config.structure.train_tasks, run.config.structure.test_tasks)
+    assert (train, test) == (run.config.structure.seen_tasks, run.config.structure.test_tasks)
 
 
 def test_coverage_counts_what_was_reached_so_far():

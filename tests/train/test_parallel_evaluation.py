@@ -18,7 +18,7 @@ def test_evaluation_covers_training_then_test_tasks():
     state = made.init(numbers)
     found = evaluator()(hyper, state, numbers, numbers)
     s = setup().config.structure
-    shape = (1, s.train_tasks + s.test_tasks, s.eval_repeats, s.eval_episodes)
+    shape = (1, s.seen_tasks + s.test_tasks, s.eval_repeats, s.eval_episodes)
     assert found.returns.shape == shape
     again = evaluator()(hyper, state, numbers, numbers)
     np.testing.assert_array_equal(again.z, found.z)
