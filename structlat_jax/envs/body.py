@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from structlat_jax.envs import given
+from structlat_jax.envs import given, mixtures
 from structlat_jax.envs.base import Env, Preset
 from structlat_jax.shapes import Array, Key
 
@@ -60,7 +60,9 @@ def env(name: str, horizon: int, **functions: Callable[..., Any]) -> Env:
         label=lambda task: task.weights[0],
         # Held actions say little of a body with inertia; what an action does differs between tasks.
         presets={
-            "cpu": Preset(30_000, {"explorer": "smooth", "next_obs_in_context": True}),
+            "cpu": Preset(
+                30_000, {**mixtures.SETTINGS, "explorer": "smooth", "next_obs_in_context": True}
+            ),
         },
         **functions,
     )

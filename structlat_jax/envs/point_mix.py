@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from structlat_jax.envs import given, spread
+from structlat_jax.envs import given, mixtures, spread
 from structlat_jax.envs.base import Env, Plane, Preset, Step
 from structlat_jax.shapes import Array
 
@@ -136,7 +136,7 @@ tetrahedron = functools.partial(make, anchors=4, dimensions=3)
 def _preset(dims: int, styles: bool) -> Preset:
     """Straight episodes of one z each look into few places, in space all the less: an episode that
     has found nothing by half-time turns to another."""
-    changes = {"next_obs_in_context": styles, "eval_draws": 2}
+    changes = {**mixtures.SETTINGS, "next_obs_in_context": styles, "eval_draws": 2}
     return Preset(30_000 if dims < 3 else 60_000, changes)
 
 
