@@ -109,6 +109,7 @@ def test_streaming_equals_batch_inference(agent, steps):
     np.testing.assert_allclose(agent.kl(belief), agent.space.kl(batch), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_streaming_equals_weighing_whole_episodes(agent, steps):
     belief = stream(agent, steps, range(STEPS))
     model = world_model.make(agent.config.structure.world_width, 1, 1)
@@ -171,6 +172,7 @@ def test_a_silent_walk_rules_its_side_out(agent, goal):
     assert len(np.unique(draws[:, -1])) > 3  # and nothing else
 
 
+@pytest.mark.slow
 def test_the_greedy_hypothesis_is_that_of_the_evaluation(agent, steps):
     belief = stream(agent, steps, range(STEPS))
     belief = with_weights(belief, 50.0 * weighed(belief))

@@ -203,6 +203,7 @@ def test_the_encoder_has_no_say_in_what_is_learned():
     assert changed(one_way, another) == {"encoder"}
 
 
+@pytest.mark.slow
 def test_none_imagined_is_what_real_tasks_teach():
     params, one = trained().params, batch()
     without, _, losses = updated(params, one, coefficients(), imagined=False)

@@ -46,6 +46,7 @@ def test_information_is_nothing_where_all_are_alike_and_a_tasks_number_where_non
     np.testing.assert_allclose(apart, np.log(2.0), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_truth_is_told_in_units_of_its_spread_and_decides_alone():
     table = known_tasks.by_truth(4, 2, 8, line())
     params = initialise(jax.random.key(0), table.zeros(), "he")

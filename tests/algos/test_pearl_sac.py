@@ -283,6 +283,7 @@ def train_probe(done):
     return jax.lax.scan(body, (p, pearl_sac.init_optimisers(p)), keys)[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("done", "value"), [(0.0, 2.0), (1.0, 1.0)])
 def test_q_converges_to_the_known_value(done, value):
     """r / (1 - discount) if the world goes on, r if it ends: here 2 and 1."""

@@ -28,6 +28,7 @@ def xla_count(setup):
     return jax.jit(update).lower(state, batch).cost_analysis()["flops"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("latent", ["dir:2x4,gau:2", "gau:5"])
 def test_wide_networks_are_all_but_products(latent):
     """At the paper's sizes what is no product hardly counts."""
@@ -36,6 +37,7 @@ def test_wide_networks_are_all_but_products(latent):
     assert flops.per_update(setup) == pytest.approx(xla_count(setup), rel=0.04)
 
 
+@pytest.mark.slow
 def test_the_robots_preset_is_mostly_products():
     setup = make_setup(preset("cpu", point_robot.make())[0])
     counted, by_xla = flops.per_update(setup), xla_count(setup)

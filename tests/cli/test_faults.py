@@ -93,6 +93,7 @@ def test_nothing_goes_on_without_a_healthy_seed(tmp_path, here, sick):
     assert here("--resume", "--out", run).code == 0
 
 
+@pytest.mark.slow
 def test_an_evaluation_before_the_last_seed_failed_does_not_stand_for_the_run(
     tmp_path, here, monkeypatch
 ):

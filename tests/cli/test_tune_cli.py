@@ -125,6 +125,7 @@ def test_words_and_latents_are_programs_of_their_own(tune, asked, tmp_path):
     assert {spec for _, spec in shapes} == {"cat:1x2,gau:1", "gau:2"}
 
 
+@pytest.mark.slow
 def test_a_batch_compiles_once_and_its_worth_is_measured_on_training_tasks(
     tune, tmp_path, monkeypatch
 ):

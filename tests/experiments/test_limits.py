@@ -65,6 +65,7 @@ def test_headings_are_those_of_the_goals(tasks):
     assert reached[limits.headings(ENV, tasks), np.arange(40)].all()
 
 
+@pytest.mark.slow
 def test_the_program_writes_what_it_prints(tmp_path):
     out = tmp_path / "limits.json"
     run = CliRunner().invoke(limits.command, ["--goals", "30", "--out", str(out)])

@@ -69,6 +69,7 @@ def test_a_fit_is_that_many_updates_at_latents_of_fresh_batches():
     assert_same(after._replace(**own), state._replace(**own))
 
 
+@pytest.mark.slow
 def test_a_meta_step_fits_it():
     before, (after, metrics) = train(1, 0, 0)[0], train(1, 0, 1)
     for name in ("world_dynamics", "world_reward"):

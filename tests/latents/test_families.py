@@ -143,6 +143,7 @@ def test_spread_of_draws_follows_the_posterior():
     np.testing.assert_allclose(np.std(z, 0), [0.5, 2.0], rtol=0.03)
 
 
+@pytest.mark.slow
 def test_deviations_are_those_of_the_families():
     """By the closed forms, to what 512 draws can tell; the prior's where nothing was seen."""
     space = latent_space("gau:2,cat:1x3,dir:1x3")

@@ -205,6 +205,7 @@ def test_the_prior_is_uniform_and_counting_it_changes_nothing(prior_factor):
     np.testing.assert_array_equal(space.posterior(total)[0].natural, total[None])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lead", [(), (4,), (2, 3)])
 def test_leading_axes(lead):
     space = latent_space("vmf:2")

@@ -135,6 +135,7 @@ def test_a_run_without_networks_has_no_traversal(tmp_path):
     assert not album.texts
 
 
+@pytest.mark.slow
 def test_a_project_function_that_fails_costs_its_maps(tmp_path):
     def fails(obs):
         raise RuntimeError("no such axis")

@@ -132,6 +132,7 @@ def test_a_seed_that_is_not_finite_is_refused(first, tmp_path):
     origins.read(run, setup(), 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

@@ -166,6 +166,7 @@ def test_the_papers_inference_is_reported_beside_any_other():
     assert not np.allclose(with_hypotheses.returns, paper.returns, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_prior_draws_follow_the_prior(inference):
     many = program(inference)(network_params(), jnp.ones(600), jax.random.key(1)).z[:, :, :PRIOR]
     classes = np.asarray(many[..., :3]).mean(axis=(0, 1, 2))
@@ -197,6 +198,7 @@ def test_the_task_itself_is_hidden(inference):
     assert_same(far, near)
 
 
+@pytest.mark.slow
 def test_training_reward_is_never_seen(inference, found):
     def step(state, action, task):
         return line().step(state, action, task)._replace(train_reward=jnp.nan)

@@ -193,6 +193,7 @@ def test_each_z_is_a_hypothesis_and_prior_episodes_share_them_out(by_hand):
     np.testing.assert_array_equal(np.sort(row // 2, axis=-1), np.broadcast_to([0, 1], row.shape))
 
 
+@pytest.mark.slow
 def test_several_latents_share_an_episode_out():
     own = informed(setup(eval_draws=2, eval_prior_episodes=1))
     with quick_compile():

@@ -27,6 +27,7 @@ def test_whoever_debugs_sees_every_seed_in_python():
     np.testing.assert_array_equal(out["both"], [1.0, 2.0, 3.0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, {"inference": "amortised"}], ids=str)
 def test_the_checker_of_keys_reads_a_whole_evaluation(changes):
     """All tasks and repeats, the greedy choice included."""

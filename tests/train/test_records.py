@@ -105,6 +105,7 @@ def run(own, steps):
     return state, metrics
 
 
+@pytest.mark.slow
 def test_the_metrics_of_an_inference_are_those_of_a_meta_step():
     state, metrics = run(own_inference(), 3)
     assert [float(one["fits"]) for one in metrics] == [1.0, 2.0, 3.0]
@@ -162,6 +163,7 @@ def parts():
     return collecting, jax.jit(lambda state, block, keys: learn(own, HYPER, state, block, keys))
 
 
+@pytest.mark.slow
 def test_a_meta_step_is_learn_after_collect():
     """Bit for bit, as three programs."""
     begin, step = program(own_inference())
