@@ -6,7 +6,7 @@ import pytest
 from tiny import line
 
 from structlat_jax.config import PRESETS, Config, ConfigError, preset, preset_names
-from structlat_jax.envs import Preset, point_robot
+from structlat_jax.envs import Preset, make, point_robot
 from structlat_jax.envs.spec import spec
 
 OWN = dataclasses.replace(
@@ -48,6 +48,13 @@ def test_what_suits_one_task_stands_with_that_task():
     own = preset(None, point_robot.make())[0].structure
     assert (own.posterior, own.inference) == ("context", "hypotheses")
     assert preset("paper", point_robot.make()) == preset("paper")
+
+
+@pytest.mark.parametrize("name", ["triangle", "tetrahedron", "speed_mix", "drive_mix"])
+def test_mixtures_have_many_tasks_and_a_mean_posterior_like_the_prior(name):
+    own, _ = preset(env=make(name))
+    assert (own.structure.train_tasks, own.structure.kl) == (100, "exact")
+    assert own.hyper.aggregate_kl == 3.0
 
 
 def test_an_environments_own_come_first():
