@@ -45,7 +45,10 @@ class History:
 
     def log(self, updates: int, metrics: Metrics, seeds: int) -> None:
         """Adds the metrics of one meta-step, each ``[seeds]`` or one number for all."""
-        rows = [np.broadcast_to(values, seeds) for values in metrics.values()]
+        # Broadcasting costs more than all else here, between two meta-steps, and is seldom needed.
+        rows = [
+            x if np.shape(x) == (seeds,) else np.broadcast_to(x, seeds) for x in metrics.values()
+        ]
         values = np.array(rows, float).reshape(len(rows), seeds)
         self._add(Point(updates, tuple(metrics), values))
 
