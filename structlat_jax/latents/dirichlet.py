@@ -61,10 +61,10 @@ def make(sizes: str, options: LatentOptions) -> Block:
         return flat(jax.nn.softmax(q.mean + jnp.sqrt(q.variance) * split(eps), axis=-1))
 
     def sample_prior(key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "*batch dim"]:
-        import distrax  # takes most of a second, which importing this library should not
-
-        prior = distrax.Dirichlet(jnp.full((classes,), options.alpha))
-        return flat(prior.sample(seed=key, sample_shape=(*shape, variables)))
+        # distrax draws in the same way, but takes a second to import, which loading an agent would
+        # wait for.
+        concentration = jnp.full((classes,), options.alpha)
+        return flat(jax.random.dirichlet(key, concentration, (*shape, variables)))
 
     def concentration(q: DirichletPosterior) -> Float[Array, "*batch V K"]:
         return laplace_bridge.logit_normal_to_dirichlet(q.mean, q.variance, options.bridge)

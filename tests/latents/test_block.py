@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from structlat_jax.latents import (
     spec_help,
     whole_numbers,
 )
+from structlat_jax.shapes import make_key
 
 SPECS = ["dir:2x4", "dir:1x9", "cat:1x3", "gau:3", "vmf:2"]
 
@@ -175,3 +177,10 @@ def test_distrax_loads_where_it_is_used():
     """It takes longer to import than all the rest."""
     for path in Path(latents.__file__).parent.glob("*.py"):
         assert "\nimport distrax" not in path.read_text(), path
+
+
+def test_draws_from_the_prior_do_without_distrax(monkeypatch):
+    """All that an agent needs of its latents when it is loaded."""
+    monkeypatch.setitem(sys.modules, "distrax", None)
+    space = latents.latent_space("dir:1x3,gau:1,cat:1x2,vmf:1")
+    assert space.sample_prior(make_key(0), (2,)).shape == (2, space.dim)
