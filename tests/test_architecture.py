@@ -44,6 +44,7 @@ LAYERS = (
     {"train.learn", "train.evaluate"},
     {"train.choose"},
     {"train.parallel"},
+    {"train.repeats"},
     {"store.run_folder"},
     {"store.sealed", "store.legacy_arrays", "store.npz"},
     {"store.array_files", "store.steps"},

@@ -20,7 +20,7 @@ from structlat_jax.inference.base import Learned
 from structlat_jax.inference.world_model import WorldModel
 from structlat_jax.nets.networks import Networks
 from structlat_jax.store.checkpoint import keys_to_data
-from structlat_jax.train import parallel
+from structlat_jax.train import parallel, repeats
 from structlat_jax.train.learn import init_params
 from structlat_jax.train.setup import Setup, assemble, make_setup
 
@@ -192,8 +192,12 @@ def evaluator(seeds: int = 1):
     made, hyper = programs(seeds)
     numbers = parallel.seed_numbers(made, 0)
     with quick_compile():
-        made.evaluate(hyper, made.init(numbers), numbers, numbers)
-    return lambda *arguments: made.evaluate(*arguments).adaptation
+        made.evaluate(hyper, made.init(numbers), *[numbers] * 3)
+
+    def evaluate(*arguments, **options):
+        return repeats.evaluate(made, *arguments, **options).adaptation
+
+    return evaluate
 
 
 def train(seeds: int, first: int, steps: int) -> tuple[Any, list]:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -27,7 +26,7 @@ from structlat_jax.run import machine
 from structlat_jax.run.folders import make_folder, require_writable_file
 from structlat_jax.store import checkpoint
 from structlat_jax.store.run_folder import CheckpointError, read_config, write_json
-from structlat_jax.train import parallel
+from structlat_jax.train import parallel, repeats
 from structlat_jax.train.evaluate import Adaptation, References
 from structlat_jax.train.setup import Setup, make_setup
 from structlat_jax.train.state import TrainState
@@ -139,9 +138,8 @@ def evaluate(setup: Setup, learned: Learned, files: RunFiles) -> Adaptation:
     own = parallel.pad(programs, learned)
     mine = chosen.fitted(setup.inference, own.inference, fresh.inference_params)
     state = fresh._replace(params=own.agent, inference_params=mine)
-    last = parallel.place(programs, jnp.full_like(numbers, files.results["updates"]))
     hyper = parallel.spread(programs, setup.config.hyper)
-    found = parallel.trim(programs, programs.evaluate(hyper, state, numbers, last).adaptation)
+    found = repeats.evaluate(programs, hyper, state, numbers, files.results["updates"]).adaptation
     return jax.tree.map(lambda x: x[finite, setup.structure.seen_tasks :], found)
 
 

@@ -113,7 +113,7 @@ def run_options(seeds: int, default_folder: str) -> Decorator:
         _number("seeds", "How many seeds to train, as one program.", default=seeds),
         _number("seed", "The first seed.", default=0),
         _number("updates", f"Updates per seed, rounded up to whole meta-steps.  [{updates}]"),
-        _number("evals", "Evaluations along the learning curve.", default=10),
+        _number("evals", "Evaluations; all but the last visit a task once.", default=10),
         click.option(
             "--checkpoint-seconds",
             type=click.FloatRange(0),

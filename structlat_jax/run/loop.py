@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from structlat_jax import settings
@@ -22,7 +21,7 @@ from structlat_jax.run.plan import Plan
 from structlat_jax.run.stop import Stop
 from structlat_jax.store import checkpoint
 from structlat_jax.store.run_folder import CheckpointError
-from structlat_jax.train import parallel
+from structlat_jax.train import parallel, repeats
 from structlat_jax.train.setup import Setup
 
 
@@ -154,7 +153,7 @@ class _Loop:
         training = 0.0
         if first in due and "test_return" not in self.rows[-1]:  # a signal came before it
             rows = self.rows[-plan.seeds :]
-            state = self._evaluate(state, first * per_step, rows)
+            state = self._evaluate(state, first * per_step, rows, last=first == plan.steps)
             self.logger.log(first * per_step, _columns(rows))
         for step in range(first + 1, plan.steps + 1):
             if self.stop.asked or self._over():
@@ -167,17 +166,21 @@ class _Loop:
             seconds = self.earlier + time.perf_counter() - begin
             rows = self._rows(step * per_step, metrics, seconds)
             self.rows.extend(rows)
+            ended = step == plan.steps or self._over()
             if step in due:
-                state = self._evaluate(state, step * per_step, rows)
+                state = self._evaluate(state, step * per_step, rows, last=ended)
             self.logger.log(step * per_step, _columns(rows))
-            last = self.stop.asked or step == plan.steps or self._over()
-            if last or time.perf_counter() - last_save >= plan.checkpoint_seconds:
+            if (
+                self.stop.asked
+                or ended
+                or time.perf_counter() - last_save >= plan.checkpoint_seconds
+            ):
                 self._save(step, state)
                 last_save = time.perf_counter()
         # Resumed after the last step, so that only the files are missing, or ended before it.
         if self.adaptation is None:
             updates = len(self.rows) // plan.seeds * per_step
-            state = self._evaluate(state, updates, [{} for _ in range(plan.seeds)])
+            state = self._evaluate(state, updates, [{} for _ in range(plan.seeds)], last=True)
         return state
 
     def _save(self, step, state):
@@ -192,15 +195,17 @@ class _Loop:
         """Whether nothing is left to train: no seed is finite any more."""
         return len(self.failed) == self.plan.seeds
 
-    def _evaluate(self, state, updates, rows):
+    def _evaluate(self, state, updates, rows, last):
         """Evaluates, adds what came out to the rows, and returns the state with the inference that
-        was chosen. A signal abandons it: it costs seconds, and resuming does it first."""
-        eval_round = parallel.place(self.programs, jnp.full_like(self.numbers, updates))
+        was chosen. The last one has all repeats, and is what the results are made of; the points of
+        the learning curve before it have one, since they would take longer than training.
+
+        A signal abandons it: it costs seconds, and resuming does it first."""
+        given = (self.programs, self.hyper, state, self.numbers, updates)
         found = None
         if not self.stop.asked:
             with self.stop.abandoning():
-                found = self.programs.evaluate(self.hyper, state, self.numbers, eval_round)
-                found = parallel.trim(self.programs, found)
+                found = repeats.evaluate(*given, repeats=None if last else 1)
         if found is None:
             return state
         found, trial = found

@@ -28,7 +28,8 @@ class Plan:
       seeds: How many seeds.
       seed: The first seed.
       updates: Gradient updates per seed, rounded up to whole meta-steps.
-      evals: Points of the learning curve.
+      evals: Points of the learning curve; the last has all repeats of the protocol, those before it
+        have one.
       checkpoint_seconds: Least time between two checkpoints.
 
     Raises:

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+import numpy as np
+from jaxtyping import ArrayLike, Float, Int, Integer, PRNGKeyArray
 
 from structlat_jax.config import Hyper
 from structlat_jax.inference import chosen
@@ -18,19 +19,19 @@ class Trial(NamedTuple):
     """What the candidates of an inference were worth.
 
     Attributes:
-      returns: Mean return of the last episode on training tasks, ``[candidates]``.
-      chosen: The number of the best.
+      returns: Mean return of the last episode on training tasks, ``[S, candidates]``.
+      chosen: The number of the best, ``[S]``.
     """
 
-    returns: Float[Array, " candidates"]
-    chosen: Int[Array, ""]
+    returns: Float[np.ndarray, "S candidates"]
+    chosen: Int[np.ndarray, " S"]
 
 
 class Evaluation(NamedTuple):
     """The protocol on training tasks followed by test tasks.
 
     Attributes:
-      adaptation: What the agents did.
+      adaptation: What the agents did, ``[S, T, R, E, ...]``.
       trial: How their inference was chosen; None if there was no choice.
     """
 
@@ -38,41 +39,56 @@ class Evaluation(NamedTuple):
     trial: Trial | None
 
 
-def evaluate_best(
+def evaluate_each(
     setup: Setup,
     hyper: Hyper,
     learned: Learned,
-    train_tasks: Task,
-    test_tasks: Task,
+    tasks: Task,
     key: PRNGKeyArray,
-) -> Evaluation:
-    """The protocol on training tasks followed by test tasks.
+    repeat: Integer[ArrayLike, ""],
+) -> Adaptation:
+    """One repeat of the protocol by each inference that there is a choice of.
 
-    An inference that is one of several goes through it as each of them, with the same random
-    numbers; what the best of them on the training tasks did is the result.
+    They go through it with the same random numbers.
 
     Args:
       setup: Static.
       hyper: Traced hyper-parameters.
       learned: Of one seed.
-      train_tasks, test_tasks: ``[T]`` each.
-      key: For everything random.
+      tasks: ``[T]``.
+      key: For everything random, in all repeats.
+      repeat: Which of them.
+
+    Returns:
+      All arrays ``[candidates, T, 1, E, ...]``; one candidate where there is no choice.
     """
-    tasks = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), train_tasks, test_tasks)
     candidates = setup.inference.candidates
     if not candidates:
-        return Evaluation(evaluate(setup, hyper, learned, tasks, key), None)
+        found = evaluate(setup, hyper, learned, tasks, key, repeat=repeat)
+        return jax.tree.map(lambda x: x[None], found)
 
     def of(number):
         own = learned._replace(inference=chosen.settle(learned.inference, number))
-        return evaluate(setup, hyper, own, tasks, key, encoder=False)
+        return evaluate(setup, hyper, own, tasks, key, encoder=False, repeat=repeat)
 
-    each = jax.lax.map(of, jnp.arange(len(candidates)))
-    known = jax.tree.leaves(train_tasks)[0].shape[0]
-    returns = jnp.mean(each.returns[:, :known, :, -1], axis=(1, 2))
-    best = jnp.argmax(returns)
-    found = jax.tree.map(lambda x: x[best], each)
+    return jax.lax.map(of, jnp.arange(len(candidates)))
+
+
+def best(setup: Setup, each: Adaptation) -> Evaluation:
+    """What the inference did that does best on the training tasks.
+
+    Args:
+      setup: Of the run.
+      each: Arrays of the host, ``[S, candidates, T, R, E, ...]``, training tasks first.
+    """
+    candidates = setup.inference.candidates
+    known = each.returns[:, :, : setup.structure.seen_tasks, :, -1]
+    returns = known.mean(axis=(2, 3))
+    number = np.argmax(returns, axis=1)
+    found = jax.tree.map(lambda x: x[np.arange(len(number)), number], each)
+    if not candidates:
+        return Evaluation(found, None)
     if setup.structure.eval_encoder:
         paper = [one.name for one in candidates].index(setup.encoder.name)
-        found = found._replace(encoder=each.returns[paper])
-    return Evaluation(found, Trial(returns, best))
+        found = found._replace(encoder=each.returns[:, paper])
+    return Evaluation(found, Trial(returns, number))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, Int, Integer, PRNGKeyArray
 
 from structlat_jax.config import Hyper
 from structlat_jax.inference.base import Inference, Leads, Learned, Plan
@@ -76,6 +76,7 @@ def evaluate(
     tasks: Task,
     key: PRNGKeyArray,
     encoder: bool | None = None,
+    repeat: Integer[ArrayLike, ""] | None = None,
 ) -> Adaptation:
     """Runs the protocol on tasks ``[T]``; a pure function of its arguments.
 
@@ -87,11 +88,14 @@ def evaluate(
       key: For everything random.
       encoder: Whether the encoder's posterior is evaluated beside another inference; as configured
         by default.
+      repeat: Which of the configured repeats, the one alone; all of them by default.
     """
     s = setup.structure
     beside = s.eval_encoder if encoder is None else encoder
     count = jax.tree.leaves(tasks)[0].shape[0]
     keys = jax.random.split(key, (count, s.eval_repeats))
+    if repeat is not None:
+        keys = keys[:, repeat, None]
     repeats = jax.vmap(
         lambda task, k: _adapt(setup, hyper, learned, task, k, beside), in_axes=(None, 0)
     )

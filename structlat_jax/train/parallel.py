@@ -18,8 +18,8 @@ from jax.typing import ArrayLike
 from structlat_jax import settings
 from structlat_jax.config import Hyper
 from structlat_jax.shapes import Array, Key, Params, Task, make_key
-from structlat_jax.train.choose import Evaluation, evaluate_best
-from structlat_jax.train.evaluate import References, references
+from structlat_jax.train.choose import evaluate_each
+from structlat_jax.train.evaluate import Adaptation, References, references
 from structlat_jax.train.learn import init, meta_step
 from structlat_jax.train.setup import Setup
 from structlat_jax.train.state import Metrics, TrainState
@@ -38,8 +38,10 @@ class Programs(NamedTuple):
       mesh: The devices.
       init: ``(seed numbers [padded])`` to a state.
       step: ``(hyper, state)`` to ``(state, metrics)``; the state is donated.
-      evaluate: ``(hyper, state, seed numbers, round)`` to an `Evaluation` on the `seen_tasks`
-        followed by the test tasks. Its keys never meet those of training.
+      evaluate: ``(hyper, state, seed numbers, round, repeat)`` to an `Adaptation` of one repeat on
+        the `seen_tasks` followed by the test tasks, by each inference that there is a choice of,
+        ``[padded, candidates, T, 1, E, ...]``; see `repeats`. Its keys never meet those of
+        training.
       references: ``(untrained parameters, training tasks, test tasks, seed numbers)`` to the
         `References` of the same tasks.
     """
@@ -50,7 +52,7 @@ class Programs(NamedTuple):
     mesh: Mesh
     init: Callable[[Array], TrainState]
     step: Callable[[Hyper, TrainState], tuple[TrainState, Metrics]]
-    evaluate: Callable[[Hyper, TrainState, Array, Array], Evaluation]
+    evaluate: Callable[[Hyper, TrainState, Array, Array, Array], Adaptation]
     references: Callable[[Params, Task, Task, Array], References]
 
 
@@ -88,10 +90,10 @@ def make_programs(
     def step_seed(hyper, state):
         return meta_step(setup, hyper, state)
 
-    def evaluate_seed(hyper, state, seed, eval_round):
+    def evaluate_seed(hyper, state, seed, eval_round, repeat):
         key = jax.random.fold_in(root_keys(seed)[1], eval_round)
-        tasks = (seen_tasks(setup, state.train_tasks), state.test_tasks)
-        return evaluate_best(setup, hyper, state.learned, *tasks, key)
+        tasks = _join(seen_tasks(setup, state.train_tasks), state.test_tasks)
+        return evaluate_each(setup, hyper, state.learned, tasks, key, repeat)
 
     def references_seed(untrained, train_tasks, test_tasks, seed):
         key = jax.random.fold_in(root_keys(seed)[1], _REFERENCES)
@@ -217,7 +219,7 @@ def compile_programs(programs: Programs, hyper: Hyper) -> tuple[Programs, float]
         init=init_state.result(), step=step.result(), references=known.result()
     )
     # Lowered here, since tracing is quick and better not shared with the training thread.
-    evaluation = pool.submit(programs.evaluate.lower(hyper, state, numbers, numbers).compile)
+    evaluation = pool.submit(programs.evaluate.lower(hyper, state, *[numbers] * 3).compile)
     pool.shutdown(wait=False)
     ready = ready._replace(
         evaluate=lambda *arguments: evaluation.result()(*arguments),

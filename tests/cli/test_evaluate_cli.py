@@ -6,7 +6,6 @@ import shutil
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from program import TINY, assert_refused
@@ -74,7 +73,7 @@ def test_arms_are_other_evaluations_of_the_same_agents(tmp_path, kept_programs):
     state = made.init(numbers)
     state = state._replace(params=jax.vmap(following_z)(state.params))
     learned = parallel.trim(made, state.learned)
-    run = parallel.trim(made, evaluator(2)(hyper, state, numbers, jnp.full_like(numbers, 40)))
+    run = evaluator(2)(hyper, state, numbers, 40)
     split = made.setup.structure.seen_tasks
     arrays = {"returns_test": np.array(run.returns[:, split:])}
     files = RunFiles(tmp_path, config(), {"first_seed": 3, "updates": 40}, arrays, {})

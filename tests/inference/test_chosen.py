@@ -12,11 +12,12 @@ from tiny import config, following_z, quick_compile, setup
 from structlat_jax.inference import chosen
 from structlat_jax.inference.base import Learned
 from structlat_jax.shapes import Transition
-from structlat_jax.train.choose import evaluate_best
+from structlat_jax.train import choose
 from structlat_jax.train.learn import init, init_params
 from structlat_jax.train.setup import assemble
 
 HYPER = config().hyper
+KNOWN = config().structure.seen_tasks
 CANDIDATES = ("hypotheses", "decoded", "amortised")
 
 
@@ -104,11 +105,23 @@ def pointing(value):
 
 @cache
 def pointed():
-    """The best of three, of which two act by no belief; what was learned is given to them."""
+    """All repeats by the best of three, of which two act by no belief; what was learned is given to
+    them."""
     made = assemble(setup(), chosen.make([pointing(3.0), pointing(-3.0), setup().encoder]))
     fresh = Learned(*jax.jit(lambda key: init_params(made, key))(jax.random.key(0)))
     fresh = fresh._replace(agent=following_z(fresh.agent))
-    return jax.jit(lambda *tasks: evaluate_best(made, HYPER, fresh, *tasks, jax.random.key(7)))
+    key, repeats = jax.random.key(7), jnp.arange(made.structure.eval_repeats)
+
+    @jax.jit
+    def each(tasks):
+        by = partial(choose.evaluate_each, made, HYPER, fresh, tasks, key)
+        return jax.vmap(by, out_axes=2)(repeats)
+
+    def evaluate(tasks):
+        found = jax.device_get(jax.tree.map(lambda x: x[None, :, :, :, 0], each(tasks)))
+        return jax.tree.map(lambda x: x[0], choose.best(made, found))
+
+    return evaluate
 
 
 @pytest.mark.parametrize("side", [1.0, -1.0])
@@ -116,11 +129,13 @@ def test_training_tasks_choose(side):
     """Goals of training tasks lie on one side, those of test tasks on the other: the inference that
     goes to the former is chosen, and pays on none of the latter."""
     with quick_compile():
-        adaptation, trial = pointed()(jnp.full(4, side), jnp.full(2, -side))
+        adaptation, trial = pointed()(jnp.array([side] * KNOWN + [-side] * 2))
     assert int(trial.chosen) == (0 if side > 0 else 1)
-    assert trial.returns[int(trial.chosen)] == pytest.approx(adaptation.returns[:4, :, -1].mean())
-    assert np.all(np.asarray(adaptation.returns[:4]) > 1.0)
-    assert np.all(np.asarray(adaptation.returns[4:]) == 0.0)
+    assert trial.returns[int(trial.chosen)] == pytest.approx(
+        adaptation.returns[:KNOWN, :, -1].mean()
+    )
+    assert np.all(adaptation.returns[:KNOWN] > 1.0)
+    assert np.all(adaptation.returns[KNOWN:] == 0.0)
     assert not np.array_equal(adaptation.encoder, adaptation.returns)
 
 

@@ -17,6 +17,7 @@ from structlat_jax.envs import EnvError
 from structlat_jax.errors import InputError
 from structlat_jax.run.loggers import silent
 from structlat_jax.store.run_folder import CheckpointError
+from structlat_jax.train import repeats
 
 SEEDS, FIRST = 2, 3
 PLAN = {"seeds": SEEDS, "seed": FIRST, "updates": 18, "evals": 2}
@@ -47,8 +48,16 @@ def trained(place, shared):
     return shared["run"]
 
 
-def test_in_memory(place):
+def test_in_memory(place, monkeypatch):
+    asked, evaluate = [], repeats.evaluate
+
+    def noted(*arguments, **options):
+        asked.append((arguments[4], options["repeats"]))
+        return evaluate(*arguments, **options)
+
+    monkeypatch.setattr(repeats, "evaluate", noted)
     trained = sl.train(setup(), **PLAN)
+    assert asked == [(2 * PER_STEP, 1), (4 * PER_STEP, None)]  # once, and as often as configured
     assert list(place.iterdir()) == []
     assert trained.path is None
     found, s = trained.results, setup().structure

@@ -212,7 +212,7 @@ def test_training_reward_is_never_seen(inference, found):
 
 def test_no_replay_and_no_hidden_randomness():
     names = list(inspect.signature(evaluate).parameters)
-    assert names == ["setup", "hyper", "learned", "tasks", "key", "encoder"]
+    assert names == ["setup", "hyper", "learned", "tasks", "key", "encoder", "repeat"]
 
 
 def test_last_return_is_the_mean_of_last_episodes():

@@ -21,9 +21,7 @@ from structlat_jax.train.collect import collect
 def evaluation_of(state, seed=0, eval_round=5):
     made, hyper = programs(1)
     numbers = parallel.seed_numbers(made, seed)
-    return evaluator()(
-        hyper, state, numbers, parallel.place(made, jnp.full_like(numbers, eval_round))
-    )
+    return evaluator()(hyper, state, numbers, eval_round)
 
 
 def test_evaluation_does_not_read_the_replay():

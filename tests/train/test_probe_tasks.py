@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tiny import ORACLE, config, line, mixture_log_density, quick_compile
 
-from structlat_jax.train import parallel
+from structlat_jax.train import parallel, repeats
 from structlat_jax.train.setup import make_setup
 
 pytestmark = pytest.mark.slow
@@ -75,7 +75,7 @@ def trained():
         state = programs.init(numbers)
         for _ in range(META_STEPS):
             state, metrics = programs.step(hyper, state)
-        adaptation = programs.evaluate(hyper, state, numbers, numbers).adaptation
+        adaptation = repeats.evaluate(programs, hyper, state, numbers, 0).adaptation
     goals = np.concatenate([state.train_tasks, state.test_tasks], axis=1)
     rewards = np.asarray(setup.layout.unpack(state.replay.rows).reward).reshape(2 * SEEDS, -1)
     return goals, *jax.device_get((adaptation, metrics)), [*map(surprise, rewards)]
