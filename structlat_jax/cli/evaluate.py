@@ -199,9 +199,7 @@ def _configs(run: Path, arms: Sequence[str]) -> dict[str, Config]:
         found = changes.arms(config, changes.split(arms))
         for field in (field for one in found.values() for field in changes.between(config, one)):
             if field not in ARM_FIELDS:
-                text = (
-                    f"an evaluation reads {', '.join(ARM_FIELDS)}; {field} needs another training."
-                )
+                text = f"an arm changes {', '.join(ARM_FIELDS)}; {field} is none of them."
                 raise ConfigError(None, text)
     except ConfigError as error:
         raise InputError(f"--arms: {error}") from None

@@ -171,8 +171,8 @@ def test_the_environment_may_draw_other_tasks(here, tmp_path, run_here):
 @pytest.mark.parametrize(
     ("arms", "said"),
     [
-        ("lr=0.1", "lr needs another training"),
-        ("choice=thompson+width=9", "width needs another training"),
+        ("lr=0.1", "lr is none of them"),
+        ("choice=thompson+width=9", "width is none of them"),
         ("choice=greedy", "changes nothing"),
         ("hypotheses=3", "power of two"),
     ],
