@@ -45,7 +45,8 @@ def require_env(name: str, env: Any) -> None:
     obs = _shape(name, "observe", env.observe, state)
     _require_floats(name, "what observe returns", obs, (env.obs_dim,), "obs_dim")
     action = jax.ShapeDtypeStruct((env.action_dim,), jnp.float32)
-    step = _shape(name, "step", env.step, state, action, task)
+    on = f" on an action of shape [action_dim] = [{env.action_dim}]"
+    step = _shape(name, "step", env.step, state, action, task, on=on)
     if not isinstance(step, Step):
         raise EnvError(f"step of {name} must return a Step, not {type(step).__name__}.")
     _require_floats(name, "obs of step", step.obs, (env.obs_dim,), "obs_dim")
@@ -64,7 +65,7 @@ def require_env(name: str, env: Any) -> None:
         _require_floats(name, "what explore returns", actions, (env.horizon, env.action_dim))
 
 
-def _shape(name: str, field: str, fn: Any, *arguments: Any) -> Any:
+def _shape(name: str, field: str, fn: Any, *arguments: Any, on: str = "") -> Any:
     def checked(*given):
         out = fn(*given)
         _require_numbers(name, field, out)
@@ -76,7 +77,7 @@ def _shape(name: str, field: str, fn: Any, *arguments: Any) -> Any:
         raise
     except Exception as error:  # anybody's code
         words = " ".join(str(error).split())[:300].rstrip(".")
-        raise EnvError(f"{field} of {name} fails: {type(error).__name__}: {words}.") from error
+        raise EnvError(f"{field} of {name} fails{on}: {type(error).__name__}: {words}.") from error
 
 
 def _require_numbers(name: str, field: str, out: Any) -> None:

@@ -89,6 +89,10 @@ WRONG = {
         changed(obs_dim=3),
         "what observe returns of mine must have shape [obs_dim] = [3], not [1].",
     ),
+    "an action that step cannot take": (
+        changed(action_dim=2, step=lambda state, action, task: state + action + jnp.zeros(3)),
+        "step of mine fails on an action of shape [action_dim] = [2]: TypeError: ",
+    ),
     "scalar obs": (
         changed(observe=lambda state: state[0]),
         "what observe returns of mine must have shape [obs_dim] = [1], not [].",
