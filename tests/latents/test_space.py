@@ -231,7 +231,6 @@ def test_two_equal_blocks_are_drawn_independently(what):
         assert not jnp.array_equal(first, second), spec
 
 
-@pytest.mark.slow
 def test_exact_kls_of_two_blocks_are_integrated_with_different_draws():
     space = latent_space("dir:1x4,dir:1x4", kl="exact", kl_samples=8)
     half = np.random.default_rng(0).normal(size=8).astype(np.float32)
