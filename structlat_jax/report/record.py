@@ -164,9 +164,9 @@ def draw(
     One that fails costs a sentence."""
     try:
         from structlat_jax.report import run_pictures  # whoever draws nothing needs no matplotlib
-    except ImportError as error:
-        why = f"{reason(error)} (pip install 'structlat-jax[cli]')"
-        tell(f"the pictures are not drawn: {why}.")
+    except Exception as error:  # missing, or a setting of the user's that it refuses
+        hint = " (pip install 'structlat-jax[cli]')" if isinstance(error, ImportError) else ""
+        tell(f"the pictures are not drawn: {reason(error)}{hint}.")
         return
     made = run_pictures.of_run(
         setup.env,

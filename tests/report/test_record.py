@@ -1,6 +1,7 @@
 """What a run leaves in its folder, for environments that know little and much."""
 
 import dataclasses
+import importlib
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from drawable import walker
 from ended import FLAT, HORIZON, dense, ended
 
+from structlat_jax import report
 from structlat_jax.report import record, results, run_pictures
 from structlat_jax.store.run_folder import WriteError
 
@@ -188,6 +190,28 @@ def test_a_users_settings_and_backend_do_not_matter(tmp_path):
     said = alone(out, MATPLOTLIBRC=str(settings), MPLBACKEND="module://nowhere")
     assert said == ""
     assert pictures(out) == ALWAYS
+
+
+@pytest.mark.parametrize("package", ["nowhere", "matplotlib_inline"])
+def test_a_backend_that_is_not_installed_does_not_matter(monkeypatch, package):
+    """matplotlib has names that it knows, and refuses to be imported where they are missing."""
+    name = f"module://{package}.backend_inline"
+    monkeypatch.setenv("MPLBACKEND", name)
+    importlib.reload(report)
+    known = importlib.util.find_spec(package) is not None
+    assert os.environ.get("MPLBACKEND") == (name if known else None)
+    for other in ("agg", "module://matplotlib.backends.backend_agg"):
+        monkeypatch.setenv("MPLBACKEND", other)
+        importlib.reload(report)
+        assert os.environ["MPLBACKEND"] == other
+
+
+def test_a_setting_that_matplotlib_refuses_costs_no_results(tmp_path):
+    said = alone(tmp_path, MPLBACKEND="nonsense")
+    assert said.startswith(
+        "said: the pictures are not drawn: Key backend: 'nonsense' is not a valid"
+    )
+    assert not pictures(tmp_path)
 
 
 def test_without_matplotlib_there_are_results(tmp_path):
