@@ -135,9 +135,12 @@ tetrahedron = functools.partial(make, anchors=4, dimensions=3)
 
 def _preset(dims: int, styles: bool) -> Preset:
     """Straight episodes of one z each look into few places, in space all the less: an episode that
-    has found nothing by half-time turns to another."""
+    has found nothing by half-time turns to another. And more than two numbers to a task take longer
+    to learn, steps of full size included."""
     changes = {**mixtures.SETTINGS, "next_obs_in_context": styles, "eval_draws": 2}
-    return Preset(30_000 if dims < 3 else 60_000, changes)
+    if dims < 3 and not styles:
+        return Preset(30_000, changes)
+    return Preset(60_000, {**changes, "lr_decay_start": 20_000.0, "lr_decay_end": 60_000.0})
 
 
 def turned(x: Array, angle: Array) -> Array:
