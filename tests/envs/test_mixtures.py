@@ -205,7 +205,7 @@ def test_what_an_action_does_is_shown_where_it_differs(name, seen):
     config, updates = preset(None, FAMILIES[name])
     assert config.structure.next_obs_in_context == seen
     assert config.structure.explorer == ("smooth" if name == "speed" else "held")
-    assert updates == 30_000
+    assert updates == (60_000 if name == "gain" else 30_000)
 
 
 def test_pictures_are_of_the_plane_only():
