@@ -87,3 +87,13 @@ def test_posterior_episodes_listen_to_the_replay(collected):
     t, unseen = (collected(state, jax.random.key(5))[0].transitions for state in (seen, silent))
     np.testing.assert_array_equal(t.action[:, :4], unseen.action[:, :4])
     assert np.all(np.abs(t.action[:, 4, 0] - unseen.action[:, 4, 0]) > 1e-4)
+
+
+def test_posterior_episodes_listen_to_their_own_task_alone(collected):
+    seen = one_seed(train(1, 1, 1)[0])
+    seen = seen._replace(params=following_z(seen.params))
+    rows = seen.replay.rows.at[1].add(1.0)
+    other = seen._replace(replay=seen.replay._replace(rows=rows))
+    first, second = (collected(state, jax.random.key(5))[0].transitions for state in (seen, other))
+    changed = np.abs(first.action - second.action)[:, 4, 0, 0] > 1e-4
+    assert changed.tolist() == [False, True, False, False]
