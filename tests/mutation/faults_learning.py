@@ -137,9 +137,14 @@ EVALUATION = {
 
 CHOICE = {
     "train/choose.py": [
-        ("best = jnp.argmax(returns)", "best = jnp.argmin(returns)"),
-        ("each.returns[:, :known, :, -1]", "each.returns[:, known:, :, -1]"),
-        ("each.returns[paper]", "each.returns[best]"),
+        ("np.argmax(returns, axis=1)", "np.argmin(returns, axis=1)"),
+        ("each.returns[:, :, : setup", "each.returns[:, :, setup"),
+        ("each.returns[:, paper]", "found.returns"),
+        ("key, repeat=repeat)\n        return", "key)\n        return"),
+    ],
+    "train/repeats.py": [
+        ("wide(eval_round), wide(repeat)", "wide(eval_round), wide(0)"),
+        ("axis=3), *done", "axis=3), *done[:1]"),
     ],
     "inference/chosen.py": [
         ("return belief._replace(each=switch(belief.chosen, learn, belief.each))", "return belief"),
@@ -282,6 +287,7 @@ EVALUATION_TESTS = (
 )
 CHOICE_TESTS = (
     "tests/inference/test_chosen.py",
+    "tests/train/test_parallel_evaluation.py",
     "tests/algos/test_known_tasks.py",
     "tests/algos/test_by_task.py",
 )
