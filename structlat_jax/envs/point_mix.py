@@ -135,8 +135,8 @@ tetrahedron = functools.partial(make, anchors=4, dimensions=3)
 
 def _preset(dims: int, styles: bool) -> Preset:
     """Straight episodes of one z each look into few places, in space all the less: an episode that
-    has found nothing by half-time turns to another. And more than two numbers to a task take longer
-    to learn, steps of full size included."""
+    has found nothing by half-time turns to another. Tasks of more than two numbers take longer to
+    learn, with steps of the full size for as much longer."""
     changes = {**mixtures.SETTINGS, "next_obs_in_context": styles, "eval_draws": 2}
     if dims < 3 and not styles:
         return Preset(30_000, changes)
