@@ -32,7 +32,7 @@ class Watcher(threading.Thread):
       items: All that it was told.
     """
 
-    def __init__(self, port, seconds=60.0):
+    def __init__(self, port, seconds=240.0):
         super().__init__(daemon=True)
         self.port, self.items = port, []
         self._until = time.monotonic() + seconds
