@@ -54,6 +54,7 @@ def test_what_suits_one_task_stands_with_that_task():
 def test_mixtures_have_many_tasks_and_a_mean_posterior_like_the_prior(name):
     own, _ = preset(env=make(name))
     assert (own.structure.train_tasks, own.structure.kl) == (100, "exact")
+    assert own.structure.seen_tasks == 10
     assert own.hyper.aggregate_kl == 3.0
 
 

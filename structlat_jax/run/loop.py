@@ -170,11 +170,8 @@ class _Loop:
             if step in due:
                 state = self._evaluate(state, step * per_step, rows, last=ended)
             self.logger.log(step * per_step, _columns(rows))
-            if (
-                self.stop.asked
-                or ended
-                or time.perf_counter() - last_save >= plan.checkpoint_seconds
-            ):
+            late = time.perf_counter() - last_save >= plan.checkpoint_seconds
+            if self.stop.asked or ended or late:
                 self._save(step, state)
                 last_save = time.perf_counter()
         # Resumed after the last step, so that only the files are missing, or ended before it.
