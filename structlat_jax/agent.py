@@ -125,12 +125,12 @@ class Agent:
         return mapped(belief, obs, jax.random.split(key, lead) if lead else key)
 
     def act(self, obs: Array, z: Array, key: Key | None = None) -> Array:
-        """An action ``[..., action_dim]``: the policy's mode, or a draw if a key is given.
+        """An action ``[..., action_dim]``, the policy's mode; one-hot where actions are choices.
 
         Args:
           obs: ``[..., obs_dim]``.
           z: ``[..., D]``, broadcast against ``obs``.
-          key: For a stochastic action.
+          key: For a draw from the policy in place of its mode.
 
         Raises:
           ValueError: if ``obs`` or ``z`` has another width than in training.

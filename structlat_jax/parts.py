@@ -6,7 +6,7 @@ from structlat_jax.config import Config, Structure
 from structlat_jax.data.replay import RowLayout
 from structlat_jax.envs import Env
 from structlat_jax.latents import LatentSpace
-from structlat_jax.nets.networks import Networks, make_networks
+from structlat_jax.nets.networks import DiscreteNetworks, Networks, make_networks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Parts:
     config: Config
     env: Env
     space: LatentSpace
-    networks: Networks
+    networks: Networks | DiscreteNetworks
     layout: RowLayout
 
     @property
@@ -54,5 +54,5 @@ def make_parts(config: Config, env: Env) -> Parts:
     """The parts of a configuration on an environment."""
     space = config.latent_space()
     sizes = (env.obs_dim, env.action_dim)
-    networks = make_networks(config.structure, *sizes, space.dim, space.stat_dim)
+    networks = make_networks(config.structure, *sizes, space.dim, space.stat_dim, env.discrete)
     return Parts(config, env, space, networks, RowLayout(*sizes))

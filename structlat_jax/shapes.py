@@ -55,7 +55,7 @@ class Transition(NamedTuple):
 
     Attributes:
       obs: Observation before the action, ``[..., obs_dim]``.
-      action: Action in ``[-1, 1]``, ``[..., action_dim]``.
+      action: Action in ``[-1, 1]``, or a choice as a one-hot vector, ``[..., action_dim]``.
       reward: The task's own reward, ``[...]``: what the encoder and the evaluation see.
       train_reward: The shaped reward of the actor-critic, ``[...]``; training only.
       next_obs: Observation after the action, ``[..., obs_dim]``.

@@ -2,11 +2,56 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from structlat_jax.config import Hyper
 from structlat_jax.data.batches import Batch
+from structlat_jax.nets.networks import DiscreteNetworks, Networks
 from structlat_jax.shapes import Array, Params, Task
+
+
+class Improved(NamedTuple):
+    """What `ActorCritic.improve` brings about: new parameters, new moments, and what it reports.
+
+    Attributes:
+      v, target_v, policy: Parameters; see `AgentParams`.
+      opt_v, opt_policy: Adam's moments.
+      loss_v, loss_policy: The losses, scalars; None where there is no value network.
+      entropy: Of the policy in nats, a scalar.
+    """
+
+    v: Params
+    target_v: Params
+    policy: Params
+    opt_v: Any
+    opt_policy: Any
+    loss_v: Array | None
+    loss_policy: Array
+    entropy: Array
+
+
+@dataclasses.dataclass(frozen=True)
+class ActorCritic:
+    """How actions are valued and chosen given z, wherever that comes from: pure functions.
+
+    Attributes:
+      name: For tables.
+      networks: The networks, the encoder among them.
+      start: Drawn parameters to those that training starts with.
+      act: ``(params, obs [..., obs_dim], z, noise)`` to an action ``[..., action_dim]``; see
+        `Algorithm.act`.
+      bellman_error: ``(q, params, transitions [T, B], z [T, D], coefficients)`` to ``Q_i - y`` of
+        both critics and their Q, ``[2, T, B]`` each; no gradient goes through y.
+      improve: ``(params, q, moments, batch, z [T, D], coefficients)`` to `Improved`: the part of an
+        update that follows the critics', ``q`` being theirs after it.
+    """
+
+    name: str
+    networks: Networks | DiscreteNetworks
+    start: Callable[[Params], Params]
+    act: Callable[[Params, Array, Array, Array | None], Array]
+    bellman_error: Callable[[Params, Params, Any, Array, Any], tuple[Array, Array]]
+    improve: Callable[[Params, Params, Any, Batch, Array, Any], Improved]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,8 +64,9 @@ class Algorithm:
       small_heads: As there.
       start: Drawn parameters to those that training starts with.
       moments: Parameters to the optimisers' state.
-      act: ``(params, obs [obs_dim], z [D], noise)`` to an action ``[action_dim]``; the noise is
-        standard normal ``[action_dim]``, or None for the policy's mode.
+      act: ``(params, obs [obs_dim], z [D], noise)`` to an action ``[action_dim]``, a one-hot vector
+        where actions are choices; the noise is standard normal ``[action_dim]``, or None for the
+        policy's mode.
       coefficients: ``(hyper, updates)`` to the scalars of one update.
       posterior: ``(params, batch)`` to the posteriors of the batch's tasks that it trains on,
         leading axis ``[M]``; None if no inference is to be fitted to them.

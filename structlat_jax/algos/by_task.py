@@ -19,14 +19,14 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from structlat_jax.algos.base import ActorCritic
 from structlat_jax.algos.known_tasks import KnownTasks, information, posterior_of
-from structlat_jax.algos.pearl_sac import Coefficients, bellman_error, improve
+from structlat_jax.algos.pearl_sac import Coefficients
 from structlat_jax.data.batches import Batch, Context
 from structlat_jax.inference import additive, decoder
 from structlat_jax.inference.decoder import Decoder, Scale
 from structlat_jax.latents import LatentSpace
 from structlat_jax.nets import optim
-from structlat_jax.nets.networks import Networks
 from structlat_jax.shapes import Params, Transition
 
 
@@ -75,7 +75,7 @@ class TaskLosses(NamedTuple):
     """
 
     q: Float[Array, ""]
-    v: Float[Array, ""]
+    v: Float[Array, ""] | None
     policy: Float[Array, ""]
     kl: Float[Array, " blocks"]
     q_mean: Float[Array, ""]
@@ -92,13 +92,13 @@ class Parts(NamedTuple):
     """What is static.
 
     Attributes:
-      networks, space, decoder: As they are.
+      actor, space, decoder: As they are.
       known: What training tasks are known by.
       imagined: Whether a task that nobody has met stands beside every task of an update.
       next_obs: Whether the encoder sees the next observation.
     """
 
-    networks: Networks
+    actor: ActorCritic
     space: LatentSpace
     decoder: Decoder
     known: KnownTasks
@@ -139,7 +139,7 @@ def update(
     if parts.imagined:
         noise = jnp.concatenate([noise, batch.imagined.action])
     both = batch._replace(transitions=aux.transitions, action_noise=noise)
-    made = improve(parts.networks, params, q, optimisers, both, aux.z, c)
+    made = parts.actor.improve(params, q, optimisers, both, aux.z, c)
     new_params = params._replace(
         **{name: value for name, (value, _) in stepped.items()},
         **{name: getattr(made, name) for name in ("v", "target_v", "policy")},
@@ -168,7 +168,7 @@ def _loss(
     """The sum of what trains the critics and the table (Bellman error on real and imagined tasks,
     KL), the decoder (its likelihood; ``decoder_weight`` of it reaches the table), and the encoder
     (the likelihood of z given contexts, real and imagined)."""
-    networks, space, t = parts.networks, parts.space, batch.transitions
+    space, t = parts.space, batch.transitions
     posterior = posterior_of(space, parts.known, trained["table"], batch.tasks)
     z = space.transform(posterior, batch.latent_noise)
     fixed = jax.lax.stop_gradient(z)
@@ -188,7 +188,7 @@ def _loss(
         there = imagine(parts.decoder, own, params.scale, t, batch.imagined.z)
         wide = jax.tree.map(lambda *x: jnp.concatenate(x), t, there)
         every = jnp.concatenate([z, batch.imagined.z])
-    error, q_tm1 = bellman_error(networks, trained["q"], params.target_v, wide, every, c)
+    error, q_tm1 = parts.actor.bellman_error(trained["q"], params, wide, every, c)
     errors = jnp.sum(jnp.mean(error**2, axis=2), axis=0)  # the critics' are added, as in PEARL
     bellman = jnp.mean(errors[: len(z)])
     on_imagined = jnp.mean(errors[len(z) :]) if parts.imagined else jnp.zeros(())
@@ -237,7 +237,7 @@ def _encoder_loss(
     seen = simulate(parts.decoder, own, scale, context, between, imagined.paid)
     features = additive.context_features(seen, c.context_reward_scale, parts.next_obs)
     both = jnp.stack([context.features, jax.lax.stop_gradient(features)])
-    evidence = additive.evidence_of(parts.networks, parts.space, encoder, both)
+    evidence = additive.evidence_of(parts.actor.networks, parts.space, encoder, both)
     totals = jax.vmap(
         lambda one: additive.totals_of(parts.space, one, context.owners, context.length)
     )(evidence)

@@ -66,5 +66,7 @@ class AlgorithmHyper:
     decoder_weight: float = option(
         0.03, "weight of the decoder's loss in the tasks' own posteriors", low=0.0
     )
-    mean_reg: float = option(1e-5, "penalty on the squared policy mean", low=0.0)
-    std_reg: float = option(1e-5, "penalty on the squared policy log-std", low=0.0)
+    mean_reg: float = option(
+        1e-5, "penalty on the squared policy mean, or on its squared logits", low=0.0
+    )
+    std_reg: float = option(1e-5, "penalty on the squared policy log-std (not of choices)", low=0.0)

@@ -1,28 +1,30 @@
-"""PEARL's actor-critic as an `Algorithm`, with either posterior to draw z from in training."""
+"""PEARL's update as an `Algorithm`, with either posterior to draw z from in training, and with the
+actor-critic that suits the actions."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 
-from structlat_jax.algos import by_task, known_tasks, pearl_sac
-from structlat_jax.algos.base import Algorithm
+from structlat_jax.algos import by_task, discrete_sac, known_tasks, pearl_sac
+from structlat_jax.algos.base import ActorCritic, Algorithm
 from structlat_jax.algos.schedules import coefficients_at
 from structlat_jax.inference import additive, decoder
 from structlat_jax.latents import LatentSpace, block_names
 from structlat_jax.nets.heads import squash
-from structlat_jax.nets.networks import SMALL_HEADS, Networks
+from structlat_jax.nets.networks import SMALL_HEADS, DiscreteNetworks, Networks
 from structlat_jax.parts import Parts
 from structlat_jax.shapes import Array
 
 
-def make(networks: Networks, space: LatentSpace) -> Algorithm:
+def make(networks: Networks | DiscreteNetworks, space: LatentSpace) -> Algorithm:
     """The record of `pearl_sac`: z from the encoder's posterior given a context.
 
-    Its metrics: the losses ``q``, ``v`` and ``policy``, ``q_mean`` (scaled reward units),
-    ``entropy`` (nats), and per block ``kl BLOCK`` (nats).
+    Its metrics: the losses ``q``, ``v`` (where there is a value network) and ``policy``, ``q_mean``
+    (scaled reward units), ``entropy`` (nats), and per block ``kl BLOCK`` (nats).
     """
-    names = block_names(space)
+    names, actor = block_names(space), actor_critic(networks)
 
     def posterior(params, batch):
         context = batch.context
@@ -33,17 +35,17 @@ def make(networks: Networks, space: LatentSpace) -> Algorithm:
 
     def update(params, moments, batch, coefficients):
         params, moments, losses = pearl_sac.update(
-            networks, space, params, moments, batch, coefficients
+            actor, space, params, moments, batch, coefficients
         )
         return params, moments, _metrics(losses, names, coefficients)
 
     return Algorithm(
-        name="pearl_sac",
+        name=actor.name,
         zeros=networks.zeros,
         small_heads=SMALL_HEADS,
-        start=_start,
+        start=actor.start,
         moments=pearl_sac.init_optimisers,
-        act=_actor(networks),
+        act=actor.act,
         coefficients=coefficients_at,
         posterior=posterior,
         own_posterior=None,
@@ -58,19 +60,19 @@ def make_by_task(parts: Parts) -> Algorithm:
     ``decoder_shaped`` and ``decoder_change``; see `by_task.TaskLosses`.
     """
     s, env, space, networks = parts.structure, parts.env, parts.space, parts.networks
-    names = block_names(space)
+    names, actor = block_names(space), actor_critic(networks)
     model = decoder.make(s.decoder_width, env.obs_dim, env.action_dim, space.dim)
     known = known_tasks.by_number(s.train_tasks, space.stat_dim)
     if s.posterior == "truth":
         known = known_tasks.by_truth(s.train_tasks, space.stat_dim, s.encoder_width, env)
-    static = by_task.Parts(networks, space, model, known, s.imagined_tasks, s.next_obs_in_context)
+    static = by_task.Parts(actor, space, model, known, s.imagined_tasks, s.next_obs_in_context)
 
     def zeros():
         own = {"table": known.zeros(), "decoder": model.zeros(), "scale": ()}
         return by_task.TaskParams(**networks.zeros()._asdict(), **own)
 
     def start(params):
-        return _start(params)._replace(scale=decoder.initial_scale(env.obs_dim))
+        return actor.start(params)._replace(scale=decoder.initial_scale(env.obs_dim))
 
     def update(params, moments, batch, coefficients):
         params, moments, losses = by_task.update(static, params, moments, batch, coefficients)
@@ -80,12 +82,12 @@ def make_by_task(parts: Parts) -> Algorithm:
         return known_tasks.posterior_of(space, known, params.table, tasks)
 
     return Algorithm(
-        name=f"pearl_sac by {s.posterior}",
+        name=f"{actor.name} by {s.posterior}",
         zeros=zeros,
         small_heads=SMALL_HEADS,
         start=start,
         moments=by_task.init_optimisers,
-        act=_actor(networks),
+        act=actor.act,
         coefficients=coefficients_at,
         posterior=lambda params, batch: own_posterior(params, batch.tasks),
         own_posterior=own_posterior,
@@ -94,20 +96,30 @@ def make_by_task(parts: Parts) -> Algorithm:
     )
 
 
-def _start(params):
-    return params._replace(target_v=jax.tree.map(jnp.copy, params.v))
+def actor_critic(networks: Networks | DiscreteNetworks) -> ActorCritic:
+    """What suits the actions that the networks are for."""
+    if isinstance(networks, DiscreteNetworks):
+        return discrete_sac.make(networks)
 
-
-def _actor(networks: Networks):
     def act(params, obs, z, noise):
         mean, log_std = networks.policy(params.policy, obs, z)
         return jnp.tanh(mean) if noise is None else squash(mean, log_std, noise)[0]
 
-    return act
+    return ActorCritic(
+        name="pearl_sac",
+        networks=networks,
+        start=lambda params: params._replace(target_v=jax.tree.map(jnp.copy, params.v)),
+        act=act,
+        bellman_error=lambda q, params, t, z, c: pearl_sac.bellman_error(
+            networks, q, params.target_v, t, z, c
+        ),
+        improve=partial(pearl_sac.improve, networks),
+    )
 
 
 def _metrics(losses, names: Sequence[str], coefficients) -> dict[str, Array]:
     metrics = losses._asdict()
     kl = metrics.pop("kl")
     metrics |= {f"kl {name}": kl[i] for i, name in enumerate(names)}
-    return {**metrics, "kl_weight": coefficients.kl_weight}
+    found = {name: value for name, value in metrics.items() if value is not None}
+    return {**found, "kl_weight": coefficients.kl_weight}

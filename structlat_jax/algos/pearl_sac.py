@@ -1,7 +1,8 @@
 """PEARL's update (Rakelly et al. 2019, algorithm 1, in the order of their public code).
 
 Soft actor-critic with a value network (Haarnoja et al. 2018), conditioned on a latent that is
-inferred from context. One equation per loss; one update is `update`.
+inferred from context. One equation per loss; one update is `update`. What is said of actions here
+is for those that are numbers; `discrete_sac` has its like for choices.
 """
 
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, ArrayLike, Float, ScalarLike
 
+from structlat_jax.algos.base import ActorCritic, Improved
 from structlat_jax.data.batches import Batch
 from structlat_jax.inference.additive import evidence_of, totals_of
 from structlat_jax.latents import LatentSpace
@@ -51,14 +53,14 @@ class Losses(NamedTuple):
     """What an update reports.
 
     Attributes:
-      q, v, policy: The three losses, scalars.
+      q, v, policy: The three losses, scalars; ``v`` is None where there is no value network.
       kl: Mean over tasks of the KL per block in nats, ``[blocks]``.
       q_mean: Mean predicted Q in scaled reward units, a scalar.
       entropy: Mean of minus the log-density of the policy's actions in nats, a scalar.
     """
 
     q: Float[Array, ""]
-    v: Float[Array, ""]
+    v: Float[Array, ""] | None
     policy: Float[Array, ""]
     kl: Float[Array, " blocks"]
     q_mean: Float[Array, ""]
@@ -82,8 +84,8 @@ def init_optimisers(params: AgentParams) -> Optimisers:
 
 def critic_loss(
     trained: tuple[Params, Params],
-    target_v: Params,
-    networks: Networks,
+    params: AgentParams,
+    actor: ActorCritic,
     space: LatentSpace,
     batch: Batch,
     c: Coefficients,
@@ -98,8 +100,8 @@ def critic_loss(
 
     Args:
       trained: The encoder's and the critics' parameters.
-      target_v: Parameters of the target value network.
-      networks, space: Static.
+      params: All parameters, for the targets.
+      actor, space: Static.
       batch: One batch.
       c: Coefficients.
 
@@ -109,13 +111,13 @@ def critic_loss(
     encoder, q = trained
     t = batch.transitions
     context = batch.context
-    evidence = evidence_of(networks, space, encoder, context.features)
+    evidence = evidence_of(actor.networks, space, encoder, context.features)
     owners = jnp.stack([context.owners, context.owners * context.failed])
     both = space.posterior(totals_of(space, evidence, owners, context.length))
     kl, kl_failed = space.kl(both, batch.kl_key)
     posterior = jax.tree.map(lambda x: x[0], both)
     z = space.transform(posterior, batch.latent_noise)
-    error, q_tm1 = bellman_error(networks, q, target_v, t, z, c)
+    error, q_tm1 = actor.bellman_error(q, params, t, z, c)
     bellman = jnp.sum(jnp.mean(error**2, axis=(1, 2)))
     loss = bellman + c.kl_weight * jnp.sum(kl)
     loss += c.silent_weight * jnp.sum(kl_failed)
@@ -184,19 +186,6 @@ def value_loss(
     return jnp.mean((networks.v(v, obs, z[:, None]) - target) ** 2)
 
 
-class Improved(NamedTuple):
-    """What `improve` brings about: new parameters, new moments, and what it reports."""
-
-    v: Params
-    target_v: Params
-    policy: Params
-    opt_v: optax.OptState
-    opt_policy: optax.OptState
-    loss_v: Float[Array, ""]
-    loss_policy: Float[Array, ""]
-    entropy: Float[Array, ""]
-
-
 def improve(
     networks: Networks,
     params: Any,
@@ -232,7 +221,7 @@ def improve(
 
 
 def update(
-    networks: Networks,
+    actor: ActorCritic,
     space: LatentSpace,
     params: AgentParams,
     optimisers: Optimisers,
@@ -242,7 +231,7 @@ def update(
     """One PEARL update: critics with encoder, value, target, policy, in that order.
 
     Args:
-      networks, space: Static.
+      actor, space: Static.
       params: All parameters.
       optimisers: Adam's moments.
       batch: One batch.
@@ -252,14 +241,14 @@ def update(
       New parameters, new moments, and the losses.
     """
     (_, aux), (grad_encoder, grad_q) = jax.value_and_grad(critic_loss, has_aux=True)(
-        (params.encoder, params.q), params.target_v, networks, space, batch, c
+        (params.encoder, params.q), params, actor, space, batch, c
     )
     encoder, opt_encoder = optim.adam(
         params.encoder, grad_encoder, optimisers.encoder, c.encoder_lr
     )
     q, opt_q = optim.adam(params.q, grad_q, optimisers.q, c.lr)
 
-    made = improve(networks, params, q, optimisers, batch, jax.lax.stop_gradient(aux.z), c)
+    made = actor.improve(params, q, optimisers, batch, jax.lax.stop_gradient(aux.z), c)
     losses = Losses(
         q=aux.bellman,
         v=made.loss_v,

@@ -75,7 +75,7 @@ class Env:
     Attributes:
       name: Shown in tables and files.
       obs_dim: Width of an observation.
-      action_dim: Width of an action; actions lie in [-1, 1].
+      action_dim: Width of an action; actions lie in [-1, 1], or are choices where ``discrete``.
       horizon: Steps in an episode.
       sample_tasks: ``(key, n)`` to tasks with leading axis ``[n]``.
       reset: ``(key, task)`` to the initial state; a stochastic environment keeps a key in it.
@@ -94,6 +94,9 @@ class Env:
         are a place: its `Plane.goal` and `Plane.radius`.
       explore: ``key`` to the actions of one exploring episode, ``[horizon, action_dim]``; for
         ``explorer="own"``.
+      discrete: Whether an action is one of ``action_dim`` choices. It is a one-hot vector then,
+        ``[action_dim]``, wherever there are actions: `step` is given one, and takes its ``argmax``
+        for the number of the choice.
       presets: Settings by name, over the general ones of the same name; see `config.preset`.
       spec: What `envs.make` made it from; not to be set by factories.
 
@@ -117,6 +120,7 @@ class Env:
     goal: Callable[[Task], Array] | None = None
     goal_radius: float = 0.0
     explore: Callable[[Key], Array] | None = None
+    discrete: bool = False
     presets: Mapping[str, Preset] = dataclasses.field(default_factory=dict, hash=False)
     spec: Any = dataclasses.field(default=None, compare=False)
 

@@ -31,6 +31,10 @@ def require_env(name: str, env: Any) -> None:
             raise EnvError(
                 f"{field} of {name} must be a whole number of at least 1, not {value!r}."
             )
+    if type(env.discrete) is not bool:
+        raise EnvError(f"discrete of {name} must be true or false, not {env.discrete!r}.")
+    if env.discrete and env.action_dim < 2:
+        raise EnvError(f"action_dim of {name} must be at least 2, since it is discrete, not 1.")
     key = jax.eval_shape(lambda: make_key(0))
     tasks = _shape(name, "sample_tasks", lambda k: env.sample_tasks(k, 3), key)
     leaves = jax.tree.leaves(tasks)

@@ -9,7 +9,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int, Num, ScalarLike
 from structlat_jax.config import Hyper
 from structlat_jax.inference.base import Inference, Learned, Plan
 from structlat_jax.latents import LatentSpace
-from structlat_jax.nets.networks import Networks
+from structlat_jax.nets.networks import Encoding
 from structlat_jax.shapes import Params, Transition, within
 
 
@@ -23,7 +23,7 @@ def context_features(
 
 
 def evidence_of(
-    networks: Networks,
+    networks: Encoding,
     space: LatentSpace,
     params: Params,
     features: Float[ArrayLike, "*batch features"],
@@ -33,7 +33,7 @@ def evidence_of(
 
 
 def infer(
-    networks: Networks,
+    networks: Encoding,
     space: LatentSpace,
     params: Params,
     features: Float[ArrayLike, "*batch N features"],
@@ -74,7 +74,7 @@ def totals_of(
 
 
 def infer_contexts(
-    networks: Networks,
+    networks: Encoding,
     space: LatentSpace,
     params: Params,
     features: Float[ArrayLike, "E H features"],
@@ -97,7 +97,7 @@ def infer_contexts(
     return space.posterior(totals_of(space, evidence, owners, length))
 
 
-def observer(networks: Networks, space: LatentSpace, next_obs: bool) -> Any:
+def observer(networks: Encoding, space: LatentSpace, next_obs: bool) -> Any:
     """How a sum of evidence learns: ``(learned, hyper, total, transitions [H], length)`` to the sum
     with theirs; `Inference.update` of this inference, and a part of others'."""
 
@@ -115,7 +115,7 @@ def observer(networks: Networks, space: LatentSpace, next_obs: bool) -> Any:
     return observe
 
 
-def make(networks: Networks, space: LatentSpace, next_obs: bool) -> Inference:
+def make(networks: Encoding, space: LatentSpace, next_obs: bool) -> Inference:
     """The inference whose belief is the sum of the evidence, ``[stat_dim]``.
 
     Args:

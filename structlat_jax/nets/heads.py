@@ -1,5 +1,6 @@
-"""What the heads of networks stand for: the policy's tanh-Gaussian."""
+"""What the heads of networks stand for: the policy's tanh-Gaussian, or its choice."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
@@ -28,3 +29,20 @@ def squash(
     action = jnp.tanh(before)
     log_density = distrax.Normal(mean, std).log_prob(before)
     return action, jnp.sum(log_density - jnp.log(1.0 - action**2 + 1e-6), axis=-1)
+
+
+def choose(
+    logits: Float[ArrayLike, "*batch action_dim"],
+    noise: Float[ArrayLike, "*batch action_dim"] | None,
+) -> Float[Array, "*batch action_dim"]:
+    """A choice as a one-hot vector ``[..., action_dim]``: the likeliest, or a draw.
+
+    Args:
+      logits: ``[..., action_dim]``.
+      noise: Standard normal, ``[..., action_dim]``; its ranks are the uniform draws behind Gumbel's
+        (the largest of logits with Gumbel noise is a draw: Maddison et al. 2014). None for the
+        likeliest.
+    """
+    if noise is not None:
+        logits = logits - jnp.log(-jax.scipy.special.log_ndtr(noise))
+    return jax.nn.one_hot(jnp.argmax(logits, axis=-1), logits.shape[-1])

@@ -1,4 +1,8 @@
-"""The agent's networks: encoder, twin critics, value and tanh-Gaussian policy."""
+"""The agent's networks: an encoder, twin critics, and a policy.
+
+Where actions are numbers the policy is a tanh-Gaussian, and a value network stands beside the
+critics; where they are choices, critics and policy say something of each choice at once.
+"""
 
 import dataclasses
 from typing import NamedTuple
@@ -17,7 +21,16 @@ SMALL_HEADS = ("policy",)
 
 
 class AgentParams(NamedTuple):
-    """Parameters of all networks; ``q`` has a leading axis of 2, the twin critics."""
+    """Parameters of all networks.
+
+    Attributes:
+      encoder: Of the encoder.
+      q: Of the twin critics, with a leading axis of 2.
+      v: Of the value network; empty where actions are choices, whose mean value needs none.
+      target_v: What the critics' targets are computed from: a slow copy of ``v``, or of ``q`` where
+        actions are choices.
+      policy: Of the policy.
+    """
 
     encoder: Params
     q: Params
@@ -27,19 +40,35 @@ class AgentParams(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Networks:
-    """The networks as pure functions of `AgentParams`' members.
+class Encoding:
+    """The encoder, which all agents have, as a pure function of its parameters.
 
     Attributes:
-      encoder, q_single, v_net, policy_net: The flax modules.
+      encoder: The flax module.
       widths: (context features, observation, action, latent).
     """
 
     encoder: MLP
+    widths: tuple[int, int, int, int]
+
+    def encode(
+        self, params: Params, features: Float[ArrayLike, "*batch {self.widths[0]}"]
+    ) -> Float[Array, "*batch {self.encoder.out}"]:
+        """``[..., features]`` to raw statistics ``[..., stat_dim]``."""
+        return self.encoder.apply(params, features)
+
+
+@dataclasses.dataclass(frozen=True)
+class Networks(Encoding):
+    """The networks for actions that are numbers, as pure functions of `AgentParams`' members.
+
+    Attributes:
+      q_single, v_net, policy_net: The flax modules.
+    """
+
     q_single: MLP
     v_net: MLP
     policy_net: MLP
-    widths: tuple[int, int, int, int]
 
     def zeros(self) -> AgentParams:
         """Parameters that are all zero, for `init.initialise`."""
@@ -54,12 +83,6 @@ class Networks:
             target_v=v,
             policy=self.policy_net.init(key, jnp.zeros((obs,)), z),
         )
-
-    def encode(
-        self, params: Params, features: Float[ArrayLike, "*batch {self.widths[0]}"]
-    ) -> Float[Array, "*batch {self.encoder.out}"]:
-        """``[..., features]`` to raw statistics ``[..., stat_dim]``."""
-        return self.encoder.apply(params, features)
 
     def q(
         self,
@@ -94,9 +117,60 @@ class Networks:
         return mean, jnp.clip(log_std, *LOG_STD_RANGE)
 
 
+@dataclasses.dataclass(frozen=True)
+class DiscreteNetworks(Encoding):
+    """The networks for actions that are choices, as pure functions of `AgentParams`' members.
+
+    Attributes:
+      q_single, policy_net: The flax modules; each says a number of every choice.
+    """
+
+    q_single: MLP
+    policy_net: MLP
+
+    def zeros(self) -> AgentParams:
+        """Parameters that are all zero, for `init.initialise`."""
+        features, obs, _, latent = self.widths
+        key, z = make_key(0), jnp.zeros((latent,))
+        one = self.q_single.init(key, jnp.zeros((obs,)), z)
+        q = jax.tree.map(lambda x: jnp.stack([x, x]), one)
+        return AgentParams(
+            encoder=self.encoder.init(key, jnp.zeros((features,))),
+            q=q,
+            v={},
+            target_v=q,
+            policy=self.policy_net.init(key, jnp.zeros((obs,)), z),
+        )
+
+    def q(
+        self,
+        params: Params,
+        obs: Float[ArrayLike, "*batch {self.widths[1]}"],
+        z: Float[ArrayLike, "... {self.widths[3]}"],
+    ) -> Float[Array, "2 *batch {self.widths[2]}"]:
+        """Both critics of every choice, ``[2, ..., action_dim]``."""
+        # Each critic has an input of its own, or its gradient would sum over two axes at once.
+        twin = jnp.broadcast_to(obs, (2, *obs.shape))
+        return jax.vmap(lambda p, own: self.q_single.apply(p, own, z))(params, twin)
+
+    def policy(
+        self,
+        params: Params,
+        obs: Float[ArrayLike, "... {self.widths[1]}"],
+        z: Float[ArrayLike, "... {self.widths[3]}"],
+    ) -> Float[Array, "*batch {self.widths[2]}"]:
+        """Logits of the choices, ``[..., action_dim]``."""
+        return self.policy_net.apply(params, obs, z)
+
+
 def make_networks(
-    options: NetworkOptions, obs_dim: int, action_dim: int, latent: int, stat: int
-) -> Networks:
+    options: NetworkOptions,
+    obs_dim: int,
+    action_dim: int,
+    latent: int,
+    stat: int,
+    discrete: bool = False,
+) -> Networks | DiscreteNetworks:
     """The agent's networks.
 
     Args:
@@ -104,13 +178,19 @@ def make_networks(
       obs_dim, action_dim: Of the environment.
       latent: Width of z.
       stat: Width of the encoder's output.
+      discrete: Whether actions are choices.
     """
     s = options
     features = obs_dim + action_dim + 1 + (obs_dim if s.next_obs_in_context else 0)
+    encoder = MLP(s.encoder_width, s.encoder_depth, stat, s.encoder_norm)
+    widths = (features, obs_dim, action_dim, latent)
+    if discrete:
+        q, policy = (MLP(s.width, s.depth, action_dim) for _ in range(2))
+        return DiscreteNetworks(encoder, widths, q_single=q, policy_net=policy)
     return Networks(
-        encoder=MLP(s.encoder_width, s.encoder_depth, stat, s.encoder_norm),
+        encoder,
+        widths,
         q_single=MLP(s.width, s.depth, 1),
         v_net=MLP(s.width, s.depth, 1),
         policy_net=MLP(s.width, s.depth, 2 * action_dim),
-        widths=(features, obs_dim, action_dim, latent),
     )

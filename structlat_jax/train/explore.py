@@ -1,7 +1,8 @@
 """Explorers: how episodes act that are to find out what there is, without the policy.
 
 Independent noise only walks randomly where actions move a body; an action that is held crosses the
-space. Which suits is the environment's affair.
+space. Which suits is the environment's affair. Where actions are choices, the largest number of
+what would be an action is the choice.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from structlat_jax.envs import Env
+from structlat_jax.nets.heads import choose
 
 _KEEP = 0.9  # of the smooth walk's action from step to step
 
@@ -18,11 +20,11 @@ _KEEP = 0.9  # of the smooth walk's action from step to step
 def held(
     env: Env, key: PRNGKeyArray, shape: tuple[int, ...]
 ) -> Float[Array, "... {env.horizon} {env.action_dim}"]:
-    """One direction per episode, uniform on the sphere, at full speed throughout."""
+    """One direction per episode, uniform on the sphere, at full speed throughout; one choice."""
     direction = jax.random.normal(key, (*shape, env.action_dim))
     direction = direction / jnp.max(jnp.abs(direction), axis=-1, keepdims=True)
     wide = (*shape, env.horizon, env.action_dim)
-    return jnp.broadcast_to(direction[..., None, :], wide)
+    return jnp.broadcast_to(_allowed(env, direction)[..., None, :], wide)
 
 
 def uniform(
@@ -30,13 +32,14 @@ def uniform(
 ) -> Float[Array, "... {env.horizon} {env.action_dim}"]:
     """A new action at every step, uniform in the box."""
     wide = (*shape, env.horizon, env.action_dim)
-    return jax.random.uniform(key, wide, minval=-1.0, maxval=1.0)
+    return _allowed(env, jax.random.uniform(key, wide, minval=-1.0, maxval=1.0))
 
 
 def smooth(
     env: Env, key: PRNGKeyArray, shape: tuple[int, ...]
 ) -> Float[Array, "... {env.horizon} {env.action_dim}"]:
-    """A stationary autoregressive walk of first order, squashed into the box."""
+    """A stationary autoregressive walk of first order, squashed into the box; of choices, one that
+    is kept for some steps."""
     noise = jax.random.normal(key, (env.horizon, *shape, env.action_dim))
 
     def advance(before, fresh):
@@ -45,7 +48,7 @@ def smooth(
 
     later = jax.lax.scan(advance, noise[0], noise[1:])[1]
     walk = jnp.concatenate([noise[:1], later])
-    return jnp.tanh(jnp.moveaxis(walk, 0, -2))
+    return _allowed(env, jnp.tanh(jnp.moveaxis(walk, 0, -2)))
 
 
 def own(
@@ -56,6 +59,11 @@ def own(
     for _ in shape:
         explore = jax.vmap(explore)
     return explore(jax.random.split(key, shape))
+
+
+def _allowed(env: Env, action: Float[Array, "*batch A"]) -> Float[Array, "*batch A"]:
+    """An action of a box as one of the environment."""
+    return choose(action, None) if env.discrete else action
 
 
 EXPLORERS: dict[str, Callable[[Env, PRNGKeyArray, tuple[int, ...]], Array]] = {

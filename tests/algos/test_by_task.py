@@ -30,7 +30,8 @@ M, B = S.meta_batch, S.batch_size
 
 def static(imagined):
     known = known_tasks.by_number(S.train_tasks, SPACE.stat_dim)
-    return by_task.Parts(NETWORKS, SPACE, MODEL, known, imagined, S.next_obs_in_context)
+    actor = pearl.actor_critic(NETWORKS)
+    return by_task.Parts(actor, SPACE, MODEL, known, imagined, S.next_obs_in_context)
 
 
 def coefficients(**changes):

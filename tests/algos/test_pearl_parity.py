@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from structlat_jax.algos import pearl_sac
+from structlat_jax.algos import pearl, pearl_sac
 from structlat_jax.config import Structure
 from structlat_jax.data.batches import Batch, Context
 from structlat_jax.latents import latent_space
@@ -111,13 +111,14 @@ def computed(path):
     """What our update makes of a file, in one program: new parameters, losses, what the critics'
     loss hands on, and the gradients of every loss, each at the parameters that it saw."""
     networks, space, params, batch, c = setup(path)
+    actor = pearl.actor_critic(networks)
 
     def run(params, batch):
         new, _, losses = pearl_sac.update(
-            networks, space, params, pearl_sac.init_optimisers(params), batch, c
+            actor, space, params, pearl_sac.init_optimisers(params), batch, c
         )
         (encoder, q), aux = jax.grad(pearl_sac.critic_loss, has_aux=True)(
-            (params.encoder, params.q), params.target_v, networks, space, batch, c
+            (params.encoder, params.q), params, actor, space, batch, c
         )
         policy, (log_pi, min_q) = jax.grad(pearl_sac.policy_loss, has_aux=True)(
             params.policy, new.q, networks, batch, aux.z, c

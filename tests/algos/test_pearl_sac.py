@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
 
-from structlat_jax.algos import pearl_sac
+from structlat_jax.algos import pearl, pearl_sac
 from structlat_jax.config import Structure
 from structlat_jax.data.batches import Batch, Context
 from structlat_jax.latents import latent_space
@@ -20,6 +20,7 @@ OBS, ACTION, T, B, N = 2, 2, 3, 4, 5
 SPACE = latent_space("cat:1x3,gau:2", precision="exp")
 STRUCTURE = Structure(width=8, depth=1, encoder_width=8, encoder_depth=1)
 NETWORKS = make_networks(STRUCTURE, OBS, ACTION, SPACE.dim, SPACE.stat_dim)
+ACTOR = pearl.actor_critic(NETWORKS)
 PEARL = {
     "lr": 1e-2,
     "encoder_lr": 2e-2,
@@ -84,7 +85,9 @@ def critic(p, batch, c=C):
 
 @jax.jit
 def _critic(p, batch, c):
-    loss = lambda trained, target: pearl_sac.critic_loss(trained, target, NETWORKS, SPACE, batch, c)  # noqa: E731
+    def loss(trained, target):
+        return pearl_sac.critic_loss(trained, p._replace(target_v=target), ACTOR, SPACE, batch, c)
+
     grad = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
     return grad((p.encoder, p.q), p.target_v)
 
@@ -95,7 +98,7 @@ def update(p, batch, c=C):
 
 @jax.jit
 def _update(p, batch, c):
-    return pearl_sac.update(NETWORKS, SPACE, p, pearl_sac.init_optimisers(p), batch, c)
+    return pearl_sac.update(ACTOR, SPACE, p, pearl_sac.init_optimisers(p), batch, c)
 
 
 @jax.jit
@@ -276,7 +279,7 @@ def train_probe(done):
         t = Transition(state, action, ones, ones, state, done * ones)
         noise = jax.random.normal(key_noise, (1, 16, ACTION))
         batch = make_batch(tasks=1)._replace(transitions=t, action_noise=noise)
-        p, o, losses = pearl_sac.update(NETWORKS, SPACE, *carry, batch, c)
+        p, o, losses = pearl_sac.update(ACTOR, SPACE, *carry, batch, c)
         return (p, o), losses.q_mean
 
     keys = jax.random.split(jax.random.key(0), 600)
