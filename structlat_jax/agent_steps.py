@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from structlat_jax.nets.heads import acting_noise
 from structlat_jax.shapes import Array, make_key
 
 
@@ -76,7 +77,7 @@ def act(setup, learned, obs, z, key):
     if key is None:
         return act(learned.agent, obs, z, None)
     shape = (*jnp.broadcast_shapes(obs.shape[:-1], z.shape[:-1]), width)
-    return act(learned.agent, obs, z, jax.random.normal(key, shape))
+    return act(learned.agent, obs, z, acting_noise(key, shape, setup.env.discrete))
 
 
 @partial(jax.jit, static_argnums=0)

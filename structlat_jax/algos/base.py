@@ -65,8 +65,8 @@ class Algorithm:
       start: Drawn parameters to those that training starts with.
       moments: Parameters to the optimisers' state.
       act: ``(params, obs [obs_dim], z [D], noise)`` to an action ``[action_dim]``, a one-hot vector
-        where actions are choices; the noise is standard normal ``[action_dim]``, or None for the
-        policy's mode.
+        where actions are choices; the noise is `heads.acting_noise`, ``[action_dim]``, or None for
+        the policy's mode.
       coefficients: ``(hyper, updates)`` to the scalars of one update.
       posterior: ``(params, batch)`` to the posteriors of the batch's tasks that it trains on,
         leading axis ``[M]``; None if no inference is to be fitted to them.

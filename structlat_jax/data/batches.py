@@ -96,7 +96,7 @@ class Batch(NamedTuple):
       start: The first observation of an episode of each task, ``[M, obs_dim]``.
       context: Of the M tasks.
       latent_noise: From `LatentSpace.noise`, ``[M, D]``.
-      action_noise: Standard normal, ``[M, B, action_dim]``.
+      action_noise: Standard normal, ``[M, B, action_dim]``; unused where actions are choices.
       kl_key: For ``kl="exact"`` (otherwise unused).
       tasks: Which tasks these are, indices among the training tasks, ``[M]``; not for who does not
         know them by number.

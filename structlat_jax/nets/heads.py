@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 LOG_STD_RANGE = (-20.0, 2.0)
 
@@ -39,10 +39,15 @@ def choose(
 
     Args:
       logits: ``[..., action_dim]``.
-      noise: Standard normal, ``[..., action_dim]``; its ranks are the uniform draws behind Gumbel's
-        (the largest of logits with Gumbel noise is a draw: Maddison et al. 2014). None for the
-        likeliest.
+      noise: Standard Gumbel, ``[..., action_dim]`` (the largest of logits with such noise is a
+        draw: Gumbel 1954); None for the likeliest.
     """
-    if noise is not None:
-        logits = logits - jnp.log(-jax.scipy.special.log_ndtr(noise))
-    return jax.nn.one_hot(jnp.argmax(logits, axis=-1), logits.shape[-1])
+    noisy = logits if noise is None else logits + noise
+    return jax.nn.one_hot(jnp.argmax(noisy, axis=-1), logits.shape[-1])
+
+
+def acting_noise(
+    key: PRNGKeyArray, shape: tuple[int, ...], discrete: bool
+) -> Float[Array, "*shape"]:
+    """What `squash` draws actions with, standard normal, or `choose`, standard Gumbel."""
+    return jax.random.gumbel(key, shape) if discrete else jax.random.normal(key, shape)

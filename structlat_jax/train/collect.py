@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from structlat_jax.config import Hyper
 from structlat_jax.data.batches import context_sampler, draw_contexts
 from structlat_jax.inference import additive
+from structlat_jax.nets.heads import acting_noise
 from structlat_jax.shapes import Array, Episodes, Key
 from structlat_jax.train import rollout
 from structlat_jax.train.explore import EXPLORERS
@@ -32,7 +33,8 @@ def collect(setup: Setup, hyper: Hyper, state: TrainState, key: Key) -> tuple[Ep
         z = z.at[:, last:].set(jnp.where(state.replay.written > 0, inferred, z[:, last:]))
     actions = EXPLORERS[s.explorer](setup.env, key_explore, shape)
     explores = (jnp.arange(shape[1]) >= first) & (jnp.arange(shape[1]) < last)
-    noise = jax.random.normal(key_act, (*shape, setup.env.horizon, setup.env.action_dim))
+    wide = (*shape, setup.env.horizon, setup.env.action_dim)
+    noise = acting_noise(key_act, wide, setup.env.discrete)
 
     def one(task, latent, explore, reset_key, given):
         def act(obs, step_given):
