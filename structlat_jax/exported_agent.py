@@ -97,6 +97,7 @@ def _about(agent: Any, platforms: Sequence[str]) -> dict[str, Any]:
         "schema_version": EXPORT_SCHEMA,
         **{"env": agent.env.name, "horizon": agent.env.horizon},
         **{"obs_dim": agent.env.obs_dim, "action_dim": agent.env.action_dim},
+        "discrete": agent.env.discrete,
         **{"latent": str(agent.space), "dim": agent.space.dim},
         **{"inference": agent.setup.inference.name, "platforms": list(platforms)},
         "jax_version": jax.__version__,

@@ -18,7 +18,7 @@ from structlat_jax.algos.pearl_sac import Coefficients
 from structlat_jax.data.batches import Batch
 from structlat_jax.nets import optim
 from structlat_jax.nets.heads import choose
-from structlat_jax.nets.networks import AgentParams, DiscreteNetworks
+from structlat_jax.nets.networks import DiscreteNetworks
 from structlat_jax.shapes import Params, Transition
 
 
@@ -52,7 +52,7 @@ def soft_value(
 def bellman_error(
     networks: DiscreteNetworks,
     q: Params,
-    params: AgentParams,
+    params: Any,
     t: Transition,
     z: Float[ArrayLike, "T D"],
     c: Coefficients,
@@ -64,7 +64,7 @@ def bellman_error(
     Args:
       networks: Static.
       q: The critics' parameters.
-      params: All parameters, or any with their ``target_v`` and ``policy``.
+      params: `AgentParams`, or any with its ``target_v`` and ``policy``.
       t: Transitions, ``[T, B]``.
       z: The latent of each task, ``[T, D]``.
       c: Coefficients.

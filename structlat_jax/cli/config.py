@@ -27,6 +27,7 @@ def show_environments(env: str | None, env_options: tuple[str, ...]) -> None:
     made = registry.make(env, **parse_options(env_options))
     known = ("oracle_return", "success", "factors", "plane", "explore")
     told = [name for name in known if getattr(made, name) is not None]
-    click.echo(f"{made.name}: obs_dim {made.obs_dim}, action_dim {made.action_dim}")
+    kind = " choices" if made.discrete else ""
+    click.echo(f"{made.name}: obs_dim {made.obs_dim}, action_dim {made.action_dim}{kind}")
     click.echo(f"horizon {made.horizon}; it knows {', '.join(told) or 'no ground truth'}")
     click.echo(f"presets {', '.join(preset_names(made))}")

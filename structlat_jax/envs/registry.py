@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from structlat_jax import paths
-from structlat_jax.envs import drive_mix, point_mix, point_robot, speed_mix
+from structlat_jax.envs import drive_mix, grid_mix, point_mix, point_robot, speed_mix
 from structlat_jax.envs.base import Env
 from structlat_jax.envs.checks import require_env
 from structlat_jax.envs.spec import EnvError, EnvSpec, canonical, spec
@@ -28,6 +28,7 @@ BUILT_IN: dict[str, Callable[..., Env]] = {
     "tetrahedron": point_mix.tetrahedron,
     "speed_mix": speed_mix.make,
     "drive_mix": drive_mix.make,
+    "grid_mix": grid_mix.make,
 }
 """A new environment of the library is one new file and one entry here."""
 

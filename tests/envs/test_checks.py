@@ -63,6 +63,11 @@ WRONG = {
         changed(action_dim=None),
         "action_dim of mine must be a whole number of at least 1, not None.",
     ),
+    "discrete 1": (changed(discrete=1), "discrete of mine must be true or false, not 1."),
+    "one choice": (
+        changed(discrete=True),
+        "action_dim of mine must be at least 2, since it is discrete, not 1.",
+    ),
     "scalar tasks": (
         changed(sample_tasks=lambda key, n: jnp.zeros(())),
         "sample_tasks of mine must return arrays that lead with [n]; for 3 tasks it returns [[]].",
