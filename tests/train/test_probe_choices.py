@@ -21,7 +21,7 @@ BEST = {"bandit": float(PULLS), "chain": BEST_WALK}
 GUESS = {"bandit": BEST["bandit"] / 3, "chain": BEST["chain"] / 2}
 KINDS = {
     "context": {"posterior": "context", "inference": "amortised", "latent": "gau:2"},
-    "task": {"posterior": "task", "inference": "decoded", "latent": "cat:1x3"},
+    "task": {"posterior": "task", "inference": "decoded", "latent": "gau:2"},
 }
 
 
