@@ -97,6 +97,12 @@ class Env:
       discrete: Whether an action is one of ``action_dim`` choices. It is a one-hot vector then,
         ``[action_dim]``, wherever there are actions: `step` is given one, and takes its ``argmax``
         for the number of the choice.
+      split: ``(key, training tasks, test tasks)`` to tasks of both kinds, so many each, for a run
+        whose test tasks are not drawn as its training tasks are; by default one draw of
+        `sample_tasks` is parted at random.
+      sketch: Observations of an episode ``[N, obs_dim]`` to what a film draws in place of them: the
+        ends of lines, ``[N, lines, 2, 2]`` in metres, to the right and up. A function of the host.
+        None where there is nothing to draw.
       presets: Settings by name, over the general ones of the same name; see `config.preset`.
       spec: What `envs.make` made it from; not to be set by factories.
 
@@ -121,6 +127,8 @@ class Env:
     goal_radius: float = 0.0
     explore: Callable[[Key], Array] | None = None
     discrete: bool = False
+    split: Callable[[Key, int, int], tuple[Task, Task]] | None = None
+    sketch: Callable[[np.ndarray], np.ndarray] | None = None
     presets: Mapping[str, Preset] = dataclasses.field(default_factory=dict, hash=False)
     spec: Any = dataclasses.field(default=None, compare=False)
 

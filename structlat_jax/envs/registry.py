@@ -18,6 +18,7 @@ from typing import Any
 from structlat_jax import paths
 from structlat_jax.envs import drive_mix, grid_mix, point_mix, point_robot, speed_mix
 from structlat_jax.envs.base import Env
+from structlat_jax.envs.bodies import aims, mixes, varied
 from structlat_jax.envs.checks import require_env
 from structlat_jax.envs.spec import EnvError, EnvSpec, canonical, spec
 
@@ -29,6 +30,16 @@ BUILT_IN: dict[str, Callable[..., Env]] = {
     "speed_mix": speed_mix.make,
     "drive_mix": drive_mix.make,
     "grid_mix": grid_mix.make,
+    "cheetah_dir": aims.cheetah_dir,
+    "cheetah_vel": aims.cheetah_vel,
+    "ant_dir": aims.ant_dir,
+    "ant_goal": aims.ant_goal,
+    "hopper_body": varied.hopper_body,
+    "walker_body": varied.walker_body,
+    "cheetah_vel_mix": mixes.cheetah_vel_mix,
+    "cheetah_reward_mix": mixes.cheetah_reward_mix,
+    "hopper_body_mix": mixes.hopper_body_mix,
+    "walker_body_mix": mixes.walker_body_mix,
 }
 """A new environment of the library is one new file and one entry here."""
 
