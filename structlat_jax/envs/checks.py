@@ -64,6 +64,9 @@ def require_env(name: str, env: Any) -> None:
     if env.factors is not None:
         _shape(name, "factors", env.factors, task)
     _shape(name, "label or factors", lambda t: labels(env, t), tasks)
+    if env.split is not None:
+        both = _shape(name, "split", lambda k: env.split(k, 3, 2), key)
+        _require_split(name, tasks, both)
     if env.explore is not None:
         actions = _shape(name, "explore", env.explore, key)
         _require_floats(name, "what explore returns", actions, (env.horizon, env.action_dim))
@@ -82,6 +85,17 @@ def _shape(name: str, field: str, fn: Any, *arguments: Any, on: str = "") -> Any
     except Exception as error:  # anybody's code
         words = " ".join(str(error).split())[:300].rstrip(".")
         raise EnvError(f"{field} of {name} fails{on}: {type(error).__name__}: {words}.") from error
+
+
+def _require_split(name: str, tasks: Any, both: Any) -> None:
+    """That training and test tasks are such as `Env.sample_tasks` gives, so many of each."""
+    wanted = [jax.tree.map(lambda x, n=n: (n, *x.shape[1:], x.dtype), tasks) for n in (3, 2)]
+    found = jax.tree.map(lambda x: (*x.shape, x.dtype), both)
+    if not isinstance(both, tuple) or list(found) != wanted:
+        raise EnvError(
+            f"split of {name} must return two sets of tasks, as many as it is asked for and with "
+            "the shapes and types that sample_tasks gives."
+        )
 
 
 def _require_numbers(name: str, field: str, out: Any) -> None:

@@ -45,7 +45,25 @@ def wide_reset(key, task):
     return Pair(jnp.zeros(1), jnp.zeros(()))
 
 
+def one_set(key, train, test):
+    return line().sample_tasks(key, train + test)
+
+
+def too_many(key, train, test):
+    return line().sample_tasks(key, train), line().sample_tasks(key, test + 1)
+
+
 WRONG = {
+    "split that is no pair": (
+        changed(split=one_set),
+        "split of mine must return two sets of tasks, as many as it is asked for and with the "
+        "shapes and types that sample_tasks gives.",
+    ),
+    "split of other sizes": (
+        changed(split=too_many),
+        "split of mine must return two sets of tasks, as many as it is asked for and with the "
+        "shapes and types that sample_tasks gives.",
+    ),
     "no environment": (3, "mine must make an Env, not int."),
     "obs_dim 0": (
         changed(obs_dim=0),

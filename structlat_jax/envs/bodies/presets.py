@@ -17,7 +17,7 @@ _SETTINGS: Mapping[str, Any] = {
     "updates_per_step": 1000,
     "replay_steps": 20_000,
     "meta_batch": 8,
-    "batch_size": 128,
+    "batch_size": 64,
     "context_episodes": 2,
     "context_best_of": 1,
     "context_window": 5,
@@ -26,8 +26,8 @@ _SETTINGS: Mapping[str, Any] = {
     "entropy_end": 0.25,
     "lr": 5e-4,
     "encoder_lr": 5e-4,
-    "lr_decay_start": 60_000.0,
-    "lr_decay_end": 100_000.0,
+    "lr_decay_start": 40_000.0,
+    "lr_decay_end": 60_000.0,
     "lr_end": 0.2,
     "eval_episodes": 4,
     "eval_prior_episodes": 2,
@@ -37,7 +37,7 @@ _SETTINGS: Mapping[str, Any] = {
 """PEARL's settings (its discount, entropy, small contexts, two episodes to explore) at sizes that a
 processor has learned with in an hour or two. One episode of each kind: there are many tasks."""
 
-_UPDATES = 100_000
+_UPDATES = 60_000
 
 
 def aimed(name: str) -> dict[str, Preset]:
