@@ -8,7 +8,9 @@ import pytest
 pytest.importorskip("gymnasium")
 pytest.importorskip("mujoco.mjx")
 
-from structlat_jax.envs import make  # noqa: E402
+from bodies import standard
+
+from structlat_jax.envs import make
 
 STEPS = 50
 TASKS = 100
@@ -45,7 +47,8 @@ def test_both_engines_agree(name):
     for mine, its in zip(*(jax.tree.leaves(x._replace(body=None)) for x in tasks), strict=True):
         np.testing.assert_array_equal(mine, its)
     actions = 0.5 * jax.random.normal(jax.random.key(4), (TASKS, STEPS, one.action_dim))
-    found = [play(env, *pair) for env, pair in zip((one, other), ((t, actions) for t in tasks))]
+    pairs = zip((one, other), tasks, strict=True)
+    found = [play(env, own, actions) for env, own in pairs]
     (obs, reward, done), (its_obs, its_reward, its_done) = found
     ended = np.cumsum(np.maximum(done, its_done), axis=1) > 0
     apart = np.abs(obs - its_obs).max(axis=-1)
@@ -63,8 +66,7 @@ def test_both_engines_agree(name):
 def test_a_step_calls_nobody():
     """Whatever the tasks carry: what differs between bodies came with them."""
     env = make("hopper_body_mix", backend="mjx")
-    shapes = jax.eval_shape(lambda: env.sample_tasks(jax.random.key(0), 1))
-    task = jax.tree.map(lambda x: jnp.zeros(x.shape[1:], x.dtype), shapes)
+    task = standard(env)
     state = jax.eval_shape(env.reset, jax.random.key(0), task)
     text = str(jax.make_jaxpr(env.step)(state, jnp.zeros(env.action_dim), task))
     assert "callback" not in text

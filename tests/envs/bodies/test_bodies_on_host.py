@@ -13,6 +13,8 @@ import pytest
 gymnasium = pytest.importorskip("gymnasium")
 pytest.importorskip("mujoco")
 
+from bodies import standard  # noqa: E402
+
 from structlat_jax.envs import make  # noqa: E402
 from structlat_jax.envs.bodies import kinds, models, on_host  # noqa: E402
 from structlat_jax.envs.bodies.assemble import BodyState, BodyTask  # noqa: E402
@@ -30,12 +32,6 @@ def states(kind, count, seed=0):
     qpos = np.float32(np.array(kind.rest) + rng.uniform(-0.05, 0.05, (count, kind.qpos)))
     qvel = np.float32(0.1 * rng.normal(size=(count, kind.qvel)))
     return qpos, qvel, np.zeros(count, bool), np.float32(rng.uniform(-1, 1, (count, kind.actions)))
-
-
-def standard(env):
-    """A task whose body is the standard one."""
-    shapes = jax.eval_shape(lambda: env.sample_tasks(jax.random.key(0), 1))
-    return jax.tree.map(lambda x: jnp.zeros(x.shape[1:], x.dtype), shapes)
 
 
 @pytest.mark.parametrize("name", THEIRS)
