@@ -55,4 +55,4 @@ def make_parts(config: Config, env: Env) -> Parts:
     space = config.latent_space()
     sizes = (env.obs_dim, env.action_dim)
     networks = make_networks(config.structure, *sizes, space.dim, space.stat_dim, env.discrete)
-    return Parts(config, env, space, networks, RowLayout(*sizes))
+    return Parts(config, env, space, networks, RowLayout(*sizes, config.structure.replay_precision))

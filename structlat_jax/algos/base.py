@@ -40,8 +40,9 @@ class ActorCritic:
       start: Drawn parameters to those that training starts with.
       act: ``(params, obs [..., obs_dim], z, noise)`` to an action ``[..., action_dim]``; see
         `Algorithm.act`.
-      bellman_error: ``(q, params, transitions [T, B], z [T, D], coefficients)`` to ``Q_i - y`` of
-        both critics and their Q, ``[2, T, B]`` each; no gradient goes through y.
+      bellman_error: ``(q, params, transitions [T, B], z [T, D], coefficients, noise)`` to ``Q_i -
+        y`` of both critics and their Q, ``[2, T, B]`` each; no gradient goes through y. The noise
+        is `Batch.next_noise`.
       improve: ``(params, q, moments, batch, z [T, D], coefficients)`` to `Improved`: the part of an
         update that follows the critics', ``q`` being theirs after it.
     """
@@ -50,7 +51,7 @@ class ActorCritic:
     networks: Networks | DiscreteNetworks
     start: Callable[[Params], Params]
     act: Callable[[Params, Array, Array, Array | None], Array]
-    bellman_error: Callable[[Params, Params, Any, Array, Any], tuple[Array, Array]]
+    bellman_error: Callable[[Params, Params, Any, Array, Any, Any], tuple[Array, Array]]
     improve: Callable[[Params, Params, Any, Batch, Array, Any], Improved]
 
 

@@ -22,11 +22,13 @@ from jaxtyping import Array, Float
 from structlat_jax.algos.base import ActorCritic
 from structlat_jax.algos.known_tasks import KnownTasks, information, posterior_of
 from structlat_jax.algos.pearl_sac import Coefficients
+from structlat_jax.algos.soft import cool, tempered
 from structlat_jax.data.batches import Batch, Context
 from structlat_jax.inference import additive, decoder
 from structlat_jax.inference.decoder import Decoder, Scale
 from structlat_jax.latents import LatentSpace
 from structlat_jax.nets import optim
+from structlat_jax.nets.networks import track
 from structlat_jax.shapes import Params, Transition
 
 
@@ -34,7 +36,7 @@ class TaskParams(NamedTuple):
     """`AgentParams`, and what training tasks are known by.
 
     Attributes:
-      encoder, q, v, target_v, policy: As there.
+      encoder, q, v, target_v, policy, temperature: As there.
       table: What training tasks are known by; see `KnownTasks`.
       decoder: The decoder's.
       scale: Of what it predicts; no gradient changes it.
@@ -48,6 +50,7 @@ class TaskParams(NamedTuple):
     table: Params
     decoder: Params
     scale: Any
+    temperature: Params = ()
 
 
 class TaskOptimisers(NamedTuple):
@@ -59,6 +62,7 @@ class TaskOptimisers(NamedTuple):
     policy: optax.OptState
     table: optax.OptState
     decoder: optax.OptState
+    temperature: optax.OptState = ()
 
 
 class TaskLosses(NamedTuple):
@@ -127,6 +131,7 @@ def update(
       New parameters, new moments, and the losses.
     """
     params = params._replace(scale=decoder.track(params.scale, batch.transitions))
+    c = tempered(params, c)
     trained = {name: getattr(params, name) for name in ("encoder", "q", "table", "decoder")}
     grads, aux = jax.grad(_loss, has_aux=True)(trained, params, parts, batch, c)
     rates = {"encoder": c.encoder_lr, "q": c.lr, "table": c.encoder_lr, "decoder": c.lr}
@@ -140,7 +145,9 @@ def update(
         noise = jnp.concatenate([noise, batch.imagined.action])
     both = batch._replace(transitions=aux.transitions, action_noise=noise)
     made = parts.actor.improve(params, q, optimisers, both, aux.z, c)
+    heat, opt_heat = cool(params, optimisers, made.entropy, batch, c)
     new_params = params._replace(
+        temperature=heat,
         **{name: value for name, (value, _) in stepped.items()},
         **{name: getattr(made, name) for name in ("v", "target_v", "policy")},
     )
@@ -148,7 +155,9 @@ def update(
         **{name: state for name, (_, state) in stepped.items()},
         v=made.opt_v,
         policy=made.opt_policy,
+        temperature=opt_heat,
     )
+    new_params = track(parts.actor.networks, new_params, batch.transitions.obs)
     own = {"v": made.loss_v, "policy": made.loss_policy, "entropy": made.entropy}
     return new_params, new_optimisers, TaskLosses(**aux.terms, **own)
 
@@ -188,7 +197,7 @@ def _loss(
         there = imagine(parts.decoder, own, params.scale, t, batch.imagined.z)
         wide = jax.tree.map(lambda *x: jnp.concatenate(x), t, there)
         every = jnp.concatenate([z, batch.imagined.z])
-    error, q_tm1 = parts.actor.bellman_error(trained["q"], params, wide, every, c)
+    error, q_tm1 = parts.actor.bellman_error(trained["q"], params, wide, every, c, batch.next_noise)
     errors = jnp.sum(jnp.mean(error**2, axis=2), axis=0)  # the critics' are added, as in PEARL
     bellman = jnp.mean(errors[: len(z)])
     on_imagined = jnp.mean(errors[len(z) :]) if parts.imagined else jnp.zeros(())

@@ -33,7 +33,7 @@ def make(networks: DiscreteNetworks) -> ActorCritic:
         networks=networks,
         start=lambda params: params._replace(target_v=jax.tree.map(jnp.copy, params.q)),
         act=act,
-        bellman_error=partial(bellman_error, networks),
+        bellman_error=lambda q, params, t, z, c, _: bellman_error(networks, q, params, t, z, c),
         improve=partial(improve, networks),
     )
 

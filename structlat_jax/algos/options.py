@@ -27,6 +27,19 @@ class AlgorithmOptions:
         "the decoder (posterior: task or truth)",
     )
 
+    targets: str = option(
+        "value",
+        "what the critics are trained towards: a value network, as PEARL's are, or the lesser of "
+        "two slow copies of themselves, as where actions are choices",
+        choices=("value", "twin"),
+    )
+    entropy_control: str = option(
+        "schedule",
+        "whether the entropy's weight follows its schedule, or is moved until the policy has the "
+        "entropy of `entropy_target`",
+        choices=("schedule", "learned"),
+    )
+
     @property
     def tasks_are_known(self) -> bool:
         """Whether training tasks have posteriors of their own."""
@@ -50,6 +63,9 @@ class AlgorithmHyper:
     entropy_weight: float = option(0.01, "weight of the policy's entropy", low=0.0)
     entropy_end: float = option(
         0.1, "entropy weight after the decay, as a share of that before", low=0.0, high=1.0
+    )
+    entropy_target: float = option(
+        -1.0, "nats per number of an action that a learned temperature aims at"
     )
     kl_weight: float = option(0.003, "weight of the KL, summed over the meta-batch", low=0.0)
     kl_weight_start: float = option(2e-4, "the KL weight before the ramp", low=0.0)

@@ -7,8 +7,9 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from structlat_jax.algos import by_task, discrete_sac, known_tasks, pearl_sac
+from structlat_jax.algos import by_task, discrete_sac, known_tasks, pearl_sac, soft
 from structlat_jax.algos.base import ActorCritic, Algorithm
+from structlat_jax.algos.options import AlgorithmOptions
 from structlat_jax.algos.schedules import coefficients_at
 from structlat_jax.inference import additive, decoder
 from structlat_jax.latents import LatentSpace, block_names
@@ -18,11 +19,20 @@ from structlat_jax.parts import Parts
 from structlat_jax.shapes import Array
 
 
-def make(networks: Networks | DiscreteNetworks, space: LatentSpace) -> Algorithm:
+def make(
+    networks: Networks | DiscreteNetworks,
+    space: LatentSpace,
+    options: AlgorithmOptions | None = None,
+) -> Algorithm:
     """The record of `pearl_sac`: z from the encoder's posterior given a context.
 
     Its metrics: the losses ``q``, ``v`` (where there is a value network) and ``policy``, ``q_mean``
-    (scaled reward units), ``entropy`` (nats), and per block ``kl BLOCK`` (nats).
+    (scaled reward units), ``entropy`` (nats), per block ``kl BLOCK`` (nats), and the
+    ``temperature`` if it is learned.
+
+    Args:
+      networks, space: Static.
+      options: What of it is not PEARL's; nothing by default.
     """
     names, actor = block_names(space), actor_critic(networks)
 
@@ -37,11 +47,11 @@ def make(networks: Networks | DiscreteNetworks, space: LatentSpace) -> Algorithm
         params, moments, losses = pearl_sac.update(
             actor, space, params, moments, batch, coefficients
         )
-        return params, moments, _metrics(losses, names, coefficients)
+        return params, moments, _metrics(losses, names, coefficients, params)
 
     return Algorithm(
         name=actor.name,
-        zeros=networks.zeros,
+        zeros=lambda: soft.zeros(networks, options or AlgorithmOptions()),
         small_heads=SMALL_HEADS,
         start=actor.start,
         moments=pearl_sac.init_optimisers,
@@ -69,14 +79,14 @@ def make_by_task(parts: Parts) -> Algorithm:
 
     def zeros():
         own = {"table": known.zeros(), "decoder": model.zeros(), "scale": ()}
-        return by_task.TaskParams(**networks.zeros()._asdict(), **own)
+        return by_task.TaskParams(**soft.zeros(networks, s)._asdict(), **own)
 
     def start(params):
         return actor.start(params)._replace(scale=decoder.initial_scale(env.obs_dim))
 
     def update(params, moments, batch, coefficients):
         params, moments, losses = by_task.update(static, params, moments, batch, coefficients)
-        return params, moments, _metrics(losses, names, coefficients)
+        return params, moments, _metrics(losses, names, coefficients, params)
 
     def own_posterior(params, tasks):
         return known_tasks.posterior_of(space, known, params.table, tasks)
@@ -108,18 +118,20 @@ def actor_critic(networks: Networks | DiscreteNetworks) -> ActorCritic:
     return ActorCritic(
         name="pearl_sac",
         networks=networks,
-        start=lambda params: params._replace(target_v=jax.tree.map(jnp.copy, params.v)),
+        start=lambda params: params._replace(target_v=jax.tree.map(jnp.copy, params.v or params.q)),
         act=act,
-        bellman_error=lambda q, params, t, z, c: pearl_sac.bellman_error(
-            networks, q, params.target_v, t, z, c
+        bellman_error=lambda q, params, t, z, c, noise: pearl_sac.bellman_error(
+            networks, q, soft.target_of(params, noise), t, z, c
         ),
         improve=partial(pearl_sac.improve, networks),
     )
 
 
-def _metrics(losses, names: Sequence[str], coefficients) -> dict[str, Array]:
+def _metrics(losses, names: Sequence[str], coefficients, params) -> dict[str, Array]:
     metrics = losses._asdict()
     kl = metrics.pop("kl")
     metrics |= {f"kl {name}": kl[i] for i, name in enumerate(names)}
+    if params.temperature:
+        metrics["temperature"] = soft.tempered(params, coefficients).entropy_weight
     found = {name: value for name, value in metrics.items() if value is not None}
     return {**found, "kl_weight": coefficients.kl_weight}

@@ -12,13 +12,14 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, ArrayLike, Float, ScalarLike
 
+from structlat_jax.algos import soft
 from structlat_jax.algos.base import ActorCritic, Improved
 from structlat_jax.data.batches import Batch
 from structlat_jax.inference.additive import evidence_of, totals_of
 from structlat_jax.latents import LatentSpace
 from structlat_jax.nets import optim
 from structlat_jax.nets.heads import squash
-from structlat_jax.nets.networks import AgentParams, Networks
+from structlat_jax.nets.networks import AgentParams, Networks, track
 from structlat_jax.shapes import Params, Transition
 
 
@@ -38,6 +39,7 @@ class Coefficients(NamedTuple):
     aggregate_weight: ScalarLike = 0.0
     decoder_weight: ScalarLike = 0.0
     context_reward_scale: ScalarLike = 1.0
+    entropy_target: ScalarLike = 0.0
 
 
 class Optimisers(NamedTuple):
@@ -47,6 +49,7 @@ class Optimisers(NamedTuple):
     q: optax.OptState
     v: optax.OptState
     policy: optax.OptState
+    temperature: optax.OptState = ()
 
 
 class Losses(NamedTuple):
@@ -79,7 +82,7 @@ class CriticAux(NamedTuple):
 
 def init_optimisers(params: AgentParams) -> Optimisers:
     """Fresh Adam states."""
-    return Optimisers(*map(optim.init, (params.encoder, params.q, params.v, params.policy)))
+    return Optimisers(*(optim.init(getattr(params, name)) for name in Optimisers._fields))
 
 
 def critic_loss(
@@ -117,7 +120,7 @@ def critic_loss(
     kl, kl_failed = space.kl(both, batch.kl_key)
     posterior = jax.tree.map(lambda x: x[0], both)
     z = space.transform(posterior, batch.latent_noise)
-    error, q_tm1 = actor.bellman_error(q, params, t, z, c)
+    error, q_tm1 = actor.bellman_error(q, params, t, z, c, batch.next_noise)
     bellman = jnp.sum(jnp.mean(error**2, axis=(1, 2)))
     loss = bellman + c.kl_weight * jnp.sum(kl)
     loss += c.silent_weight * jnp.sum(kl_failed)
@@ -136,12 +139,12 @@ def bellman_error(
 
     Args:
       networks: Static.
-      q, target_v: Parameters.
+      q, target_v: Parameters; the latter, or what is in its place: see `soft.target_of`.
       t: Transitions, ``[T, B]``.
       z: The latent of each task, ``[T, D]``.
       c: Coefficients.
     """
-    v_t = networks.v(target_v, t.next_obs, jax.lax.stop_gradient(z)[:, None])
+    v_t = soft.next_value(networks, target_v, t.next_obs, z, c.entropy_weight)
     target = c.reward_scale * t.train_reward + (1.0 - t.done) * c.discount * v_t
     q_tm1 = networks.q(q, t.obs, t.action, z[:, None])
     return q_tm1 - jax.lax.stop_gradient(target), q_tm1
@@ -209,14 +212,18 @@ def improve(
     (loss_policy, (log_pi, min_q)), grad_policy = jax.value_and_grad(policy_loss, has_aux=True)(
         params.policy, q, networks, batch, z, c
     )
+    policy, opt_policy = optim.adam(params.policy, grad_policy, optimisers.policy, c.lr)
+    entropy = -jnp.mean(log_pi)
+    if not params.v:
+        target_q = optax.incremental_update(q, params.target_v, c.tau)
+        moments = (optimisers.v, opt_policy)
+        return Improved(params.v, target_q, policy, *moments, None, loss_policy, entropy)
     v_target = jax.lax.stop_gradient(min_q - c.entropy_weight * log_pi)
     loss_v, grad_v = jax.value_and_grad(value_loss)(
         params.v, networks, batch.transitions.obs, z, v_target
     )
     v, opt_v = optim.adam(params.v, grad_v, optimisers.v, c.lr)
     target_v = optax.incremental_update(v, params.target_v, c.tau)
-    policy, opt_policy = optim.adam(params.policy, grad_policy, optimisers.policy, c.lr)
-    entropy = -jnp.mean(log_pi)
     return Improved(v, target_v, policy, opt_v, opt_policy, loss_v, loss_policy, entropy)
 
 
@@ -240,6 +247,7 @@ def update(
     Returns:
       New parameters, new moments, and the losses.
     """
+    c = soft.tempered(params, c)
     (_, aux), (grad_encoder, grad_q) = jax.value_and_grad(critic_loss, has_aux=True)(
         (params.encoder, params.q), params, actor, space, batch, c
     )
@@ -257,6 +265,7 @@ def update(
         q_mean=aux.q_mean,
         entropy=made.entropy,
     )
-    new_params = AgentParams(encoder, q, made.v, made.target_v, made.policy)
-    new_optimisers = Optimisers(opt_encoder, opt_q, made.opt_v, made.opt_policy)
-    return new_params, new_optimisers, losses
+    heat, opt_heat = soft.cool(params, optimisers, made.entropy, batch, c)
+    new_params = AgentParams(encoder, q, made.v, made.target_v, made.policy, heat)
+    new_optimisers = Optimisers(opt_encoder, opt_q, made.opt_v, made.opt_policy, opt_heat)
+    return track(actor.networks, new_params, batch.transitions.obs), new_optimisers, losses

@@ -43,6 +43,8 @@ class Draws(NamedTuple):
       action: Standard normal, ``[M, B, action_dim]``.
       kl: A key for ``kl="exact"`` (otherwise unused).
       imagined: For tasks that nobody has met; None where the algorithm imagines none.
+      next_action: Standard normal, one for each transition whose next action is drawn; None where a
+        value network makes that needless.
     """
 
     tasks: Float[Array, " train_tasks"]
@@ -52,6 +54,7 @@ class Draws(NamedTuple):
     action: Float[Array, "M B action_dim"]
     kl: PRNGKeyArray
     imagined: "Imagined | None" = None
+    next_action: Float[Array, "N B action_dim"] | None = None
 
 
 class Imagined(NamedTuple):
@@ -100,7 +103,7 @@ class Batch(NamedTuple):
       kl_key: For ``kl="exact"`` (otherwise unused).
       tasks: Which tasks these are, indices among the training tasks, ``[M]``; not for who does not
         know them by number.
-      imagined: As in `Draws`.
+      imagined, next_noise: As in `Draws`.
     """
 
     transitions: Transition
@@ -111,6 +114,7 @@ class Batch(NamedTuple):
     kl_key: PRNGKeyArray
     tasks: Int[Array, " M"] | None = None
     imagined: Imagined | None = None
+    next_noise: Float[Array, "N B action_dim"] | None = None
 
 
 class Sampler(NamedTuple):
@@ -168,7 +172,10 @@ def context_sampler(parts: Parts, contexts: int) -> ContextSampler:
 def draw(parts: Parts, key: PRNGKeyArray) -> Draws:
     """The random numbers of one update."""
     s = parts.structure
-    keys = dict(zip(Draws._fields, jax.random.split(key, len(Draws._fields)), strict=True))
+    # As many keys as there are uses: what is not asked for leaves the others' draws as they are.
+    drawn = s.targets == "twin" and not parts.env.discrete
+    names = [name for name in Draws._fields if name != "next_action" or drawn]
+    keys = dict(zip(names, jax.random.split(key, len(names)), strict=True))
     context = context_sampler(parts, s.meta_batch)
     action = (s.meta_batch, s.batch_size, parts.env.action_dim)
     return Draws(
@@ -179,7 +186,17 @@ def draw(parts: Parts, key: PRNGKeyArray) -> Draws:
         action=jax.random.normal(keys["action"], action),
         kl=keys["kl"],
         imagined=_imagined(parts, keys["imagined"], context.episodes),
+        next_action=_next_action(parts, keys.get("next_action")),
     )
+
+
+def _next_action(parts: Parts, key: PRNGKeyArray | None) -> Float[Array, "N B action_dim"] | None:
+    """For real tasks, then for imagined ones where the algorithm has them."""
+    s = parts.structure
+    if key is None:
+        return None
+    tasks = s.meta_batch * (2 if s.tasks_are_known and s.imagined_tasks else 1)
+    return jax.random.normal(key, (tasks, s.batch_size, parts.env.action_dim))
 
 
 def _imagined(parts: Parts, key: PRNGKeyArray, episodes: int) -> Imagined | None:
@@ -212,6 +229,7 @@ def make_batch(parts: Parts, hyper: Hyper, seen: View, draws: Draws) -> Batch:
         kl_key=draws.kl,
         tasks=tasks,
         imagined=draws.imagined,
+        next_noise=draws.next_action,
     )
 
 

@@ -105,7 +105,8 @@ class ContextSampler:
         if self.best_of > 1:
             tries = for_tries.reshape(2, self.contexts, self.best_of)
             tried = (tasks[:, None], block_of(tries[0]), pick(tries[1], per_block))
-            returns = jnp.sum(replay.rows[*tried, :, layout.reward_column], axis=-1)
+            rewards = replay.rows[*tried, :, layout.reward_column].astype(jnp.float32)
+            returns = jnp.sum(rewards, axis=-1)
             best = jnp.argmax(returns, axis=1, keepdims=True)
             first = slots == (ends - counts)[context]
             block, episode = (
@@ -114,7 +115,7 @@ class ContextSampler:
             )
         where = (tasks[context], block, episode)
         rows = replay.rows[where]  # [E, H, row]
-        as_numbers = (x.astype(rows.dtype) for x in (owners, replay.success[where] == 0))
+        as_numbers = (x.astype(jnp.float32) for x in (owners, replay.success[where] == 0))
         return Contexts(layout.unpack(rows), replay.length[where], *as_numbers)
 
     def _counts(

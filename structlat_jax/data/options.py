@@ -22,6 +22,12 @@ class DataOptions:
     replay_steps: int = option(
         20_000, "steps kept per task, in whole meta-steps and at least one of them", low=1
     )
+    replay_precision: str = option(
+        "float32",
+        "how the replay keeps numbers; those of 16 bits take half of the memory, and have three "
+        "digits up to 65,504 (float16) or two at any size (bfloat16)",
+        choices=("float32", "float16", "bfloat16"),
+    )
 
 
 @dataclasses.dataclass(frozen=True)

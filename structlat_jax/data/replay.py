@@ -30,10 +30,12 @@ class Replay(NamedTuple):
 
 
 class RowLayout(NamedTuple):
-    """Where a transition's parts lie in its packed row: one row is one gather."""
+    """Where a transition's parts lie in its packed row, and how its numbers are kept: one row is
+    one gather."""
 
     obs_dim: int
     action_dim: int
+    dtype: str = "float32"
 
     @property
     def width(self) -> int:
@@ -48,11 +50,16 @@ class RowLayout(NamedTuple):
     def pack(self, t: Transition) -> Float[Array, "... {self.width}"]:
         """Transitions ``[...]`` to rows ``[..., width]``."""
         scalars = jnp.stack([t.reward, t.train_reward, t.done], axis=-1)
-        return jnp.concatenate([t.obs, t.action, t.next_obs, scalars], axis=-1)
+        rows = jnp.concatenate([t.obs, t.action, t.next_obs, scalars], axis=-1)
+        if self.dtype == "float32":
+            return rows
+        most = float(jnp.finfo(self.dtype).max)  # a number beyond it would become infinite
+        return jnp.clip(rows, -most, most).astype(self.dtype)
 
     def unpack(self, rows: Float[ArrayLike, "... {self.width}"]) -> Transition:
         """Rows ``[..., width]`` to transitions ``[...]``."""
         o, a = self.obs_dim, self.action_dim
+        rows = rows.astype(jnp.float32)
         obs, action, next_obs, scalars = jnp.split(rows, [o, o + a, 2 * o + a], axis=-1)
         reward, train_reward, done = (scalars[..., i] for i in range(3))
         return Transition(obs, action, reward, train_reward, next_obs, done)
@@ -62,7 +69,7 @@ def empty(tasks: int, blocks: int, episodes: int, horizon: int, layout: RowLayou
     """A replay that holds nothing."""
     shape = (tasks, blocks, episodes)
     return Replay(
-        rows=jnp.zeros((*shape, horizon, layout.width)),
+        rows=jnp.zeros((*shape, horizon, layout.width), layout.dtype),
         length=jnp.zeros(shape, jnp.int32),
         success=jnp.zeros(shape),
         written=jnp.zeros((), jnp.int32),

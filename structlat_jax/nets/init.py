@@ -51,7 +51,7 @@ def _initial(
 ) -> Float[Array, "*shape"]:
     """The initial value of one parameter, from the names on its path and a standard draw."""
     name = names[-1]
-    if name == "scale":  # of a LayerNorm
+    if name in ("scale", "seen_square"):  # of a LayerNorm, and of observations
         return jnp.ones_like(leaf)
     if not name.startswith("kernel"):
         hidden_bias = name.startswith("bias_") and name != "bias_head"

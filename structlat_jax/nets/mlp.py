@@ -5,6 +5,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
+SEEN = ("seen_mean", "seen_square")
+"""Parameters of observations: their running mean, and that of their squares, which starts at 1."""
+
+_LEAST = 1e-3  # of a deviation: what never varies has none
+
 
 class MLP(nn.Module):
     """ReLU layers and a linear head, conditioned on a latent.
@@ -18,6 +23,9 @@ class MLP(nn.Module):
       out: Output width.
       norm: LayerNorm before each ReLU.
       skip: A linear map of ``x`` beside the layers; not together with ``z``.
+      seen: Width of the observations in ``x`` that are shown less their mean and over their
+        deviation, which are parameters that no gradient changes (see `networks.track`); 0 for none.
+      seen_at: Where in ``x`` such observations begin.
 
     Its own initial parameters are zeros; `init.initialise` draws those of all networks at once.
     """
@@ -27,6 +35,8 @@ class MLP(nn.Module):
     out: int
     norm: bool = False
     skip: bool = False
+    seen: int = 0
+    seen_at: tuple[int, ...] = (0,)
 
     @nn.compact
     def __call__(
@@ -36,6 +46,8 @@ class MLP(nn.Module):
         to ``[..., out]``."""
         zeros = nn.initializers.zeros_init()
         *lead, n = x.shape
+        if self.seen:
+            x = self._standard(x)
         fan_in = n if z is None else n + z.shape[-1]
         # Transitions in the last axis, all of them: the gradient of a kernel then contracts two
         # rows of memory, which a CPU does at twice the speed of two columns.
@@ -62,3 +74,16 @@ class MLP(nn.Module):
         if self.skip:
             x = x + self.param("linear", zeros, (n, self.out)).T @ given
         return jax.lax.optimization_barrier(x).T.reshape(*lead, self.out)
+
+    def _standard(self, x: Float[ArrayLike, "... n"]) -> Float[Array, "... n"]:
+        """The input with its observations in units of their spread."""
+        zeros = nn.initializers.zeros_init()
+        mean, square = (
+            jax.lax.stop_gradient(self.param(name, zeros, (self.seen,))) for name in SEEN
+        )
+        spread = jnp.sqrt(jnp.maximum(square - mean**2, _LEAST**2))
+        x = jnp.asarray(x)
+        for at in self.seen_at:
+            part = slice(at, at + self.seen)
+            x = x.at[..., part].set((x[..., part] - mean) / spread)
+        return x

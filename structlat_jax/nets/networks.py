@@ -5,16 +5,18 @@ critics; where they are choices, critics and policy say something of each choice
 """
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from structlat_jax.nets.heads import LOG_STD_RANGE
-from structlat_jax.nets.mlp import MLP
+from structlat_jax.nets.mlp import MLP, SEEN
 from structlat_jax.nets.options import NetworkOptions
 from structlat_jax.shapes import Params, make_key
+
+_RATE = 0.01  # of the running moments of observations, per update
 
 SMALL_HEADS = ("policy",)
 """Networks whose heads start small; see `init.initialise`."""
@@ -26,10 +28,13 @@ class AgentParams(NamedTuple):
     Attributes:
       encoder: Of the encoder.
       q: Of the twin critics, with a leading axis of 2.
-      v: Of the value network; empty where actions are choices, whose mean value needs none.
+      v: Of the value network; empty where actions are choices, whose mean value needs none, and
+        where the critics' targets do without it.
       target_v: What the critics' targets are computed from: a slow copy of ``v``, or of ``q`` where
-        actions are choices.
+        there is none.
       policy: Of the policy.
+      temperature: The logarithm of what the entropy's weight is multiplied by; empty where that is
+        not learned.
     """
 
     encoder: Params
@@ -37,6 +42,7 @@ class AgentParams(NamedTuple):
     v: Params
     target_v: Params
     policy: Params
+    temperature: Params = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,15 +188,39 @@ def make_networks(
     """
     s = options
     features = obs_dim + action_dim + 1 + (obs_dim if s.next_obs_in_context else 0)
-    encoder = MLP(s.encoder_width, s.encoder_depth, stat, s.encoder_norm)
+    seen = obs_dim if s.obs_norm else 0
+    at = (0, obs_dim + action_dim + 1) if s.next_obs_in_context else (0,)
+    encoder = MLP(s.encoder_width, s.encoder_depth, stat, s.encoder_norm, seen=seen, seen_at=at)
     widths = (features, obs_dim, action_dim, latent)
     if discrete:
-        q, policy = (MLP(s.width, s.depth, action_dim) for _ in range(2))
+        q, policy = (MLP(s.width, s.depth, action_dim, seen=seen) for _ in range(2))
         return DiscreteNetworks(encoder, widths, q_single=q, policy_net=policy)
     return Networks(
         encoder,
         widths,
-        q_single=MLP(s.width, s.depth, 1),
-        v_net=MLP(s.width, s.depth, 1),
-        policy_net=MLP(s.width, s.depth, 2 * action_dim),
+        q_single=MLP(s.width, s.depth, 1, seen=seen),
+        v_net=MLP(s.width, s.depth, 1, seen=seen),
+        policy_net=MLP(s.width, s.depth, 2 * action_dim, seen=seen),
     )
+
+
+def track(
+    networks: Networks | DiscreteNetworks, params: Any, obs: Float[ArrayLike, "T B obs_dim"]
+) -> Any:
+    """The parameters of all networks with the running moments of observations after one more batch
+    of them; as they are where none of them has any.
+
+    Args:
+      networks: Static.
+      params: Any tree of parameters.
+      obs: ``[T, B, obs_dim]``.
+    """
+    if not networks.policy_net.seen:
+        return params
+    now = dict(zip(SEEN, (jnp.mean(obs, axis=(0, 1)), jnp.mean(obs**2, axis=(0, 1))), strict=True))
+
+    def step(path: tuple, leaf: Array) -> Array:
+        name = getattr(path[-1], "key", None)
+        return leaf + _RATE * (now[name] - leaf) if name in now else leaf
+
+    return jax.tree_util.tree_map_with_path(step, params)

@@ -15,4 +15,8 @@ class NetworkOptions:
     encoder_depth: int = option(2, "hidden layers of the encoder", low=1)
     encoder_norm: bool = option(True, "LayerNorm in the encoder")
     next_obs_in_context: bool = option(False, "show the encoder the next observation too")
+    obs_norm: bool = option(
+        False,
+        "show the networks observations less their running mean, over their running deviation",
+    )
     init: str = option("he", "network initialisation: ours or PEARL's", choices=("he", "pearl"))

@@ -72,7 +72,9 @@ def assemble(parts: Parts, inference: Inference | None = None) -> Setup:
     """
     s = parts.structure
     algorithm = (
-        pearl.make_by_task(parts) if s.tasks_are_known else pearl.make(parts.networks, parts.space)
+        pearl.make_by_task(parts)
+        if s.tasks_are_known
+        else pearl.make(parts.networks, parts.space, s)
     )
     encoder = additive.make(parts.networks, parts.space, s.next_obs_in_context)
     if inference is None:

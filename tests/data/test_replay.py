@@ -201,3 +201,23 @@ def test_a_wrong_shape_raises():
     tasks = jnp.zeros(3, jnp.int32)
     with pytest.raises(TypeCheckError, match="tasks"):
         replay.choose(replay.index(filled(1)), HORIZON, jnp.zeros((2, 4)), tasks)
+
+
+@pytest.mark.parametrize(("dtype", "kept"), [("float16", 0.33325195), ("bfloat16", 0.33398438)])
+def test_half_precision_keeps_what_it_can(dtype, kept):
+    """A third as both have it; half of the memory; and float16 keeps within its range."""
+    layout = LAYOUT._replace(dtype=dtype)
+    t = Transition(
+        jnp.full((2,), 1 / 3), jnp.zeros(3), jnp.float32(1e6), jnp.zeros(()), jnp.zeros(2), 1.0
+    )
+    row = layout.pack(jax.tree.map(jnp.asarray, t))
+    assert row.dtype == dtype
+    back = layout.unpack(row)
+    np.testing.assert_allclose(back.obs, kept, rtol=1e-7)
+    assert back.obs.dtype == jnp.float32
+    most = 65504.0 if dtype == "float16" else 999424.0
+    assert float(back.reward) == most
+    half = replay.empty(TASKS, BLOCKS, EPISODES, HORIZON, layout)
+    assert (
+        2 * half.rows.nbytes == replay.empty(TASKS, BLOCKS, EPISODES, HORIZON, LAYOUT).rows.nbytes
+    )

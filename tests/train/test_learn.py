@@ -187,7 +187,7 @@ def test_parameters_change_and_the_target_lags():
     state, _ = train(1, 0, 1)
     after = one_seed(state.params)
     assert all_finite(state.learned)
-    for part in after._fields:
+    for part in (name for name in after._fields if getattr(after, name)):
         assert not np.array_equal(flat(getattr(after, part)), flat(getattr(before, part)))
     v, target = (
         np.abs(flat(getattr(after, name)) - flat(getattr(before, name))).max()
