@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from structlat_jax.report import film_sketch
 from structlat_jax.report.case import Case
 from structlat_jax.report.figures_style import INK, colours, of_episode, own_settings
 from structlat_jax.report.parts import SIMPLEX, USED, Shown, most_varied, shown_blocks
@@ -75,10 +76,7 @@ def frames(case: Case, task: int) -> Iterator[np.ndarray]:
     """The frames of a film, ``[height, width, 3]``, bytes; about `MOST_FRAMES` at most, or two
     for each episode where these are more."""
     told = of_case(case, task)
-    if case.plane is None:
-        world = _traces(told)
-    else:
-        world = plane_film.drawer(case.plane, told.obs, told.prior, plane_film.mark_of(case, task))
+    world = _world(case, told, task)
     with own_settings():
         figure = Figure(figsize=SIZE, dpi=DPI)
         canvas = FigureCanvasAgg(figure)
@@ -92,6 +90,15 @@ def frames(case: Case, task: int) -> Iterator[np.ndarray]:
             world(axes.left, episode, step)
             canvas.draw()
             yield np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def _world(case: Case, told: Adapting, task: int) -> Callable[[Axes, int, int], None]:
+    """What draws a step: paths in the plane, what the environment sketches, or numbers."""
+    if case.plane is not None:
+        return plane_film.drawer(case.plane, told.obs, told.prior, plane_film.mark_of(case, task))
+    if case.env is not None and case.env.sketch is not None:
+        return film_sketch.drawer(case.env.sketch, told.obs, told.length, told.prior)
+    return _traces(told)
 
 
 class _Axes(NamedTuple):
