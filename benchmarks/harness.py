@@ -80,8 +80,12 @@ def timings(call: Callable[[], Any], repeats: int) -> list[float]:
     return interleaved({"only": call}, repeats)["only"]
 
 
-def interleaved(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each call, taken in turns after a round that is not counted.
+def interleaved(
+    calls: dict[str, Callable[[], Any]],
+    repeats: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, list[float]]:
+    """Seconds of each call by a clock, taken in turns after a round that is not counted.
 
     What slows the machine down for a while slows all of them down, so that ratios of one round
     can be compared.
@@ -91,9 +95,9 @@ def interleaved(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, 
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
-            start = time.perf_counter()
+            start = clock()
             jax.block_until_ready(call())
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(clock() - start)
     return seconds
 
 

@@ -7,6 +7,7 @@ from click.testing import CliRunner
 from tiny import quick_compile
 
 from benchmarks import (
+    bodies,
     compile,
     environment,
     export,
@@ -26,6 +27,7 @@ BENCHMARKS = {
     "roofline": (roofline.command, []),
     "environment": (environment.command, []),
     "export": (export.command, []),
+    "bodies": (bodies.command, []),
     "seeds": (seeds.command, []),
     "scaling": (scaling.command, ["--axis", "seeds"]),
     "time_to_return": (time_to_return.command, []),
@@ -34,6 +36,9 @@ BENCHMARKS = {
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_quick_run_measures_and_records(name, tmp_path, monkeypatch):
+    if name == "bodies":
+        pytest.importorskip("mujoco")
+        pytest.importorskip("gymnasium.envs.mujoco")
     command, arguments = BENCHMARKS[name]
     # For the processes that some of them start.
     monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
