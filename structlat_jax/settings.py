@@ -38,6 +38,11 @@ def keep_compiled() -> bool:
     return True
 
 
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def interpreted() -> bool:
     """Whether jax compiles nothing, for whoever debugs: all runs operation by operation."""
     return bool(jax.config.jax_disable_jit)

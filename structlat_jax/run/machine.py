@@ -9,14 +9,10 @@ import jax
 
 from structlat_jax import settings
 from structlat_jax.errors import InputError
+from structlat_jax.settings import cores
 
 _MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of malloc.h
 _LARGE = 2**20  # bytes
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def return_freed_arrays() -> bool:

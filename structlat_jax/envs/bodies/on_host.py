@@ -6,13 +6,13 @@ agent is a program of its own, without them.
 
 import atexit
 import functools
-import os
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
+from structlat_jax import settings
 from structlat_jax.envs.bodies import models
 from structlat_jax.envs.bodies.engine import FASTEST, Engine, Moved
 from structlat_jax.envs.bodies.kinds import Kind
@@ -96,16 +96,11 @@ def _rollout(
     return last[:, 1:], on_time & tame
 
 
-def threads() -> int:
-    """Of the pool: one per core that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @functools.cache
 def _pool() -> Any:
     from mujoco import rollout
 
-    count = threads()
+    count = settings.cores()
     pool = rollout.Rollout(nthread=count if count > 1 else 0)
     atexit.register(pool.close)
     return pool
@@ -119,7 +114,7 @@ def _scratch(kind: Kind, model: Any) -> list[Any]:
     if kind.name not in _SCRATCH:
         import mujoco
 
-        _SCRATCH[kind.name] = [mujoco.MjData(model) for _ in range(threads())]
+        _SCRATCH[kind.name] = [mujoco.MjData(model) for _ in range(settings.cores())]
     return _SCRATCH[kind.name]
 
 
