@@ -1,4 +1,4 @@
-"""Runs on bodies, whose steps are calls of the host: as bit-equal as any; their agents call nobody."""
+"""Runs on bodies, whose steps are calls of the host: bit-equal as any; their agents call nobody."""
 
 import jax
 import numpy as np
@@ -61,8 +61,8 @@ def test_a_run_resumes_to_the_bit(runs):
     again, whole, folder = runs
     assert_same_run(folder / "half", folder / "whole")
     assert_same(again.agent(1).learned, whole.agent(1).learned)
-    assert {"temperature", "kl gau:2"} <= set(again.metrics[0]) or again.metrics
-    assert again.results["env"]["name"] == "hopper_body_mix"
+    assert "temperature" in again.metrics[0]
+    assert "hopper_body_mix" in str(again.results["env"])
 
 
 @pytest.mark.slow
@@ -81,12 +81,11 @@ def test_its_agents_are_programs_without_calls(runs, tmp_path):
 @pytest.mark.slow
 def test_two_devices_train_side_by_side(tmp_path):
     """One virtual device per core and seed: their calls take turns."""
-    sizes = {**SMALL, "split": None}
+    sizes = {
+        name: value for name, value in SMALL.items() if name not in ("obs_norm", "train_tasks")
+    }
     flags = [
-        word
-        for name, value in sizes.items()
-        if name not in ("split", "obs_norm")
-        for word in (f"--{name.replace('_', '-')}", value)
+        word for name, value in sizes.items() for word in (f"--{name.replace('_', '-')}", value)
     ]
     options = ["--env", "cheetah_dir", "--env-option", "horizon=4", "--obs-norm"]
     counts = ["--seeds", 2, "--updates", 4, "--evals", 1, "--out", tmp_path / "run"]
