@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_pearl_sac import ACTION, NETWORKS, OBS, SPACE, B, C, T, make_batch, params
+from test_pearl_sac import ACTION, ACTOR, NETWORKS, OBS, SPACE, B, C, T, make_batch, params
 
 from structlat_jax.algos import pearl_sac, soft
 from structlat_jax.algos.options import AlgorithmOptions
@@ -28,7 +28,7 @@ def with_noise():
 
 @jax.jit
 def updated(own, batch, c):
-    return pearl_sac.update(NETWORKS, SPACE, own, pearl_sac.init_optimisers(own), batch, c)
+    return pearl_sac.update(ACTOR, SPACE, own, pearl_sac.init_optimisers(own), batch, c)
 
 
 def test_the_value_of_two_critics_by_hand():
@@ -92,11 +92,11 @@ def test_the_temperature_multiplies_the_weight_of_the_entropy():
 
 def test_what_is_not_asked_for_is_not_there():
     plain = soft.zeros(NETWORKS, AlgorithmOptions())
-    assert (plain.target_q, plain.temperature) == ((), ())
+    assert plain.temperature == ()
     assert jax.tree.structure(plain) == jax.tree.structure(NETWORKS.zeros())
-    twin = soft.start(soft.zeros(NETWORKS, TWIN))
-    assert (twin.v, twin.target_v) == ((), ())
-    assert jax.tree.structure(twin.target_q) == jax.tree.structure(twin.q)
+    twin = ACTOR.start(soft.zeros(NETWORKS, TWIN))
+    assert twin.v == {}
+    assert jax.tree.structure(twin.target_v) == jax.tree.structure(twin.q)
     assert soft.zeros(NETWORKS, LEARNED).temperature["log_factor"] == 0.0
 
 

@@ -1,5 +1,5 @@
-"""Options of the update beyond PEARL's, with either posterior: a meta-step keeps its state's structure,
-shapes and types, which is all that a scan over them needs."""
+"""Options of the update beyond PEARL's, with either posterior: a meta-step keeps the structure, the
+shapes and the types of its state, which is all that a scan over them needs."""
 
 import jax
 import pytest
@@ -35,5 +35,5 @@ def test_a_meta_step_keeps_its_state(name):
     for old, new in zip(*map(jax.tree.leaves, (before, after)), strict=True):
         assert (old.shape, old.dtype) == (new.shape, new.dtype)
     assert before.replay.rows.dtype == precision
-    assert (before.params.v == ()) == (targets == "twin")
+    assert (not before.params.v) == (targets == "twin")
     assert ("temperature" in metrics) == (control == "learned")
