@@ -215,9 +215,9 @@ def improve(
     policy, opt_policy = optim.adam(params.policy, grad_policy, optimisers.policy, c.lr)
     entropy = -jnp.mean(log_pi)
     if not params.v:
-        target_q = optax.incremental_update(q, params.target_v, c.tau)
-        moments = (optimisers.v, opt_policy)
-        return Improved(params.v, target_q, policy, *moments, None, loss_policy, entropy)
+        slow, moments = params.target_v, (optimisers.v, opt_policy)
+        slow = optax.incremental_update(q, slow, c.tau)
+        return Improved(params.v, slow, policy, *moments, None, loss_policy, entropy)
     v_target = jax.lax.stop_gradient(min_q - c.entropy_weight * log_pi)
     loss_v, grad_v = jax.value_and_grad(value_loss)(
         params.v, networks, batch.transitions.obs, z, v_target

@@ -21,7 +21,7 @@ UPDATE = {
             "grad_encoder, optimisers.encoder, c.encoder_lr",
             "grad_encoder, optimisers.encoder, c.lr",
         ),
-        ("(params.encoder, params.q), params.target_v", "(params.encoder, params.q), params.v"),
+        ("params.q), params, actor,", "params.q), params._replace(target_v=params.v), actor,"),
         ("batch, jax.lax.stop_gradient(aux.z), c)", "batch, aux.z * 0.0, c)"),
         (
             "params.policy, q, networks, batch, z, c",
@@ -187,10 +187,10 @@ TRAINING = {
         ("{**means, **fitted,", "{**means,"),
         ("return state._replace(key=key_next)", "return state"),
         ("bad.at[-1].set(bad[-1] | ~", "bad.at[-1].set(bad[-1] & ~"),
-        ("order[s.train_tasks :]]", "order[: s.test_tasks]]"),
+        ("order[s.train_tasks :]", "order[: s.test_tasks]"),
     ],
     "train/explore.py": [
-        ("direction[..., None, :], wide)", "direction[..., None, :] * 0.5, wide)"),
+        ("direction)[..., None, :], wide)", "direction)[..., None, :] * 0.5, wide)"),
         ("minval=-1.0, maxval=1.0", "maxval=1.0"),
         ("(1.0 - _KEEP**2) ** 0.5", "(1.0 - _KEEP)"),
     ],
