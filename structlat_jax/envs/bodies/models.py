@@ -160,9 +160,10 @@ def _compiled(kind: Kind, lengths: Mapping[str, float]) -> Any:
 def _stretch(spec: Any, scale: Mapping[str, float]) -> None:
     """Makes limbs longer, at one thickness; each hangs where its parent ends then."""
     for body in spec.bodies:
-        own, above = scale.get(body.name), scale.get(getattr(body.parent, "name", ""), 1.0)
+        own = scale.get(body.name)
         if own is None:
-            continue
+            continue  # the world among them, whose parent some engines cannot be asked for
+        above = scale.get(body.parent.name, 1.0)
         for geom in body.geoms:
             geom.pos = own * np.asarray(geom.pos)
             geom.size = np.asarray(geom.size) * [1.0, own, 1.0]  # of a capsule: half its length
