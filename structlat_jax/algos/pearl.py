@@ -7,7 +7,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from structlat_jax.algos import by_task, discrete_sac, known_tasks, pearl_sac
+from structlat_jax.algos import by_task, discrete_sac, known_tasks, pearl_sac, portable
 from structlat_jax.algos.base import ActorCritic, Algorithm
 from structlat_jax.algos.schedules import coefficients_at
 from structlat_jax.inference import additive, decoder
@@ -50,6 +50,7 @@ def make(networks: Networks | DiscreteNetworks, space: LatentSpace) -> Algorithm
         posterior=posterior,
         own_posterior=None,
         update=update,
+        portable=lambda params: portable.of_mlp(params.policy),
     )
 
 
@@ -93,6 +94,7 @@ def make_by_task(parts: Parts) -> Algorithm:
         own_posterior=own_posterior,
         told=lambda params, tasks: params._replace(table=known.told(params.table, tasks)),
         update=update,
+        portable=lambda params: portable.of_mlp(params.policy),
     )
 
 

@@ -19,7 +19,8 @@ from structlat_jax import paths
 from structlat_jax.envs import drive_mix, grid_mix, point_mix, point_robot, speed_mix
 from structlat_jax.envs.base import Env
 from structlat_jax.envs.checks import require_env
-from structlat_jax.envs.spec import EnvError, EnvSpec, canonical, spec
+from structlat_jax.envs.host.base import HostEnv
+from structlat_jax.envs.spec import FILE_MODULE, EnvError, EnvSpec, canonical, spec
 
 BUILT_IN: dict[str, Callable[..., Env]] = {
     "point_robot": point_robot.make,
@@ -104,7 +105,7 @@ def named(wanted: EnvSpec, given: "Env | str | Path | None", **options: Any) -> 
     Raises:
       EnvError: as `make` and `make_safely`, and if the widths are not those of the configuration.
     """
-    if isinstance(given, Env):
+    if isinstance(given, Env | HostEnv):
         env = given
     elif given is None:
         env = make_safely(wanted)
@@ -180,7 +181,7 @@ def _module(name: str, place: str) -> ModuleType:
         path = Path(place)
         if not path.is_file():
             raise EnvError(f"the environment {name} cannot be made: there is no file {place}.")
-        found = importlib.util.spec_from_file_location(f"structlat_env_{path.stem}", path)
+        found = importlib.util.spec_from_file_location(f"{FILE_MODULE}{path.stem}", path)
         module = importlib.util.module_from_spec(found)
         sys.modules[found.name] = module  # dataclasses and pickles of the file look themselves up
         found.loader.exec_module(module)

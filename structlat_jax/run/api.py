@@ -13,7 +13,7 @@ from structlat_jax import config as configuration
 from structlat_jax import paths, settings
 from structlat_jax.agent import Agent, make_agent
 from structlat_jax.config import Config
-from structlat_jax.envs import Env, registry
+from structlat_jax.envs import Env, HostEnv, registry
 from structlat_jax.errors import InputError
 from structlat_jax.inference.base import Learned
 from structlat_jax.run import finish, longer, origins
@@ -30,6 +30,7 @@ from structlat_jax.store.run_folder import (
     locked,
     read_config,
 )
+from structlat_jax.train import hosted_evaluate
 from structlat_jax.train.evaluate import Adaptation
 from structlat_jax.train.evaluate import evaluate as evaluate_tasks
 from structlat_jax.train.setup import Setup, make_setup
@@ -167,6 +168,8 @@ def evaluate(
         learned = agent
     if changes:
         setup = make_setup(setup.config.replace(**changes), setup.env)
+    if isinstance(setup.env, HostEnv):
+        return hosted_evaluate.evaluate(setup, setup.config.hyper, learned, tasks, key)
     return _evaluate(setup, setup.config.hyper, learned, tasks, key)
 
 
