@@ -16,7 +16,14 @@ from types import ModuleType
 from typing import Any
 
 from structlat_jax import paths
-from structlat_jax.envs import drive_mix, grid_mix, point_mix, point_robot, speed_mix
+from structlat_jax.envs import (
+    drive_mix,
+    grid_mix,
+    meta_world,
+    point_mix,
+    point_robot,
+    speed_mix,
+)
 from structlat_jax.envs.base import Env
 from structlat_jax.envs.checks import require_env
 from structlat_jax.envs.host.base import HostEnv
@@ -30,6 +37,9 @@ BUILT_IN: dict[str, Callable[..., Env]] = {
     "speed_mix": speed_mix.make,
     "drive_mix": drive_mix.make,
     "grid_mix": grid_mix.make,
+    "ml1": meta_world.ml1,
+    "ml10": meta_world.ml10,
+    "ml45": meta_world.ml45,
 }
 """A new environment of the library is one new file and one entry here."""
 

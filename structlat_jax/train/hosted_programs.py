@@ -1,4 +1,4 @@
-"""Evaluations of a run in host environments, which `parallel` calls as it calls jitted functions."""
+"""Evaluations of a run in host environments, called as jitted functions are."""
 
 from collections.abc import Callable
 from typing import Any

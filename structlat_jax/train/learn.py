@@ -7,7 +7,7 @@ from structlat_jax.config import Hyper
 from structlat_jax.data import batches, replay
 from structlat_jax.inference.base import Learned
 from structlat_jax.nets.init import initialise
-from structlat_jax.shapes import Array, Episodes, Key, Params
+from structlat_jax.shapes import Array, Episodes, Key, Params, Task
 from structlat_jax.train.collect import collect
 from structlat_jax.train.setup import Setup
 from structlat_jax.train.state import Metrics, TrainState
@@ -18,17 +18,20 @@ def init(setup: Setup, key: Key) -> TrainState:
     s = setup.structure
     key_tasks, key_split, key_networks, key_train = jax.random.split(key, 4)
     count = s.train_tasks + s.test_tasks
-    # Strong types: a restored state must be of the same type as a fresh one, or it traces anew.
-    tasks = jax.tree.map(
-        lambda x: jax.lax.convert_element_type(x, x.dtype),
-        setup.env.sample_tasks(key_tasks, count),
-    )
+    tested = getattr(setup.env, "sample_test_tasks", None)
+    if tested is not None:
+        key_tasks, key_tested = jax.random.split(key_tasks)
+    tasks = _strong(setup.env.sample_tasks(key_tasks, count))
     order = jax.random.permutation(key_split, count)
     params, own = init_params(setup, key_networks)
     rings = replay.empty(
         s.train_tasks, setup.blocks, setup.episodes_per_step, setup.env.horizon, setup.layout
     )
     train_tasks = jax.tree.map(lambda x: x[order[: s.train_tasks]], tasks)
+    if tested is None:
+        test_tasks = jax.tree.map(lambda x: x[order[s.train_tasks :]], tasks)
+    else:
+        test_tasks = _strong(tested(key_tested, s.test_tasks))
     params = setup.algorithm.told(params, train_tasks)
     return TrainState(
         params=params,
@@ -39,8 +42,14 @@ def init(setup: Setup, key: Key) -> TrainState:
         key=key_train,
         updates=jnp.zeros((), jnp.int32),
         train_tasks=train_tasks,
-        test_tasks=jax.tree.map(lambda x: x[order[s.train_tasks :]], tasks),
+        test_tasks=test_tasks,
     )
+
+
+def _strong(tasks: Task) -> Task:
+    """With strong types: a restored state must be of the same type as a fresh one, or it traces
+    anew."""
+    return jax.tree.map(lambda x: jax.lax.convert_element_type(x, x.dtype), tasks)
 
 
 def init_params(setup: Setup, key: Key) -> tuple[Params, Params]:

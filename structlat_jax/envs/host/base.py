@@ -51,6 +51,7 @@ class HostEnv:
         tuples, named tuples or lists.
       make: ``()`` to the environment; once per worker.
       set_task: ``(environment, task)``, before every reset.
+      sample_test_tasks: Where tests are on tasks of another kind, those, as ``sample_tasks``.
       factors, label, plane, explore, presets, spec: As of `Env`.
       observe: What ``reset`` and ``step`` return as an observation to numbers ``[obs_dim]``; by
         default they are flattened.
@@ -74,6 +75,7 @@ class HostEnv:
     sample_tasks: Callable[[Any, int], Any]
     make: Callable[[], Any]
     set_task: Callable[[Any, Any], None]
+    sample_test_tasks: Callable[[Any, int], Any] | None = None
     factors: Callable[[Any], dict[str, Any]] | None = None
     success: Callable[[Mapping[str, Any]], Any] | None = None
     observe: Callable[[Any], Any] | None = None
