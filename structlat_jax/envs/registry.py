@@ -18,6 +18,7 @@ from typing import Any
 from structlat_jax import paths
 from structlat_jax.envs import (
     drive_mix,
+    football,
     grid_mix,
     meta_world,
     point_mix,
@@ -37,6 +38,7 @@ BUILT_IN: dict[str, Callable[..., Env]] = {
     "speed_mix": speed_mix.make,
     "drive_mix": drive_mix.make,
     "grid_mix": grid_mix.make,
+    "football": football.make,
     "ml1": meta_world.ml1,
     "ml10": meta_world.ml10,
     "ml45": meta_world.ml45,
