@@ -21,7 +21,6 @@ UPDATE = {
             "grad_encoder, optimisers.encoder, c.encoder_lr",
             "grad_encoder, optimisers.encoder, c.lr",
         ),
-        ("(params.encoder, params.q), params.target_v", "(params.encoder, params.q), params.v"),
         ("batch, jax.lax.stop_gradient(aux.z), c)", "batch, aux.z * 0.0, c)"),
         (
             "params.policy, q, networks, batch, z, c",
@@ -190,7 +189,7 @@ TRAINING = {
         ("order[s.train_tasks :]]", "order[: s.test_tasks]]"),
     ],
     "train/explore.py": [
-        ("direction[..., None, :], wide)", "direction[..., None, :] * 0.5, wide)"),
+        ("_allowed(env, direction)", "_allowed(env, 0.5 * direction)"),
         ("minval=-1.0, maxval=1.0", "maxval=1.0"),
         ("(1.0 - _KEEP**2) ** 0.5", "(1.0 - _KEEP)"),
     ],
