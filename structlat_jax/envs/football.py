@@ -6,6 +6,7 @@ scenarios, one that is lost; training is paid for bringing the ball close too. W
 package's 115 numbers, and an action is one of its 19. See `host.pitch` for what workers do.
 """
 
+import functools
 import importlib.util
 from typing import Any
 
@@ -34,6 +35,9 @@ SCENARIOS = (
 )
 """The package's academy, about from the easiest on."""
 
+STRAIGHT = SCENARIOS[:3]
+"""Those in which who sprints straight to the goal and shoots scores, ten games of ten in each."""
+
 TASKS = ("dirichlet", "kinds")
 _BALL = slice(88, 90)  # of an observation
 
@@ -44,7 +48,7 @@ def make(
     concentration: float = 0.2,
     shift: float = 0.0,
     checkpoints: bool = True,
-    horizon: int = 100,
+    horizon: int = 150,
 ) -> HostEnv:
     """Makes the environment.
 
@@ -103,11 +107,40 @@ def make(
         set_task=pitch.set_task,
         success=pitch.success,
         train_reward=pitch.shaped if checkpoints else None,
+        controller=pitch.straight if set(names) <= set(STRAIGHT) else None,
         factors=factors if varied else None,
         discrete=True,
+        explore=functools.partial(explore, horizon=horizon),
         plane=Plane(project=lambda obs: obs[..., _BALL], outline=_outline()),
         presets={"cpu": Preset(20_000 if varied else 8_000, changes)},
     )
+
+
+def explore(key: Any, horizon: int) -> jax.Array:
+    """How an exploring episode acts, one-hot ``[horizon, 19]``: it runs in one direction, as often
+    to the goal as in all others together, in half of the episodes sprints, now and then turns, and
+    now and then kicks, every other time at the goal. Independent draws would stay where they are.
+    """
+    names = ("heading", "turn", "kicks", "kick", "sprint")
+    keys = dict(zip(names, jax.random.split(key, len(names)), strict=True))
+    heading = _drawn(keys["heading"], horizon, pitch.HEADINGS, pitch.RIGHT)
+    turns = jax.random.uniform(keys["turn"], (horizon,)) < _TURNS
+    running = heading[jnp.cumsum(turns) - turns[0]]
+    kick = _drawn(keys["kick"], horizon, pitch.KICKS, pitch.SHOT)
+    actions = jnp.where(jax.random.uniform(keys["kicks"], (horizon,)) < _KICKS, kick, running)
+    sprints = jax.random.uniform(keys["sprint"]) < 0.5
+    actions = actions.at[0].set(jnp.where(sprints, pitch.SPRINT, actions[0]))
+    return jax.nn.one_hot(actions, pitch.ACTIONS)
+
+
+def _drawn(key: Any, count: int, actions: tuple[int, ...], favourite: int) -> jax.Array:
+    """Numbers of actions, every other one the favourite."""
+    others = len(actions) - 1
+    chances = jnp.array([0.5 if one == favourite else 0.5 / others for one in actions])
+    return jax.random.choice(key, jnp.array(actions), (count,), p=chances)
+
+
+_TURNS, _KICKS = 0.05, 0.08  # shares of the steps
 
 
 def _names(scenarios: str | tuple[str, ...]) -> tuple[str, ...]:
@@ -134,21 +167,21 @@ _SETTINGS = {
     "latent": "gau:2",
     "posterior": "context",
     "inference": "amortised",
-    "explorer": "smooth",
+    "explorer": "own",
     "train_tasks": 4,
     "test_tasks": 2,
     "meta_batch": 4,
     "prior_episodes": 2,
-    "explore_episodes": 1,
+    "explore_episodes": 2,
     "posterior_episodes": 2,
     "context_episodes": 2,
     "context_window": 20,
     "context_best_of": 1,
-    "updates_per_step": 80,
+    "updates_per_step": 160,
     "replay_steps": 30_000,
     "width": 128,
     "batch_size": 128,
-    "discount": 0.97,
+    "discount": 0.99,
     "entropy_weight": 0.003,
     "lr": 5e-4,
     "lr_decay_start": 4_000.0,

@@ -20,8 +20,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 OBS, ACTIONS = 115, 19
-RIGHT, SHOT = 5, 12
-"""Numbers of two actions: running towards the other goal, and shooting at it."""
+HEADINGS, KICKS, SPRINT = tuple(range(1, 9)), (9, 10, 11, 12), 13
+"""Numbers of actions: running in the eight directions from the left on clockwise, passing (long,
+high, short) and shooting, and beginning to sprint."""
+
+RIGHT, SHOT = HEADINGS[4], KICKS[3]
+"""Running towards the other goal, and shooting at it."""
 
 _AWAY = ((-1.0, 0.42), (1.0, 0.42))
 """Where players of each team stand who are not in a scenario: behind their own keeper, and behind
@@ -244,6 +248,22 @@ def make(scenarios: Sequence[str], duration: int) -> Callable[[], Pitch]:
 def set_task(pitch: Pitch, task: Any) -> None:
     """`HostEnv.set_task`."""
     pitch.set_task(task["weights"], task["shift"])
+
+
+def straight(pitch: Pitch, task: Any) -> Callable[[np.ndarray], int]:
+    """`HostEnv.controller`: sprints to the middle of the goal, and shoots when it is close."""
+    del pitch, task
+    before = [SPRINT]
+
+    def act(obs: np.ndarray) -> int:
+        x, y = obs[88:90]
+        if before:
+            return before.pop()
+        if x > 0.8:
+            return SHOT
+        return RIGHT + int(y < -0.06) - int(y > 0.06)
+
+    return act
 
 
 def success(info: dict[str, Any]) -> float:

@@ -152,3 +152,34 @@ def test_several_are_mixtures_or_kinds_in_turn(installed):
 def test_only_checkpoints_shape_what_training_is_paid(installed):
     assert football.make().train_reward is pitch.shaped
     assert football.make(checkpoints=False).train_reward is None
+
+
+def test_exploring_runs_turns_kicks_and_sprints():
+    """Over many episodes: half of the headings to the goal, a kick in 8 % of the steps."""
+    keys = jax.random.split(jax.random.key(0), 400)
+    found = jax.jit(jax.vmap(lambda key: football.explore(key, 40)))(keys)
+    np.testing.assert_array_equal(found.sum(axis=-1), 1.0)
+    actions = np.asarray(found.argmax(axis=-1))
+    assert np.mean(actions[:, 0] == pitch.SPRINT) == pytest.approx(0.5, abs=0.1)
+    later = actions[:, 1:]
+    kicks = np.isin(later, pitch.KICKS)
+    assert kicks.mean() == pytest.approx(0.08, abs=0.01)
+    assert np.mean(later[kicks] == pitch.SHOT) == pytest.approx(0.5, abs=0.06)
+    running = np.isin(later, pitch.HEADINGS)
+    assert np.all(kicks | running)
+    assert np.mean(later[running] == pitch.RIGHT) == pytest.approx(0.5, abs=0.08)
+    both = running[:, 1:] & running[:, :-1]
+    same = (later[:, 1:] == later[:, :-1])[both]
+    turned = 1 - (0.25 + 7 * (0.5 / 7) ** 2)  # a turn that draws another heading
+    assert same.mean() == pytest.approx(1 - 0.05 * turned, abs=0.01)
+
+
+def test_straight_is_offered_where_it_scores(installed):
+    assert football.make().controller is pitch.straight
+    assert football.make(scenarios="run_to_score,corner").controller is None
+    obs, act = np.zeros(115), pitch.straight(None, None)
+    found = [act(obs)]
+    for x, y in ((0.0, 0.0), (0.0, 0.1), (0.0, -0.1), (0.9, 0.3)):
+        obs[88:90] = x, y
+        found.append(act(obs))
+    assert found == [pitch.SPRINT, pitch.RIGHT, pitch.RIGHT - 1, pitch.RIGHT + 1, pitch.SHOT]
