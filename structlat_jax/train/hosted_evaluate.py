@@ -143,7 +143,7 @@ def run(
     Returns:
       Arrays of the host, ``[padded, L, E, ...]``.
     """
-    both = np.asarray(_split(keys))
+    both = np.asarray(_split(jnp.asarray(keys)))
     if protocol.own is protocol.paper:
         paper = _by(protocol.paper, who, tasks, both[..., 1, :], seeds)
         return paper._replace(encoder=paper.returns)

@@ -46,7 +46,7 @@ def wide_reset(key, task):
 
 
 WRONG = {
-    "no environment": (3, "mine must make an Env, not int."),
+    "no environment": (3, "mine must make an Env or a HostEnv, not int."),
     "obs_dim 0": (
         changed(obs_dim=0),
         "obs_dim of mine must be a whole number of at least 1, not 0.",
