@@ -1,4 +1,7 @@
-"""The lines of `tiny` as objects of Python, and what can be wrong with such an object."""
+"""The lines of `tiny` as objects of Python, and what can be wrong with such an object.
+
+Workers import this, which is quick without jax.
+"""
 
 import dataclasses
 import os
@@ -7,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tiny
 
 from structlat_jax.envs import HostEnv
 from structlat_jax.envs.host.base import Simulator
+
+RADIUS = 0.6
 
 
 class Line:
@@ -26,7 +30,7 @@ class Line:
     def step(self, action):
         self.position = self.position + np.float32(0.5) * np.clip(action, -1.0, 1.0)
         distance = np.abs(self.position[0] - self.task)
-        reward = np.where(distance <= tiny.RADIUS, 1.0 - distance, 0.0)
+        reward = np.where(distance <= RADIUS, 1.0 - distance, 0.0)
         info = {"shaped": -distance, "found": reward != 0}
         return self.position, reward, np.abs(self.position[0]) > self.edge, False, info
 
@@ -37,6 +41,9 @@ def set_task(environment: Line, task: Any) -> None:
 
 def line(kind: str = "line", **changes: Any) -> HostEnv:
     """`tiny.line` or `tiny.ending` as a host environment."""
+    import tiny
+
+    assert RADIUS == tiny.RADIUS
     edge = np.inf if kind == "line" else tiny.EDGE
     usual = tiny.line()
     made = HostEnv(

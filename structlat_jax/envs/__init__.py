@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from structlat_jax.envs import point_robot
-    from structlat_jax.envs.base import Env, Plane, Preset, Step, labels
+    from structlat_jax.envs.base import AnyEnv, Env, Plane, Preset, Step, labels
     from structlat_jax.envs.host.base import HostEnv
     from structlat_jax.envs.registry import BUILT_IN, make, names
     from structlat_jax.envs.spec import EnvError, EnvSpec
 
 _HOMES = {
-    "base": ("Env", "Plane", "Preset", "Step", "labels"),
+    "base": ("AnyEnv", "Env", "Plane", "Preset", "Step", "labels"),
     "host.base": ("HostEnv",),
     "registry": ("BUILT_IN", "make", "names"),
     "spec": ("EnvError", "EnvSpec"),
@@ -24,6 +24,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "BUILT_IN",
+    "AnyEnv",
     "Env",
     "EnvError",
     "EnvSpec",

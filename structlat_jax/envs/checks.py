@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from structlat_jax.envs.base import Env, Step, labels
+from structlat_jax.envs.base import AnyEnv, Env, Step, labels
 from structlat_jax.envs.host import trial
 from structlat_jax.envs.host.base import HostEnv
 from structlat_jax.envs.spec import EnvError
@@ -26,7 +26,7 @@ def require_env(name: str, env: Any) -> None:
     Raises:
       EnvError: naming the field that is not as `Env` says.
     """
-    if not isinstance(env, Env | HostEnv):
+    if not isinstance(env, AnyEnv):
         raise EnvError(f"{name} must make an Env or a HostEnv, not {type(env).__name__}.")
     for field in _SIZES:
         value = getattr(env, field)
@@ -51,7 +51,7 @@ def require_env(name: str, env: Any) -> None:
         trial.require(name, env)
 
 
-def _tasks(name: str, env: Env | HostEnv) -> tuple[Any, Any, Any]:
+def _tasks(name: str, env: AnyEnv) -> tuple[Any, Any, Any]:
     """The shapes of a key, of one task, and of three of them."""
     key = jax.eval_shape(lambda: make_key(0))
     tasks = _shape(name, "sample_tasks", lambda k: env.sample_tasks(k, 3), key)

@@ -25,12 +25,11 @@ from structlat_jax.envs import (
     point_robot,
     speed_mix,
 )
-from structlat_jax.envs.base import Env
+from structlat_jax.envs.base import AnyEnv
 from structlat_jax.envs.checks import require_env
-from structlat_jax.envs.host.base import HostEnv
 from structlat_jax.envs.spec import FILE_MODULE, EnvError, EnvSpec, canonical, spec
 
-BUILT_IN: dict[str, Callable[..., Env]] = {
+BUILT_IN: dict[str, Callable[..., AnyEnv]] = {
     "point_robot": point_robot.make,
     "point_mix": point_mix.make,
     "triangle": point_mix.triangle,
@@ -53,7 +52,7 @@ def names() -> list[str]:
     return [*BUILT_IN, *sorted(set(_registered()) - set(BUILT_IN))]
 
 
-def make(name: str | Path, **options: Any) -> Env:
+def make(name: str | Path, **options: Any) -> AnyEnv:
     """Makes an environment.
 
     Args:
@@ -80,7 +79,7 @@ def make(name: str | Path, **options: Any) -> Env:
     return dataclasses.replace(env, spec=own)
 
 
-def make_safely(wanted: EnvSpec) -> Env:
+def make_safely(wanted: EnvSpec) -> AnyEnv:
     """The environment of a configuration that may be a stranger's: imports no file or module that
     the configuration names.
 
@@ -101,12 +100,12 @@ def make_safely(wanted: EnvSpec) -> Env:
 
 
 @functools.lru_cache(maxsize=16)
-def _made(name: str, options: tuple) -> Env:
+def _made(name: str, options: tuple) -> AnyEnv:
     """One object for one name and its options, so that what is compiled for it serves again."""
     return make(name, **dict(options))
 
 
-def named(wanted: EnvSpec, given: "Env | str | Path | None", **options: Any) -> Env:
+def named(wanted: EnvSpec, given: "AnyEnv | str | Path | None", **options: Any) -> AnyEnv:
     """The environment of a configuration, where the user may name or hand it over once more.
 
     Args:
@@ -117,7 +116,7 @@ def named(wanted: EnvSpec, given: "Env | str | Path | None", **options: Any) -> 
     Raises:
       EnvError: as `make` and `make_safely`, and if the widths are not those of the configuration.
     """
-    if isinstance(given, Env | HostEnv):
+    if isinstance(given, AnyEnv):
         env = given
     elif given is None:
         env = make_safely(wanted)
@@ -127,24 +126,24 @@ def named(wanted: EnvSpec, given: "Env | str | Path | None", **options: Any) -> 
     return env
 
 
-def described(wanted: EnvSpec, env: Env) -> EnvSpec:
+def described(wanted: EnvSpec, env: AnyEnv) -> EnvSpec:
     """The spec with what is known of the environment once it was made."""
     sizes = (env.obs_dim, env.action_dim, env.horizon)
     return EnvSpec(wanted.name, wanted.options, env.name, sizes)
 
 
-def of_run(wanted: EnvSpec, env: Env) -> EnvSpec:
+def of_run(wanted: EnvSpec, env: AnyEnv) -> EnvSpec:
     """The spec of a run on an environment: its configuration's if that says how the environment was
     made, else `of_object`."""
     return wanted if wanted.widths else of_object(env)
 
 
-def of_object(env: Env) -> EnvSpec:
+def of_object(env: AnyEnv) -> EnvSpec:
     """The spec of an environment that was handed over: what `make` made it from, if it did."""
     return env.spec or described(spec(""), env)
 
 
-def _require_widths(wanted: EnvSpec, env: Env) -> None:
+def _require_widths(wanted: EnvSpec, env: AnyEnv) -> None:
     found = (env.obs_dim, env.action_dim, env.horizon)
     if wanted.widths and wanted.widths != found:
         words = ("obs_dim", "action_dim", "horizon")
@@ -163,7 +162,7 @@ def _registered() -> dict[str, importlib.metadata.EntryPoint]:
     return {one.name: one for one in importlib.metadata.entry_points(group=GROUP)}
 
 
-def _factory(name: str) -> Callable[..., Env]:
+def _factory(name: str) -> Callable[..., AnyEnv]:
     if name in BUILT_IN:
         return BUILT_IN[name]
     if paths.is_address(name):
@@ -213,7 +212,7 @@ def _import_from_here(module: str) -> ModuleType:
         sys.path.remove("")
 
 
-def _require_options(name: str, factory: Callable[..., Env], options: dict[str, Any]) -> None:
+def _require_options(name: str, factory: Callable[..., AnyEnv], options: dict[str, Any]) -> None:
     try:
         parameters = inspect.signature(factory).parameters.values()
     except (TypeError, ValueError):  # of a builtin, for instance

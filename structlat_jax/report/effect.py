@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from structlat_jax.agent import Agent
-from structlat_jax.envs import Env, HostEnv
+from structlat_jax.envs import AnyEnv, HostEnv
 from structlat_jax.inference.base import Learned
 from structlat_jax.report.parts import Part
 from structlat_jax.report.sobol import Shares, shares_of_variance
@@ -26,14 +26,14 @@ Measure = Callable[[np.ndarray], np.ndarray]
 """Observations ``[K, H + 1, obs_dim]`` to the numbers ``[K, M]`` whose variance is shared out."""
 
 
-def draws_for(env: Env) -> int:
+def draws_for(env: AnyEnv) -> int:
     """How many draws are worth their time: fewer of longer episodes."""
     if isinstance(env, HostEnv):
         return min(DRAWS, 64)  # whose steps may take a millisecond
     return max(DRAWS // max(1, -(-env.horizon // SHORT)), min(DRAWS, 512))
 
 
-def roller(agent: Agent, env: Env) -> Roll:
+def roller(agent: Agent, env: AnyEnv) -> Roll:
     """A function ``(learned, z [K, D])`` to the observations of an episode with each z, from its
     reset to its end, ``[K, H + 1, obs_dim]``; after the end the last one is repeated.
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
-from structlat_jax.envs.base import Env, labels
+from structlat_jax.envs.base import AnyEnv, labels
 from structlat_jax.inference.base import Leads
 from structlat_jax.latents import LatentSpace
 from structlat_jax.report import recovery, results
@@ -115,7 +115,7 @@ def _mean(values: np.ndarray) -> float | None:
 
 
 def adaptation_arrays(
-    env: Env,
+    env: AnyEnv,
     adaptation: Any,
     train_tasks: Task,
     test_tasks: Task,
@@ -201,7 +201,7 @@ def _leads(found: Leads | None, split: int) -> dict[str, np.ndarray]:
     return {"leads_test": np.asarray(found.obs)[:, split:, 0], "leads_weight_test": weight}
 
 
-def _knowledge(env: Env) -> dict[str, Callable[[Task], dict[str, Any]]]:
+def _knowledge(env: AnyEnv) -> dict[str, Callable[[Task], dict[str, Any]]]:
     """What the environment can say of tasks ``[S, T]``: arrays ``[S, T, ...]`` by name."""
 
     def of_each(function):

@@ -13,7 +13,7 @@ from structlat_jax import config as configuration
 from structlat_jax import paths, settings
 from structlat_jax.agent import Agent, make_agent
 from structlat_jax.config import Config
-from structlat_jax.envs import Env, HostEnv, registry
+from structlat_jax.envs import AnyEnv, HostEnv, registry
 from structlat_jax.envs.host import pools
 from structlat_jax.errors import InputError
 from structlat_jax.inference.base import Learned
@@ -77,7 +77,7 @@ class Run:
 
 def train(
     config: Config | Setup | None = None,
-    env: Env | str | Path | None = None,
+    env: AnyEnv | str | Path | None = None,
     *,
     seeds: int = 1,
     seed: int = 0,
@@ -204,7 +204,7 @@ def _plan(config, env, seeds, seed, updates, evals, checkpoint_seconds) -> tuple
     return plan, setup
 
 
-def _setup(config: Config | None, env: Env | str | Path | None) -> Setup:
+def _setup(config: Config | None, env: AnyEnv | str | Path | None) -> Setup:
     if isinstance(env, str | Path):
         made = registry.make(env)
     else:

@@ -7,7 +7,7 @@ from pathlib import Path
 from structlat_jax.algos import pearl
 from structlat_jax.algos.base import Algorithm
 from structlat_jax.config import Config
-from structlat_jax.envs import Env, registry
+from structlat_jax.envs import AnyEnv, registry
 from structlat_jax.envs.checks import require_env
 from structlat_jax.envs.host.base import HostEnv
 from structlat_jax.inference import additive, bayes, chosen
@@ -32,7 +32,7 @@ class Setup(Parts):
     encoder: Inference
 
 
-def make_setup(config: Config, env: Env | str | Path | None = None) -> Setup:
+def make_setup(config: Config, env: AnyEnv | str | Path | None = None) -> Setup:
     """The static half of a run.
 
     Args:
@@ -48,7 +48,7 @@ def make_setup(config: Config, env: Env | str | Path | None = None) -> Setup:
 
 
 @functools.lru_cache(maxsize=16)
-def _setup(config: Config, env: Env) -> Setup:
+def _setup(config: Config, env: AnyEnv) -> Setup:
     """One object for equal arguments, so that what is compiled for it serves again."""
     if env.spec is None:  # `envs.make` has looked at the others
         require_env(env.name, env)

@@ -33,6 +33,7 @@ class Process:
     """A worker that is a process of this machine, at the other end of a socket."""
 
     def __init__(self, simulator: Simulator, template: Any):
+        payload = pickle.dumps((sys.path, pack((simulator, template))))
         mine, its = socket.socketpair()
         # Workers share the cores already; and how sums are split over threads changes their bits.
         alone = {**os.environ, **dict.fromkeys(_THREADS, "1")}
@@ -51,7 +52,6 @@ class Process:
         finally:
             its.close()
         self.connection = Connection(mine.detach())
-        payload = pickle.dumps((sys.path, pack((simulator, template))))
         with contextlib.suppress(OSError):  # dead already, which its answer will tell
             self.connection.send_bytes(payload)
 
