@@ -53,8 +53,8 @@ def written(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
-HOSTED = {"ml1", "ml10", "ml45"}
-"""Those that need packages of their own; see `host.test_meta_world`."""
+HOSTED = {"football", "ml1", "ml10", "ml45"}
+"""Those that need packages of their own; see `host`."""
 
 
 def refusal(make, *arguments, **options):
