@@ -33,6 +33,13 @@ if [ "${#missing[@]}" -gt 0 ]; then
   DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -q --no-install-recommends "${missing[@]}"
 fi
 
+version='import sys; print("%d.%d" % sys.version_info[:2])'
+ours=$("$python" -c "$version") debians=$(/usr/bin/python3 -c "$version")
+if [ "$ours" != "$debians" ]; then
+  echo "$python is Python $ours, and Debian's Boost here is for $debians alone: name one of that." >&2
+  exit 2
+fi
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$python" -m venv "$work/build"
