@@ -15,7 +15,7 @@ from structlat_jax import agent_steps as steps
 from structlat_jax import paths, settings
 from structlat_jax.agent_steps import Belief
 from structlat_jax.config import Config
-from structlat_jax.envs import Env, registry
+from structlat_jax.envs import AnyEnv, registry
 from structlat_jax.inference.base import Learned
 from structlat_jax.latents import LatentSpace
 from structlat_jax.shapes import Array, Key, Transition, make_key, require_last_axis
@@ -42,7 +42,7 @@ class Agent:
         return self.setup.config
 
     @property
-    def env(self) -> Env:
+    def env(self) -> AnyEnv:
         """The environment that it was trained on."""
         return self.setup.env
 
@@ -253,7 +253,7 @@ def make_agent(setup: Setup, learned: Learned) -> Agent:
 def load(
     path: str | Path,
     seed: int = 0,
-    env: Env | str | Path | None = None,
+    env: AnyEnv | str | Path | None = None,
     best: bool = False,
 ) -> Agent:
     """Opens a finished or interrupted run, or an agent that `Agent.save` has written.

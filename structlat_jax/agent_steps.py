@@ -8,8 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from structlat_jax.envs.host.base import HostEnv
 from structlat_jax.nets.heads import acting_noise
 from structlat_jax.shapes import Array, make_key
+from structlat_jax.train import hosted_evaluate
 
 
 @jax.tree_util.register_dataclass
@@ -39,9 +41,14 @@ def over(lead: tuple[int, ...], function: Any) -> Any:
     return function
 
 
-@partial(jax.jit, static_argnums=0)
 def first_obs(setup):
     """What is observed first in an episode of some task."""
+    hosted = isinstance(setup.env, HostEnv)
+    return hosted_evaluate.first_obs(setup) if hosted else _first_obs(setup)
+
+
+@partial(jax.jit, static_argnums=0)
+def _first_obs(setup):
     key_task, key_reset = jax.random.split(make_key(0), 3)[:2]
     task = jax.tree.map(lambda x: x[0], setup.env.sample_tasks(key_task, 1))
     return setup.env.observe(setup.env.reset(key_reset, task))

@@ -13,7 +13,7 @@ import jax
 
 from structlat_jax.algos.options import AlgorithmHyper, AlgorithmOptions
 from structlat_jax.data.options import DataHyper, DataOptions
-from structlat_jax.envs import Env, EnvError, EnvSpec, Preset
+from structlat_jax.envs import AnyEnv, EnvError, EnvSpec, Preset
 from structlat_jax.envs.legacy import read_env, unsaid
 from structlat_jax.inference.options import InferenceHyper, InferenceOptions
 from structlat_jax.latents import LatentOptions, LatentSpace, latent_space
@@ -218,14 +218,14 @@ PRESETS: dict[str, Preset] = {
 change either for itself, and add others (`Env.presets`)."""
 
 
-def preset_names(env: Env | None = None) -> list[str]:
+def preset_names(env: AnyEnv | None = None) -> list[str]:
     """The presets of an environment, the default one first."""
     own = [] if env is None else list(env.presets)
     return [*own, *(name for name in PRESETS if name not in own)]
 
 
 def preset(
-    name: str | None = None, env: Env | None = None, spec: EnvSpec | None = None
+    name: str | None = None, env: AnyEnv | None = None, spec: EnvSpec | None = None
 ) -> tuple[Config, int]:
     """A preset of an environment.
 

@@ -4,7 +4,7 @@ import dataclasses
 
 from structlat_jax.config import Config, Structure
 from structlat_jax.data.replay import RowLayout
-from structlat_jax.envs import Env
+from structlat_jax.envs import AnyEnv
 from structlat_jax.latents import LatentSpace
 from structlat_jax.nets.networks import DiscreteNetworks, Networks, make_networks
 
@@ -22,7 +22,7 @@ class Parts:
     """
 
     config: Config
-    env: Env
+    env: AnyEnv
     space: LatentSpace
     networks: Networks | DiscreteNetworks
     layout: RowLayout
@@ -50,7 +50,7 @@ class Parts:
         return self.structure.train_tasks * self.episodes_per_step * self.env.horizon
 
 
-def make_parts(config: Config, env: Env) -> Parts:
+def make_parts(config: Config, env: AnyEnv) -> Parts:
     """The parts of a configuration on an environment."""
     space = config.latent_space()
     sizes = (env.obs_dim, env.action_dim)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from structlat_jax.agent import Agent, make_agent
 from structlat_jax.config import SCHEMA_VERSION, Config
-from structlat_jax.envs import Env, registry
+from structlat_jax.envs import AnyEnv, registry
 from structlat_jax.inference.base import Learned
 from structlat_jax.options import ConfigError
 from structlat_jax.shapes import make_key
@@ -34,7 +34,7 @@ def save(agent: Agent, path: Path) -> Path:
     return path
 
 
-def read(path: Path, env: Env | str | Path | None) -> Agent:
+def read(path: Path, env: AnyEnv | str | Path | None) -> Agent:
     """The inverse of `save`; ``env`` as for `agent.load`.
 
     Raises:

@@ -50,7 +50,7 @@ def test_what_suits_one_task_stands_with_that_task():
     assert preset("paper", point_robot.make()) == preset("paper")
 
 
-@pytest.mark.parametrize("name", ["triangle", "tetrahedron", "speed_mix", "drive_mix"])
+@pytest.mark.parametrize("name", ["triangle", "tetrahedron", "speed_mix", "drive_mix", "grid_mix"])
 def test_mixtures_have_many_tasks_and_a_mean_posterior_like_the_prior(name):
     own, _ = preset(env=make(name))
     assert (own.structure.train_tasks, own.structure.kl) == (100, "exact")

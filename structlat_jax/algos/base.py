@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from structlat_jax.config import Hyper
 from structlat_jax.data.batches import Batch
+from structlat_jax.envs.host.policy import Policy
 from structlat_jax.nets.networks import DiscreteNetworks, Networks
 from structlat_jax.shapes import Array, Params, Task
 
@@ -73,6 +74,8 @@ class Algorithm:
         leading axis ``[M]``; None if no inference is to be fitted to them.
       own_posterior: ``(params, tasks [N])`` to the posteriors of training tasks by their numbers,
         leading axis ``[N]``; None where these have none of their own.
+      portable: ``params``, as NumPy arrays, to the `Policy` by which workers of host environments
+        act; None if it cannot act there.
       told: ``(params, training tasks)`` to the parameters that training starts with, where what the
         tasks are is told.
       update: ``(params, moments, batch, coefficients)`` to the next params and moments, and metrics
@@ -89,4 +92,5 @@ class Algorithm:
     posterior: Callable[[Params, Batch], tuple[Any, ...]] | None
     own_posterior: Callable[[Params, Array], tuple[Any, ...]] | None
     update: Callable[[Params, Any, Batch, Any], tuple[Params, Any, dict[str, Array]]]
+    portable: Callable[[Params], Policy] | None = None
     told: Callable[[Params, Task], Params] = lambda params, tasks: params

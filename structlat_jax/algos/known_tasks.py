@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from structlat_jax.envs import Env
+from structlat_jax.envs import AnyEnv
 from structlat_jax.latents import LatentSpace
 from structlat_jax.nets.mlp import MLP
 from structlat_jax.shapes import Params, Task, make_key
@@ -49,7 +49,7 @@ def by_number(count: int, stat_dim: int) -> KnownTasks:
     )
 
 
-def by_truth(count: int, stat_dim: int, width: int, env: Env) -> KnownTasks:
+def by_truth(count: int, stat_dim: int, width: int, env: AnyEnv) -> KnownTasks:
     """All by their factors, each number of which is in units of its spread over training tasks."""
     one = jax.eval_shape(lambda: env.sample_tasks(make_key(0), 1))
     size = jax.eval_shape(lambda tasks: _truth(env, tasks), one).shape[1]
@@ -72,7 +72,7 @@ def by_truth(count: int, stat_dim: int, width: int, env: Env) -> KnownTasks:
     return KnownTasks(count, zeros, told, raw)
 
 
-def _truth(env: Env, tasks: Task) -> Float[Array, "T n"]:
+def _truth(env: AnyEnv, tasks: Task) -> Float[Array, "T n"]:
     factors = jax.vmap(env.factors)(tasks)
     parts = [x.reshape(x.shape[0], -1).astype(jnp.float32) for x in factors.values()]
     return jnp.concatenate(parts, axis=1)

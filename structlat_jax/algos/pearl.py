@@ -7,7 +7,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from structlat_jax.algos import by_task, discrete_sac, known_tasks, pearl_sac, soft
+from structlat_jax.algos import by_task, discrete_sac, known_tasks, pearl_sac, portable, soft
 from structlat_jax.algos.base import ActorCritic, Algorithm
 from structlat_jax.algos.options import AlgorithmOptions
 from structlat_jax.algos.schedules import coefficients_at
@@ -60,6 +60,7 @@ def make(
         posterior=posterior,
         own_posterior=None,
         update=update,
+        portable=lambda params: portable.of_mlp(params.policy),
     )
 
 
@@ -103,6 +104,7 @@ def make_by_task(parts: Parts) -> Algorithm:
         own_posterior=own_posterior,
         told=lambda params, tasks: params._replace(table=known.told(params.table, tasks)),
         update=update,
+        portable=lambda params: portable.of_mlp(params.policy),
     )
 
 

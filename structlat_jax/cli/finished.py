@@ -8,7 +8,7 @@ import click
 
 from structlat_jax import agent as agents
 from structlat_jax.cli import request
-from structlat_jax.envs import Env, EnvError
+from structlat_jax.envs import AnyEnv, EnvError
 from structlat_jax.errors import InputError
 from structlat_jax.report.case import Case, make_cases
 from structlat_jax.report.finished_run import RunFiles
@@ -42,7 +42,7 @@ def cases(runs: Sequence[Path], seed: int, options: dict[str, Any]) -> list[Case
     )
 
 
-def _env(run: RunFiles, options: dict[str, Any]) -> Env | None:
+def _env(run: RunFiles, options: dict[str, Any]) -> AnyEnv | None:
     """The environment of a run; None where it is code that the user has not named: pictures that
     need it are left out. Who names it, or an option of it, wants them."""
     try:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from structlat_jax import config as configuration
+from structlat_jax.cli import workers
 from structlat_jax.cli.errors import flag
 from structlat_jax.cli.values import LocalPath, Whole
 from structlat_jax.config import OWNERS, PRESETS, Config
@@ -54,8 +55,14 @@ def program_help(doc: str) -> str:
 
 
 def env_options(command: Callable) -> Callable:
-    """Adds ``--env`` and ``--env-option``."""
-    for option in (
+    """Adds ``--env``, ``--env-option`` and ``--workers``."""
+    options = (
+        click.option(
+            "--env",
+            metavar="NAME",
+            help="The environment: a built-in or registered one, package.module:factory, or "
+            f"path/to/file.py:factory (which runs that code).  [{DEFAULT}]",
+        ),
         click.option(
             "--env-option",
             "env_options",
@@ -63,15 +70,9 @@ def env_options(command: Callable) -> Callable:
             metavar="NAME=VALUE",
             help="An option of the environment; may be given several times.",
         ),
-        click.option(
-            "--env",
-            metavar="NAME",
-            help="The environment: a built-in or registered one, package.module:factory, or "
-            f"path/to/file.py:factory (which runs that code).  [{DEFAULT}]",
-        ),
-    ):
-        command = option(command)
-    return command
+        workers.option,
+    )
+    return _all(options)(command)
 
 
 def config_options(command: Callable, without: Sequence[str] = ()) -> Callable:

@@ -12,7 +12,7 @@ from structlat_jax.cli.errors import flag
 from structlat_jax.cli.folders import claim
 from structlat_jax.cli.options import given, typed
 from structlat_jax.config import Config
-from structlat_jax.envs import Env, registry
+from structlat_jax.envs import AnyEnv, registry
 from structlat_jax.envs.spec import DEFAULT, EnvSpec, canonical, parse_options, spec
 from structlat_jax.errors import InputError
 from structlat_jax.options import ConfigError
@@ -23,7 +23,7 @@ _FLAGS = {"env_options": "--env-option", "from_run": "--from"}
 """Settings whose flags have other names."""
 
 
-def new_plan(options: dict[str, Any]) -> tuple[Plan, Env]:
+def new_plan(options: dict[str, Any]) -> tuple[Plan, AnyEnv]:
     """The plan and the environment that the options describe.
 
     Raises:
@@ -42,7 +42,7 @@ def new_plan(options: dict[str, Any]) -> tuple[Plan, Env]:
     return Plan(config=config, preset=name, **numbers), env
 
 
-def saved_env(config: Config, options: dict[str, Any]) -> Env:
+def saved_env(config: Config, options: dict[str, Any]) -> AnyEnv:
     """The environment of a configuration that was read; ``--env`` and its options name it again.
 
     Raises:
@@ -105,7 +105,7 @@ def resumed(
     options: dict[str, Any],
     own: Sequence[str],
     check: Callable[[Plan, dict[str, Any]], Any],
-) -> tuple[Plan, Env, dict[str, Any]]:
+) -> tuple[Plan, AnyEnv, dict[str, Any]]:
     """What the folder of several runs says that is to be resumed; it is claimed.
 
     Args:
@@ -138,7 +138,7 @@ def require_folder(out: Path | None, overwrite: bool) -> Path:
     return out
 
 
-def _from_file(path: Path, options: dict[str, Any]) -> tuple[Plan, Env]:
+def _from_file(path: Path, options: dict[str, Any]) -> tuple[Plan, AnyEnv]:
     """A run from its configuration, flags on top of it."""
     if options["preset"] is not None:
         raise InputError("--config and --preset both say where values come from; give one of them.")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from structlat_jax import config as configuration
 from structlat_jax.cli import changes
 from structlat_jax.config import Config
-from structlat_jax.envs import Env
+from structlat_jax.envs import AnyEnv
 from structlat_jax.options import ConfigError
 from structlat_jax.report.trials import Tried
 from structlat_jax.run.plan import Plan
@@ -34,7 +34,7 @@ class Search(NamedTuple):
     """
 
     plan: Plan
-    env: Env
+    env: AnyEnv
     axes: Axes
     trials: int
     batch: int
@@ -52,7 +52,7 @@ class Search(NamedTuple):
         return propose(self.axes, told, count, self.plan.seed, self.sampler)
 
 
-def read(plan: Plan, env: Env | None, data: dict[str, Any]) -> Search:
+def read(plan: Plan, env: AnyEnv | None, data: dict[str, Any]) -> Search:
     """The search of the options or of a file; raises `ConfigError` if it makes none."""
     latents = changes.latent_specs(plan.config, data.get("latents"))
     try:
@@ -100,7 +100,7 @@ def require_enough(search: Search) -> None:
         raise ConfigError("trials", rule, search.trials)
 
 
-def require_allowed(config: Config, env: Env, given: Axes) -> None:
+def require_allowed(config: Config, env: AnyEnv, given: Axes) -> None:
     """Raises `ConfigError` unless every trial is allowed.
 
     Rules are about one field or two and forbid what lies beyond some value, so every two fields are

@@ -12,7 +12,7 @@ from structlat_jax.cli import changes, figures, options, request, tables
 from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import EXIT_FAILED
 from structlat_jax.cli.folders import claim, interruptible, new_folder
-from structlat_jax.envs import Env, EnvSpec
+from structlat_jax.envs import AnyEnv, EnvSpec
 from structlat_jax.envs.families import named
 from structlat_jax.envs.spec import canonical
 from structlat_jax.errors import InputError
@@ -40,7 +40,7 @@ class Wanted(NamedTuple):
     and its latent specs."""
 
     plan: Plan
-    env: Env
+    env: AnyEnv
     latents: list[str]
 
 
@@ -85,7 +85,7 @@ def compare(
     return EXIT_FAILED if failed else 0
 
 
-def natural_latents(env: Env) -> list[str]:
+def natural_latents(env: AnyEnv) -> list[str]:
     """A Gaussian, and two latents of its width that are shaped like the ground truth: a Dirichlet
     or a categorical variable for a mixture, and Gaussians for everything else.
 

@@ -12,7 +12,7 @@ from structlat_jax.cli import changes, request
 from structlat_jax.cli.errors import EXIT_FAILED, complain, flag
 from structlat_jax.cli.folders import interruptible, new_folder
 from structlat_jax.cli.train import latent_slug
-from structlat_jax.envs import Env
+from structlat_jax.envs import AnyEnv
 from structlat_jax.errors import InputError
 from structlat_jax.options import ConfigError
 from structlat_jax.report import table_text
@@ -78,7 +78,7 @@ def settle(
 
 
 def begin(
-    what: Several, plan: Plan, env: Env, values: Sequence[str], out: Path
+    what: Several, plan: Plan, env: AnyEnv, values: Sequence[str], out: Path
 ) -> list[members.Member]:
     """The runs of a plan that `require` allows, in a new folder."""
     write_config(out, plan.config, what.marker, **{what.axis: list(values)}, **plan.records())
@@ -100,7 +100,7 @@ def go_on(what: Several, out: Path, options: dict[str, Any]) -> list[members.Mem
     return _prepared(what.runs(plan, data[what.axis], out), env)
 
 
-def _prepared(wanted: list[tuple[str, Path, Plan]], env: Env) -> list[members.Member]:
+def _prepared(wanted: list[tuple[str, Path, Plan]], env: AnyEnv) -> list[members.Member]:
     made = members.make(wanted, env)
     members.prepare(made)
     return made

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from structlat_jax.envs.host.base import HostEnv
 from structlat_jax.shapes import Array, Key, Task, Transition
 
 
@@ -142,7 +143,11 @@ class Env:
         object.__setattr__(self, "goal", None)  # so that a copy by dataclasses.replace is allowed
 
 
-def labels(env: Env, tasks: Task) -> Array:
+AnyEnv = Env | HostEnv
+"""An environment of either kind."""
+
+
+def labels(env: AnyEnv, tasks: Task) -> Array:
     """The numbers that pictures sort tasks ``[T]`` by, ``[T]``."""
     if env.label is not None:
         return jax.vmap(env.label)(tasks)

@@ -1,4 +1,5 @@
-"""What an environment must be, looked at before anything is compiled: one abstract evaluation."""
+"""What an environment must be, looked at before anything is compiled: one abstract evaluation, and
+of a host environment one step."""
 
 from typing import Any
 
@@ -6,7 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from structlat_jax.envs.base import Env, Step, labels
+from structlat_jax.envs.base import AnyEnv, Env, Step, labels
+from structlat_jax.envs.host import trial
+from structlat_jax.envs.host.base import HostEnv
 from structlat_jax.envs.spec import EnvError
 from structlat_jax.shapes import Transition, make_key
 
@@ -14,7 +17,7 @@ _SIZES = ("obs_dim", "action_dim", "horizon")
 
 
 def require_env(name: str, env: Any) -> None:
-    """Checks an environment without running it.
+    """Checks an environment without running it; of a host environment, one step.
 
     Args:
       name: What it is called in the sentence.
@@ -23,8 +26,8 @@ def require_env(name: str, env: Any) -> None:
     Raises:
       EnvError: naming the field that is not as `Env` says.
     """
-    if not isinstance(env, Env):
-        raise EnvError(f"{name} must make an Env, not {type(env).__name__}.")
+    if not isinstance(env, AnyEnv):
+        raise EnvError(f"{name} must make an Env or a HostEnv, not {type(env).__name__}.")
     for field in _SIZES:
         value = getattr(env, field)
         if type(value) is not int or value < 1:
@@ -35,6 +38,23 @@ def require_env(name: str, env: Any) -> None:
         raise EnvError(f"discrete of {name} must be true or false, not {env.discrete!r}.")
     if env.discrete and env.action_dim < 2:
         raise EnvError(f"action_dim of {name} must be at least 2, since it is discrete, not 1.")
+    key, task, tasks = _tasks(name, env)
+    if isinstance(env, Env):
+        _require_dynamics(name, env, key, task)
+    if env.factors is not None:
+        _shape(name, "factors", env.factors, task)
+    _shape(name, "label or factors", lambda t: labels(env, t), tasks)
+    if env.split is not None:
+        _require_split(name, tasks, _shape(name, "split", lambda k: env.split(k, 3, 2), key))
+    if env.explore is not None:
+        actions = _shape(name, "explore", env.explore, key)
+        _require_floats(name, "what explore returns", actions, (env.horizon, env.action_dim))
+    if isinstance(env, HostEnv):
+        trial.require(name, env)
+
+
+def _tasks(name: str, env: AnyEnv) -> tuple[Any, Any, Any]:
+    """The shapes of a key, of one task, and of three of them."""
     key = jax.eval_shape(lambda: make_key(0))
     tasks = _shape(name, "sample_tasks", lambda k: env.sample_tasks(k, 3), key)
     leaves = jax.tree.leaves(tasks)
@@ -44,7 +64,10 @@ def require_env(name: str, env: Any) -> None:
             f"sample_tasks of {name} must return arrays that lead with [n]; for 3 tasks it returns "
             f"{shapes or 'none'}."
         )
-    task = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), tasks)
+    return key, jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), tasks), tasks
+
+
+def _require_dynamics(name: str, env: Env, key: Any, task: Any) -> None:
     state = _shape(name, "reset", env.reset, key, task)
     obs = _shape(name, "observe", env.observe, state)
     _require_floats(name, "what observe returns", obs, (env.obs_dim,), "obs_dim")
@@ -61,15 +84,6 @@ def require_env(name: str, env: Any) -> None:
     for field, arguments in (("oracle_return", (task,)), ("success", (transition, task))):
         if (fn := getattr(env, field)) is not None:
             _require_scalar(name, field, _shape(name, field, fn, *arguments))
-    if env.factors is not None:
-        _shape(name, "factors", env.factors, task)
-    _shape(name, "label or factors", lambda t: labels(env, t), tasks)
-    if env.split is not None:
-        both = _shape(name, "split", lambda k: env.split(k, 3, 2), key)
-        _require_split(name, tasks, both)
-    if env.explore is not None:
-        actions = _shape(name, "explore", env.explore, key)
-        _require_floats(name, "what explore returns", actions, (env.horizon, env.action_dim))
 
 
 def _shape(name: str, field: str, fn: Any, *arguments: Any, on: str = "") -> Any:

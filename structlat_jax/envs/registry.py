@@ -16,13 +16,21 @@ from types import ModuleType
 from typing import Any
 
 from structlat_jax import paths
-from structlat_jax.envs import drive_mix, grid_mix, point_mix, point_robot, speed_mix
-from structlat_jax.envs.base import Env
+from structlat_jax.envs import (
+    drive_mix,
+    football,
+    grid_mix,
+    meta_world,
+    point_mix,
+    point_robot,
+    speed_mix,
+)
+from structlat_jax.envs.base import AnyEnv
 from structlat_jax.envs.bodies import aims, mixes, varied
 from structlat_jax.envs.checks import require_env
-from structlat_jax.envs.spec import EnvError, EnvSpec, canonical, spec
+from structlat_jax.envs.spec import FILE_MODULE, EnvError, EnvSpec, canonical, spec
 
-BUILT_IN: dict[str, Callable[..., Env]] = {
+BUILT_IN: dict[str, Callable[..., AnyEnv]] = {
     "point_robot": point_robot.make,
     "point_mix": point_mix.make,
     "triangle": point_mix.triangle,
@@ -40,6 +48,10 @@ BUILT_IN: dict[str, Callable[..., Env]] = {
     "cheetah_reward_mix": mixes.cheetah_reward_mix,
     "hopper_body_mix": mixes.hopper_body_mix,
     "walker_body_mix": mixes.walker_body_mix,
+    "football": football.make,
+    "ml1": meta_world.ml1,
+    "ml10": meta_world.ml10,
+    "ml45": meta_world.ml45,
 }
 """A new environment of the library is one new file and one entry here."""
 
@@ -51,7 +63,7 @@ def names() -> list[str]:
     return [*BUILT_IN, *sorted(set(_registered()) - set(BUILT_IN))]
 
 
-def make(name: str | Path, **options: Any) -> Env:
+def make(name: str | Path, **options: Any) -> AnyEnv:
     """Makes an environment.
 
     Args:
@@ -78,7 +90,7 @@ def make(name: str | Path, **options: Any) -> Env:
     return dataclasses.replace(env, spec=own)
 
 
-def make_safely(wanted: EnvSpec) -> Env:
+def make_safely(wanted: EnvSpec) -> AnyEnv:
     """The environment of a configuration that may be a stranger's: imports no file or module that
     the configuration names.
 
@@ -99,12 +111,12 @@ def make_safely(wanted: EnvSpec) -> Env:
 
 
 @functools.lru_cache(maxsize=16)
-def _made(name: str, options: tuple) -> Env:
+def _made(name: str, options: tuple) -> AnyEnv:
     """One object for one name and its options, so that what is compiled for it serves again."""
     return make(name, **dict(options))
 
 
-def named(wanted: EnvSpec, given: "Env | str | Path | None", **options: Any) -> Env:
+def named(wanted: EnvSpec, given: "AnyEnv | str | Path | None", **options: Any) -> AnyEnv:
     """The environment of a configuration, where the user may name or hand it over once more.
 
     Args:
@@ -115,7 +127,7 @@ def named(wanted: EnvSpec, given: "Env | str | Path | None", **options: Any) -> 
     Raises:
       EnvError: as `make` and `make_safely`, and if the widths are not those of the configuration.
     """
-    if isinstance(given, Env):
+    if isinstance(given, AnyEnv):
         env = given
     elif given is None:
         env = make_safely(wanted)
@@ -125,24 +137,24 @@ def named(wanted: EnvSpec, given: "Env | str | Path | None", **options: Any) -> 
     return env
 
 
-def described(wanted: EnvSpec, env: Env) -> EnvSpec:
+def described(wanted: EnvSpec, env: AnyEnv) -> EnvSpec:
     """The spec with what is known of the environment once it was made."""
     sizes = (env.obs_dim, env.action_dim, env.horizon)
     return EnvSpec(wanted.name, wanted.options, env.name, sizes)
 
 
-def of_run(wanted: EnvSpec, env: Env) -> EnvSpec:
+def of_run(wanted: EnvSpec, env: AnyEnv) -> EnvSpec:
     """The spec of a run on an environment: its configuration's if that says how the environment was
     made, else `of_object`."""
     return wanted if wanted.widths else of_object(env)
 
 
-def of_object(env: Env) -> EnvSpec:
+def of_object(env: AnyEnv) -> EnvSpec:
     """The spec of an environment that was handed over: what `make` made it from, if it did."""
     return env.spec or described(spec(""), env)
 
 
-def _require_widths(wanted: EnvSpec, env: Env) -> None:
+def _require_widths(wanted: EnvSpec, env: AnyEnv) -> None:
     found = (env.obs_dim, env.action_dim, env.horizon)
     if wanted.widths and wanted.widths != found:
         words = ("obs_dim", "action_dim", "horizon")
@@ -161,7 +173,7 @@ def _registered() -> dict[str, importlib.metadata.EntryPoint]:
     return {one.name: one for one in importlib.metadata.entry_points(group=GROUP)}
 
 
-def _factory(name: str) -> Callable[..., Env]:
+def _factory(name: str) -> Callable[..., AnyEnv]:
     if name in BUILT_IN:
         return BUILT_IN[name]
     if paths.is_address(name):
@@ -191,7 +203,7 @@ def _module(name: str, place: str) -> ModuleType:
         path = Path(place)
         if not path.is_file():
             raise EnvError(f"the environment {name} cannot be made: there is no file {place}.")
-        found = importlib.util.spec_from_file_location(f"structlat_env_{path.stem}", path)
+        found = importlib.util.spec_from_file_location(f"{FILE_MODULE}{path.stem}", path)
         module = importlib.util.module_from_spec(found)
         sys.modules[found.name] = module  # dataclasses and pickles of the file look themselves up
         found.loader.exec_module(module)
@@ -211,7 +223,7 @@ def _import_from_here(module: str) -> ModuleType:
         sys.path.remove("")
 
 
-def _require_options(name: str, factory: Callable[..., Env], options: dict[str, Any]) -> None:
+def _require_options(name: str, factory: Callable[..., AnyEnv], options: dict[str, Any]) -> None:
     try:
         parameters = inspect.signature(factory).parameters.values()
     except (TypeError, ValueError):  # of a builtin, for instance

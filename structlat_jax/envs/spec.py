@@ -9,6 +9,9 @@ from typing import Any
 
 DEFAULT = "point_robot"
 
+FILE_MODULE = "structlat_env_"
+"""What the names of modules made from files of environments begin with."""
+
 Value = bool | int | float | str | tuple | None
 """An option of an environment; a tuple holds more of them."""
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from structlat_jax.agent import Agent
-from structlat_jax.envs.base import Env, Plane
+from structlat_jax.envs.base import AnyEnv, Plane
 from structlat_jax.latents import LatentSpace
 from structlat_jax.report.finished_run import RunFiles
 from structlat_jax.report.names import distinct
@@ -30,7 +30,7 @@ class Case(NamedTuple):
     label: str
     file: str
     files: RunFiles
-    env: Env | None
+    env: AnyEnv | None
     load: Callable[[int], Agent]
     seed: int
 
@@ -70,7 +70,7 @@ class Group(NamedTuple):
 def make_cases(
     runs: Sequence[RunFiles],
     seed: int,
-    env_of: Callable[[RunFiles], Env | None],
+    env_of: Callable[[RunFiles], AnyEnv | None],
     load: Callable[[RunFiles, int], Agent],
 ) -> list[Case]:
     """Cases with distinct names, in the order of the runs.

@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from structlat_jax.agent import Agent
-from structlat_jax.envs import Env
+from structlat_jax.envs import AnyEnv, HostEnv
 from structlat_jax.inference.base import Learned
 from structlat_jax.report.parts import Part
 from structlat_jax.report.sobol import Shares, shares_of_variance
-from structlat_jax.shapes import make_key
-from structlat_jax.train import rollout
+from structlat_jax.shapes import keys_to_data, make_key
+from structlat_jax.train import players, rollout
 
 DRAWS = 8192
 """Draws of z from the prior behind every share, for episodes of up to `SHORT` steps."""
@@ -26,12 +26,14 @@ Measure = Callable[[np.ndarray], np.ndarray]
 """Observations ``[K, H + 1, obs_dim]`` to the numbers ``[K, M]`` whose variance is shared out."""
 
 
-def draws_for(env: Env) -> int:
+def draws_for(env: AnyEnv) -> int:
     """How many draws are worth their time: fewer of longer episodes."""
+    if isinstance(env, HostEnv):
+        return min(DRAWS, 64)  # whose steps may take a millisecond
     return max(DRAWS // max(1, -(-env.horizon // SHORT)), min(DRAWS, 512))
 
 
-def roller(agent: Agent, env: Env) -> Roll:
+def roller(agent: Agent, env: AnyEnv) -> Roll:
     """A function ``(learned, z [K, D])`` to the observations of an episode with each z, from its
     reset to its end, ``[K, H + 1, obs_dim]``; after the end the last one is repeated.
 
@@ -39,6 +41,8 @@ def roller(agent: Agent, env: Env) -> Roll:
     or observations depend on it.
     """
     key_task, key_reset = jax.random.split(make_key(0))
+    if isinstance(env, HostEnv):
+        return _host_roller(agent, env.sample_tasks(key_task, 1), keys_to_data(key_reset))
     task = jax.tree.map(lambda x: x[0], env.sample_tasks(key_task, 1))
     steps = jnp.arange(env.horizon)
 
@@ -53,6 +57,22 @@ def roller(agent: Agent, env: Env) -> Roll:
         return jax.vmap(one)(z)
 
     return lambda learned, z: np.asarray(run(learned, jnp.asarray(z, jnp.float32)))
+
+
+def _host_roller(agent: Agent, task: Any, reset: Any) -> Roll:
+    """`roller` where workers go through the episodes."""
+
+    def run(learned, z):
+        count = len(z)
+        acting = players.policies(
+            agent.setup, jax.tree.map(lambda x: np.asarray(x)[None], learned.agent), 1
+        )
+        tasks = jax.tree.map(lambda x: np.repeat(np.asarray(x), count, axis=0)[None], task)
+        resets = np.broadcast_to(np.asarray(reset), (1, count, 2))
+        seen = players.play(agent.setup, acting, tasks, resets, np.asarray(z, np.float32)[None])
+        return np.asarray(rollout.path(seen))[0]
+
+    return run
 
 
 def last_observation(agent: Agent, roll: Roll, draws: int) -> Measure:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
-from structlat_jax.envs.base import Env, labels
+from structlat_jax.envs.base import AnyEnv, labels
 from structlat_jax.inference.base import Leads
 from structlat_jax.latents import LatentSpace
 from structlat_jax.report import recovery, results
@@ -43,6 +43,7 @@ class Ended(Protocol):
       adaptation: The last evaluation on training tasks then test tasks, ``[S, T, R, E, ...]``.
       train_tasks, test_tasks: The tasks, ``[S, T, ...]``.
       floor: Return of the untrained policy on training tasks then test tasks, ``[S, T]``.
+      measured: What the environment's controller returned on them, ``[S, T]``, or None.
       results: The fields of ``results.json``.
     """
 
@@ -51,6 +52,7 @@ class Ended(Protocol):
     train_tasks: Task
     test_tasks: Task
     floor: np.ndarray
+    measured: np.ndarray | None
     results: dict[str, Any]
 
 
@@ -67,8 +69,9 @@ def write_run(out: Path, setup: Setup, ended: Ended, tell: Tell = print) -> None
     Raises:
       WriteError: if the folder cannot be written.
     """
+    tasks = (ended.train_tasks, ended.test_tasks)
     arrays = adaptation_arrays(
-        setup.env, ended.adaptation, ended.train_tasks, ended.test_tasks, ended.floor, tell
+        setup.env, ended.adaptation, *tasks, ended.floor, tell, ended.measured
     )
     results.write_adaptation(out / ADAPTATION_FILE, arrays)
     finite = np.isfinite(arrays["returns_test"]).all(axis=(1, 2, 3))
@@ -112,12 +115,13 @@ def _mean(values: np.ndarray) -> float | None:
 
 
 def adaptation_arrays(
-    env: Env,
+    env: AnyEnv,
     adaptation: Any,
     train_tasks: Task,
     test_tasks: Task,
     floor: np.ndarray,
     tell: Tell = print,
+    measured: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """The evaluation, split into training and test tasks.
 
@@ -127,6 +131,7 @@ def adaptation_arrays(
       train_tasks, test_tasks: The tasks, ``[S, T, ...]``.
       floor: Return of the untrained policy on training tasks then test tasks, ``[S, T]``.
       tell: Takes a sentence about what the environment's functions cannot say of its tasks.
+      measured: Of an environment whose oracle is measured, what that returned, as ``floor``.
 
     Returns:
       For each of ``train`` and ``test``: ``returns_test [S, T, R, E]``, ``success_test``,
@@ -147,6 +152,8 @@ def adaptation_arrays(
             if values is not None:
                 arrays[f"{name}_{kind}"] = np.asarray(values)[:, part]
         arrays[f"floor_{kind}"] = np.asarray(floor)[:, part]
+        if measured is not None and env.oracle_return is None:
+            arrays[f"oracle_{kind}"] = np.asarray(measured)[:, part]
     arrays |= _leads(adaptation.leads, split)
     tasks = {"train": train_tasks, "test": test_tasks}
     for what, function in _knowledge(env).items():
@@ -194,7 +201,7 @@ def _leads(found: Leads | None, split: int) -> dict[str, np.ndarray]:
     return {"leads_test": np.asarray(found.obs)[:, split:, 0], "leads_weight_test": weight}
 
 
-def _knowledge(env: Env) -> dict[str, Callable[[Task], dict[str, Any]]]:
+def _knowledge(env: AnyEnv) -> dict[str, Callable[[Task], dict[str, Any]]]:
     """What the environment can say of tasks ``[S, T]``: arrays ``[S, T, ...]`` by name."""
 
     def of_each(function):

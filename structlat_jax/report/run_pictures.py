@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from structlat_jax.envs.base import Env
+from structlat_jax.envs.base import AnyEnv
 from structlat_jax.latents import LatentSpace, block_names
 from structlat_jax.report.figures_belief import belief
 from structlat_jax.report.figures_learning import adaptation_curve, learning_curve
@@ -19,7 +19,7 @@ __all__ = ["of_run", "save"]
 
 
 def of_run(
-    env: Env,
+    env: AnyEnv,
     space: LatentSpace,
     arrays: Mapping[str, np.ndarray],
     rows: list[dict[str, Any]],

@@ -13,7 +13,8 @@ from structlat_jax import config as configuration
 from structlat_jax import paths, settings
 from structlat_jax.agent import Agent, make_agent
 from structlat_jax.config import Config
-from structlat_jax.envs import Env, registry
+from structlat_jax.envs import AnyEnv, HostEnv, registry
+from structlat_jax.envs.host import pools
 from structlat_jax.errors import InputError
 from structlat_jax.inference.base import Learned
 from structlat_jax.run import finish, longer, origins
@@ -30,6 +31,7 @@ from structlat_jax.store.run_folder import (
     locked,
     read_config,
 )
+from structlat_jax.train import hosted_evaluate
 from structlat_jax.train.evaluate import Adaptation
 from structlat_jax.train.evaluate import evaluate as evaluate_tasks
 from structlat_jax.train.setup import Setup, make_setup
@@ -75,7 +77,7 @@ class Run:
 
 def train(
     config: Config | Setup | None = None,
-    env: Env | str | Path | None = None,
+    env: AnyEnv | str | Path | None = None,
     *,
     seeds: int = 1,
     seed: int = 0,
@@ -86,6 +88,7 @@ def train(
     checkpoint_seconds: float = 60.0,
     loggers: Iterable[Logger] = (),
     from_run: str | Path | None = None,
+    workers: int | str | None = None,
 ) -> Run:
     """Trains agents, evaluates them, and writes a run folder if one is asked for.
 
@@ -110,6 +113,9 @@ def train(
         that with the same number, counted from 0, or all from the only one. Replay, moments,
         schedules and tasks are new. Latent, observations, actions and networks must be as wide as
         there.
+      workers: Of a host environment: how many processes go through its episodes, one per core by
+        default; ``"ray"`` for the cores of a Ray cluster. What comes of a run does not depend on
+        it.
 
     Raises:
       ConfigError, EnvError, InputError: (all `ValueError`) if an argument is not allowed, or if jax
@@ -118,29 +124,36 @@ def train(
       KeyboardInterrupt: if a signal ended it; with ``out``, a checkpoint was written then.
     """
     settings.require()
-    plan, setup = _plan(config, env, seeds, seed, updates, evals, checkpoint_seconds)
-    logger = combine(loggers)
-    try:
-        if out is None:
-            origin = _origin(from_run, setup, plan.seeds)
-            return _run(Job(plan, setup, None, origin=origin), False, logger)
-        out, before = paths.local("out", out), None
-        if resume and (out / CONFIG_FILE).is_file():
-            before = _continued(out, plan, from_run)
-            plan, origin = longer.to(before, updates), origins.kept(out, setup, plan.seeds)
-        else:
-            origin = _origin(from_run, setup, plan.seeds)
-            _new(out, plan, origin)
-        with locked(out):
-            if before is not None and (told := longer.begin(out, before, plan)):
-                logger.message(told)
-            return _run(Job(plan, setup, out, origin=origin), resume, logger)
-    finally:
-        logger.close()
+    with pools.workers(workers):
+        plan, setup = _plan(config, env, seeds, seed, updates, evals, checkpoint_seconds)
+        logger = combine(loggers)
+        try:
+            if out is None:
+                origin = _origin(from_run, setup, plan.seeds)
+                return _run(Job(plan, setup, None, origin=origin), False, logger)
+            out, before = paths.local("out", out), None
+            if resume and (out / CONFIG_FILE).is_file():
+                before = _continued(out, plan, from_run)
+                plan, origin = longer.to(before, updates), origins.kept(out, setup, plan.seeds)
+            else:
+                origin = _origin(from_run, setup, plan.seeds)
+                _new(out, plan, origin)
+            with locked(out):
+                if before is not None and (told := longer.begin(out, before, plan)):
+                    logger.message(told)
+                return _run(Job(plan, setup, out, origin=origin), resume, logger)
+        finally:
+            logger.close()
 
 
 def evaluate(
-    agent: Agent | Learned, tasks: Task, key: Key, *, setup: Setup | None = None, **changes: Any
+    agent: Agent | Learned,
+    tasks: Task,
+    key: Key,
+    *,
+    setup: Setup | None = None,
+    workers: int | str | None = None,
+    **changes: Any,
 ) -> Adaptation:
     """The adaptation protocol on tasks of one's own.
 
@@ -149,6 +162,7 @@ def evaluate(
       tasks: From the environment's ``sample_tasks``, ``[T]``.
       key: For everything random.
       setup: Only with parameters.
+      workers: As for `train`.
       **changes: Fields of the configuration that the evaluation alone reads, for instance
         ``eval_episodes`` or ``eval_repeats``.
 
@@ -167,6 +181,9 @@ def evaluate(
         learned = agent
     if changes:
         setup = make_setup(setup.config.replace(**changes), setup.env)
+    if isinstance(setup.env, HostEnv):
+        with pools.workers(workers):
+            return hosted_evaluate.evaluate(setup, setup.config.hyper, learned, tasks, key)
     return _evaluate(setup, setup.config.hyper, learned, tasks, key)
 
 
@@ -187,7 +204,7 @@ def _plan(config, env, seeds, seed, updates, evals, checkpoint_seconds) -> tuple
     return plan, setup
 
 
-def _setup(config: Config | None, env: Env | str | Path | None) -> Setup:
+def _setup(config: Config | None, env: AnyEnv | str | Path | None) -> Setup:
     if isinstance(env, str | Path):
         made = registry.make(env)
     else:

@@ -13,4 +13,6 @@ __all__ = ["arrays", "write"]
 def arrays(setup: Setup, outcome: Outcome) -> dict[str, np.ndarray]:
     """The arrays of ``adaptation.npz``."""
     tasks = (outcome.train_tasks, outcome.test_tasks)
-    return adaptation_arrays(setup.env, outcome.adaptation, *tasks, outcome.references.floor)
+    return adaptation_arrays(
+        setup.env, outcome.adaptation, *tasks, outcome.floor, measured=outcome.measured
+    )

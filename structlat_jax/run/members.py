@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from structlat_jax.envs import Env
+from structlat_jax.envs import AnyEnv
 from structlat_jax.run.folders import make_folder
 from structlat_jax.run.plan import Plan, differences, saved_plan, settings
 from structlat_jax.store.run_folder import CONFIG_FILE, CheckpointError, read_config, write_config
@@ -19,7 +19,7 @@ class Member(NamedTuple):
     label: str
     folder: Path
     plan: Plan
-    env: Env
+    env: AnyEnv
 
     @property
     def finished(self) -> bool:
@@ -32,7 +32,7 @@ class Member(NamedTuple):
         return make_setup(self.plan.config, self.env)
 
 
-def make(labelled: Iterable[tuple[str, Path, Plan]], env: Env) -> list[Member]:
+def make(labelled: Iterable[tuple[str, Path, Plan]], env: AnyEnv) -> list[Member]:
     """The members in the order in which they are shown.
 
     Raises:

@@ -66,6 +66,11 @@ class Outcome:
         """Return of the untrained agents on training tasks then test tasks, ``[S, T]``."""
         return self.references.floor
 
+    @property
+    def measured(self) -> np.ndarray | None:
+        """The oracle's returns on the same tasks, where they are known, ``[S, T]``."""
+        return self.references.oracle
+
 
 def summary(setup: Setup, outcome: Outcome, about: dict[str, Any]) -> dict[str, Any]:
     """The fields of ``results.json``; what is not finite is in no mean of them.

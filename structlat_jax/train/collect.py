@@ -1,5 +1,7 @@
 """Experience for the replay: what the agent does on its training tasks between updates."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 
@@ -14,6 +16,23 @@ from structlat_jax.train.setup import Setup
 from structlat_jax.train.state import Metrics, TrainState
 
 
+class Intent(NamedTuple):
+    """How the episodes of a block are to be gone through, ``[T, E]``.
+
+    Attributes:
+      z: The latent of each, ``[T, E, D]``.
+      explores: Which of a task's episodes take `actions` instead of the policy's, bool ``[E]``.
+      actions, noise: ``[T, E, H, action_dim]`` each.
+      reset: A key for each reset.
+    """
+
+    z: Array
+    explores: Array
+    actions: Array
+    noise: Array
+    reset: Key
+
+
 def collect(setup: Setup, hyper: Hyper, state: TrainState, key: Key) -> tuple[Episodes, Metrics]:
     """Collects one block per training task: prior, exploring and posterior episodes.
 
@@ -23,11 +42,17 @@ def collect(setup: Setup, hyper: Hyper, state: TrainState, key: Key) -> tuple[Ep
     Returns:
       Episodes ``[T, E]`` and the mean return of each kind of which there are any.
     """
+    block = _gone_through(setup, state, intend(setup, hyper, state, key))
+    return block, returns_by_kind(setup, block)
+
+
+def intend(setup: Setup, hyper: Hyper, state: TrainState, key: Key) -> Intent:
+    """All that is random in a block, but for the environment."""
     s = setup.structure
     key_prior, key_explore, key_posterior, key_act, key_reset = jax.random.split(key, 5)
     shape = (s.train_tasks, setup.episodes_per_step)
     z = setup.space.sample_prior(key_prior, shape)  # exploring episodes have one but ignore it
-    first, last = s.prior_episodes, s.prior_episodes + s.explore_episodes
+    first, last = _bounds(setup)
     if s.posterior_episodes:
         inferred = _posterior_latents(setup, hyper, state, key_posterior)
         z = z.at[:, last:].set(jnp.where(state.replay.written > 0, inferred, z[:, last:]))
@@ -35,7 +60,10 @@ def collect(setup: Setup, hyper: Hyper, state: TrainState, key: Key) -> tuple[Ep
     explores = (jnp.arange(shape[1]) >= first) & (jnp.arange(shape[1]) < last)
     wide = (*shape, setup.env.horizon, setup.env.action_dim)
     noise = acting_noise(key_act, wide, setup.env.discrete)
+    return Intent(z, explores, actions, noise, jax.random.split(key_reset, shape))
 
+
+def _gone_through(setup: Setup, state: TrainState, intent: Intent) -> Episodes:
     def one(task, latent, explore, reset_key, given):
         def act(obs, step_given):
             exploring, eps = step_given
@@ -46,11 +74,21 @@ def collect(setup: Setup, hyper: Hyper, state: TrainState, key: Key) -> tuple[Ep
 
     per_task = jax.vmap(one, in_axes=(None, 0, 0, 0, 0))
     over_tasks = jax.vmap(per_task, in_axes=(0, 0, None, 0, 0))
-    reset_keys = jax.random.split(key_reset, shape)
-    block = over_tasks(state.train_tasks, z, explores, reset_keys, (actions, noise))
-    returns = jnp.split(jnp.sum(block.transitions.reward, axis=-1), (first, last), axis=1)
+    given = (intent.actions, intent.noise)
+    return over_tasks(state.train_tasks, intent.z, intent.explores, intent.reset, given)
+
+
+def returns_by_kind(setup: Setup, block: Episodes) -> Metrics:
+    """The mean return of each kind of episodes in a block of which there are any."""
+    returns = jnp.split(jnp.sum(block.transitions.reward, axis=-1), _bounds(setup), axis=1)
     kinds = zip(("prior", "explore", "posterior"), returns, strict=True)
-    return block, {f"collected_{kind}_return": jnp.mean(r) for kind, r in kinds if r.size}
+    return {f"collected_{kind}_return": jnp.mean(r) for kind, r in kinds if r.size}
+
+
+def _bounds(setup: Setup) -> tuple[int, int]:
+    """Where exploring and posterior episodes begin."""
+    s = setup.structure
+    return s.prior_episodes, s.prior_episodes + s.explore_episodes
 
 
 def _posterior_latents(setup: Setup, hyper: Hyper, state: TrainState, key: Key) -> Array:

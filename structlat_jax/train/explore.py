@@ -11,14 +11,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from structlat_jax.envs import Env
+from structlat_jax.envs import AnyEnv
 from structlat_jax.nets.heads import choose
 
 _KEEP = 0.9  # of the smooth walk's action from step to step
 
 
 def held(
-    env: Env, key: PRNGKeyArray, shape: tuple[int, ...]
+    env: AnyEnv, key: PRNGKeyArray, shape: tuple[int, ...]
 ) -> Float[Array, "... {env.horizon} {env.action_dim}"]:
     """One direction per episode, uniform on the sphere, at full speed throughout; one choice."""
     direction = jax.random.normal(key, (*shape, env.action_dim))
@@ -28,7 +28,7 @@ def held(
 
 
 def uniform(
-    env: Env, key: PRNGKeyArray, shape: tuple[int, ...]
+    env: AnyEnv, key: PRNGKeyArray, shape: tuple[int, ...]
 ) -> Float[Array, "... {env.horizon} {env.action_dim}"]:
     """A new action at every step, uniform in the box."""
     wide = (*shape, env.horizon, env.action_dim)
@@ -36,7 +36,7 @@ def uniform(
 
 
 def smooth(
-    env: Env, key: PRNGKeyArray, shape: tuple[int, ...]
+    env: AnyEnv, key: PRNGKeyArray, shape: tuple[int, ...]
 ) -> Float[Array, "... {env.horizon} {env.action_dim}"]:
     """A stationary autoregressive walk of first order, squashed into the box; of choices, one that
     is kept for some steps."""
@@ -52,7 +52,7 @@ def smooth(
 
 
 def own(
-    env: Env, key: PRNGKeyArray, shape: tuple[int, ...]
+    env: AnyEnv, key: PRNGKeyArray, shape: tuple[int, ...]
 ) -> Float[Array, "... {env.horizon} {env.action_dim}"]:
     """As `Env.explore` says."""
     explore = env.explore
@@ -61,12 +61,12 @@ def own(
     return explore(jax.random.split(key, shape))
 
 
-def _allowed(env: Env, action: Float[Array, "*batch A"]) -> Float[Array, "*batch A"]:
+def _allowed(env: AnyEnv, action: Float[Array, "*batch A"]) -> Float[Array, "*batch A"]:
     """An action of a box as one of the environment."""
     return choose(action, None) if env.discrete else action
 
 
-EXPLORERS: dict[str, Callable[[Env, PRNGKeyArray, tuple[int, ...]], Array]] = {
+EXPLORERS: dict[str, Callable[[AnyEnv, PRNGKeyArray, tuple[int, ...]], Array]] = {
     "held": held,
     "uniform": uniform,
     "smooth": smooth,

@@ -17,14 +17,16 @@ from jax.typing import ArrayLike
 
 from structlat_jax import settings
 from structlat_jax.config import Hyper
+from structlat_jax.envs.host.base import HostEnv
 from structlat_jax.shapes import Array, Key, Params, Task, make_key
+from structlat_jax.train import hosted, hosted_programs
 from structlat_jax.train.choose import evaluate_each
 from structlat_jax.train.evaluate import Adaptation, References, references
 from structlat_jax.train.learn import init, meta_step
+from structlat_jax.train.over_seeds import AXIS, over_seeds
 from structlat_jax.train.setup import Setup
 from structlat_jax.train.state import Metrics, TrainState
 
-_AXIS = "seeds"
 _REFERENCES = 2**32 - 1  # a round of evaluation that no number of updates is
 
 
@@ -37,7 +39,8 @@ class Programs(NamedTuple):
       padded: Seeds that run, a multiple of the devices; the surplus is to be ignored.
       mesh: The devices.
       init: ``(seed numbers [padded])`` to a state.
-      step: ``(hyper, state)`` to ``(state, metrics)``; the state is donated.
+      step: ``(hyper, state)`` to ``(state, metrics)``; the state is donated. In a host environment
+        workers collect in the middle of it; see `hosted`.
       evaluate: ``(hyper, state, seed numbers, round, repeat)`` to an `Adaptation` of one repeat on
         the `seen_tasks` followed by the test tasks, by each inference that there is a choice of,
         ``[padded, candidates, T, 1, E, ...]``; see `repeats`. Its keys never meet those of
@@ -82,21 +85,39 @@ def make_programs(
     devices = (jax.local_devices() if devices is None else devices)[:seeds]
     share = -(-seeds // len(devices))
     padded = share * len(devices)
-    mesh = jax.make_mesh((len(devices),), (_AXIS,), axis_types=(AxisType.Auto,), devices=devices)
+    mesh = jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
+
+    def over(fn, carried=None):
+        return over_seeds(fn, mesh, share, mapping, carried)
+
+    def evaluation_key(seed, eval_round=_REFERENCES):
+        return jax.random.fold_in(root_keys(seed)[1], eval_round)
 
     def init_seed(seed):
         return init(setup, root_keys(seed)[0])
+
+    if isinstance(setup.env, HostEnv):
+        return Programs(
+            setup=setup,
+            seeds=seeds,
+            padded=padded,
+            mesh=mesh,
+            init=over(init_seed),
+            step=hosted.Step(setup, seeds, over),
+            evaluate=hosted_programs.Evaluate(setup, seeds, over, evaluation_key),
+            references=hosted_programs.Known(setup, seeds, over, evaluation_key),
+        )
 
     def step_seed(hyper, state):
         return meta_step(setup, hyper, state)
 
     def evaluate_seed(hyper, state, seed, eval_round, repeat):
-        key = jax.random.fold_in(root_keys(seed)[1], eval_round)
+        key = evaluation_key(seed, eval_round)
         tasks = _join(seen_tasks(setup, state.train_tasks), state.test_tasks)
         return evaluate_each(setup, hyper, state.learned, tasks, key, repeat)
 
     def references_seed(untrained, train_tasks, test_tasks, seed):
-        key = jax.random.fold_in(root_keys(seed)[1], _REFERENCES)
+        key = evaluation_key(seed)
         tasks = _join(seen_tasks(setup, train_tasks), test_tasks)
         return references(setup, untrained, tasks, key)
 
@@ -105,10 +126,10 @@ def make_programs(
         seeds=seeds,
         padded=padded,
         mesh=mesh,
-        init=over_seeds(init_seed, mesh, share, mapping),
-        step=over_seeds(step_seed, mesh, share, mapping, carried=1),
-        evaluate=over_seeds(evaluate_seed, mesh, share, mapping),
-        references=over_seeds(references_seed, mesh, share, mapping),
+        init=over(init_seed),
+        step=over(step_seed, carried=1),
+        evaluate=over(evaluate_seed),
+        references=over(references_seed),
     )
 
 
@@ -120,38 +141,6 @@ def seen_tasks(setup: Setup, train_tasks: Task, axis: int = 0) -> Task:
 
 def _join(one: Task, other: Task) -> Task:
     return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), one, other)
-
-
-def over_seeds(
-    fn: Callable[..., Any],
-    mesh: Mesh,
-    share: int,
-    mapping: str | None = None,
-    carried: int | None = None,
-) -> Callable[..., Any]:
-    """Jits a function of one seed as one of all, whose arrays lead with ``[share * devices]``.
-
-    Args:
-      fn: Pure; of arrays, to arrays.
-      mesh: The devices.
-      share: Seeds of each device.
-      mapping: As for `make_programs`.
-      carried: An argument that is handed back changed, as the first of two results: it is donated,
-        and a loop overwrites it seed by seed instead of filling a second one beside it.
-    """
-    if settings.interpreted():
-        return _in_python(fn)
-    on_cpu = mesh.devices.flat[0].platform == "cpu"
-    mapping = mapping or ("loop" if on_cpu else "vmap")
-    if mapping not in ("vmap", "loop"):
-        raise ValueError(f"mapping must be vmap or loop, not {mapping!r}.")
-    mapped = jax.vmap(fn) if mapping == "vmap" else _loop(fn, share, carried)
-    spec = PartitionSpec(_AXIS)
-    sharding = NamedSharding(mesh, spec)
-    # Seeds never communicate, so there is nothing for the replication checker to check.
-    local = jax.shard_map(mapped, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
-    donated = () if carried is None else (carried,)
-    return jax.jit(local, in_shardings=sharding, out_shardings=sharding, donate_argnums=donated)
 
 
 def seed_numbers(programs: Programs, first: int | ArrayLike) -> Array:
@@ -189,7 +178,7 @@ def pad(programs: Programs, tree: Any) -> Any:
 
 def place(programs: Programs, tree: Any) -> Any:
     """The same arrays, their leading axis spread over the devices."""
-    return jax.device_put(tree, NamedSharding(programs.mesh, PartitionSpec(_AXIS)))
+    return jax.device_put(tree, NamedSharding(programs.mesh, PartitionSpec(AXIS)))
 
 
 def compile_programs(programs: Programs, hyper: Hyper) -> tuple[Programs, float]:
@@ -225,45 +214,3 @@ def compile_programs(programs: Programs, hyper: Hyper) -> tuple[Programs, float]
         evaluate=lambda *arguments: evaluation.result()(*arguments),
     )
     return ready, time.perf_counter() - start
-
-
-def _in_python(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """``fn`` seed by seed, each number of it at hand while it runs."""
-
-    def each(*args):
-        seeds = jax.tree.leaves(args)[0].shape[0]
-        outs = [fn(*jax.tree.map(lambda x, i=i: x[i], args)) for i in range(seeds)]
-        return jax.tree.map(lambda *x: jnp.stack(x), *outs)
-
-    return each
-
-
-def _loop(fn: Callable[..., Any], share: int, carried: int | None) -> Callable[..., Any]:
-    """``fn`` over arrays ``[share, ...]``, one seed after the other."""
-
-    def take(tree, i):
-        return jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, i, keepdims=False), tree)
-
-    def put(tree, one, i):
-        return jax.tree.map(
-            lambda x, y: jax.lax.dynamic_update_index_in_dim(x, y, i, axis=0), tree, one
-        )
-
-    def only_one(*args):
-        out = fn(*jax.tree.map(lambda x: x[0], args))
-        return jax.tree.map(lambda x: x[None], out)
-
-    def in_turn(*args):
-        return jax.lax.map(lambda one: fn(*one), args)
-
-    def in_place(*args):
-        def body(state, i):
-            now = (*args[:carried], state, *args[carried + 1 :])
-            one, other = fn(*take(now, i))
-            return put(state, one, i), other
-
-        return jax.lax.scan(body, args[carried], jnp.arange(share))
-
-    if share == 1:
-        return only_one
-    return in_turn if carried is None else in_place

@@ -7,8 +7,9 @@ from pathlib import Path
 from structlat_jax.algos import pearl
 from structlat_jax.algos.base import Algorithm
 from structlat_jax.config import Config
-from structlat_jax.envs import Env, registry
+from structlat_jax.envs import AnyEnv, registry
 from structlat_jax.envs.checks import require_env
+from structlat_jax.envs.host.base import HostEnv
 from structlat_jax.inference import additive, bayes, chosen
 from structlat_jax.inference.base import Inference
 from structlat_jax.options import ConfigError
@@ -31,7 +32,7 @@ class Setup(Parts):
     encoder: Inference
 
 
-def make_setup(config: Config, env: Env | str | Path | None = None) -> Setup:
+def make_setup(config: Config, env: AnyEnv | str | Path | None = None) -> Setup:
     """The static half of a run.
 
     Args:
@@ -47,7 +48,7 @@ def make_setup(config: Config, env: Env | str | Path | None = None) -> Setup:
 
 
 @functools.lru_cache(maxsize=16)
-def _setup(config: Config, env: Env) -> Setup:
+def _setup(config: Config, env: AnyEnv) -> Setup:
     """One object for equal arguments, so that what is compiled for it serves again."""
     if env.spec is None:  # `envs.make` has looked at the others
         require_env(env.name, env)
@@ -60,7 +61,20 @@ def _setup(config: Config, env: Env) -> Setup:
     if config.structure.posterior == "truth" and env.factors is None:
         rule = f"context or task, since {env.name} has no factors that would be its truth"
         raise ConfigError("posterior", rule, "truth")
-    return assemble(make_parts(config, env))
+    setup = assemble(make_parts(config, env))
+    if isinstance(env, HostEnv):
+        _require_host(setup)
+    return setup
+
+
+def _require_host(setup: Setup) -> None:
+    """Raises `ConfigError` on what cannot be where workers take whole episodes."""
+    name, draws = setup.env.name, setup.structure.eval_draws
+    if draws != 1:
+        raise ConfigError("eval_draws", f"1 on {name}, whose episodes run whole", draws)
+    if setup.algorithm.portable is None:
+        text = f"agents of {setup.algorithm.name} cannot act in {name}, a host environment."
+        raise ConfigError.free(text)
 
 
 def assemble(parts: Parts, inference: Inference | None = None) -> Setup:

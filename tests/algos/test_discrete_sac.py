@@ -11,9 +11,10 @@ import pytest
 from scipy.special import logsumexp
 from tiny import all_finite, flat, quick_compile
 
-from structlat_jax.algos import discrete_sac, pearl, pearl_sac
+from structlat_jax.algos import discrete_sac, pearl, pearl_sac, portable
 from structlat_jax.config import Structure
 from structlat_jax.data.batches import Batch, Context
+from structlat_jax.envs.host.policy import actor
 from structlat_jax.latents import latent_space
 from structlat_jax.nets.heads import acting_noise, choose
 from structlat_jax.nets.networks import DiscreteNetworks, make_networks
@@ -197,6 +198,16 @@ def test_what_acts_draws_by_the_policys_chances():
     np.testing.assert_array_equal(drawn.sum(axis=-1), 1.0)
     np.testing.assert_allclose(drawn.mean(axis=0), jax.nn.softmax(logits), atol=0.01)
     np.testing.assert_array_equal(choose(logits, None), [0, 0, 0, 1])
+
+
+def test_workers_of_host_environments_make_the_same_choices():
+    p, rng = params(), np.random.default_rng(1)
+    obs, z, noise = normal(rng, 50, OBS), normal(rng, SPACE.dim), rng.gumbel(size=(50, ACTIONS))
+    act = actor(portable.of_mlp(jax.tree.map(np.asarray, p.policy)), z, discrete=True)
+    for given in (noise.astype(np.float32), None):
+        ours = jax.jit(ACTOR.act)(p, obs, jnp.asarray(z), given)
+        its = [act(one, None if given is None else given[i]) for i, one in enumerate(obs)]
+        np.testing.assert_array_equal(ours, its)
 
 
 KINDS = {

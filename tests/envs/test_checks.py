@@ -64,7 +64,7 @@ WRONG = {
         "split of mine must return two sets of tasks, as many as it is asked for and with the "
         "shapes and types that sample_tasks gives.",
     ),
-    "no environment": (3, "mine must make an Env, not int."),
+    "no environment": (3, "mine must make an Env or a HostEnv, not int."),
     "obs_dim 0": (
         changed(obs_dim=0),
         "obs_dim of mine must be a whole number of at least 1, not 0.",

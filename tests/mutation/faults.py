@@ -1,5 +1,13 @@
 """Small faults, each a text that occurs once in a file and what stands there instead."""
 
+from faults_choices import (
+    ACTOR_CRITICS,
+    ACTOR_TESTS,
+    CHOICES,
+    CHOICES_TESTS,
+    PITCH,
+    PITCH_TESTS,
+)
 from faults_learning import (
     BELIEF,
     BELIEF_TESTS,
@@ -176,6 +184,9 @@ TESTS = (
     (CHOICE, CHOICE_TESTS),
     (TRAINING, TRAINING_TESTS),
     (ENVIRONMENTS, ("tests/envs",)),
+    (ACTOR_CRITICS, ACTOR_TESTS),
+    (CHOICES, CHOICES_TESTS),
+    (PITCH, PITCH_TESTS),
 )
 """Which tests are to notice which faults; the others are not asked, to save time."""
 

@@ -190,7 +190,7 @@ TRAINING = {
         ("order[s.train_tasks :]", "order[: s.test_tasks]"),
     ],
     "train/explore.py": [
-        ("direction)[..., None, :], wide)", "direction)[..., None, :] * 0.5, wide)"),
+        ("_allowed(env, direction)", "_allowed(env, 0.5 * direction)"),
         ("minval=-1.0, maxval=1.0", "maxval=1.0"),
         ("(1.0 - _KEEP**2) ** 0.5", "(1.0 - _KEEP)"),
     ],
