@@ -12,6 +12,7 @@ from benchmarks import (
     environment,
     export,
     harness,
+    host,
     roofline,
     scaling,
     seeds,
@@ -27,7 +28,11 @@ BENCHMARKS = {
     "roofline": (roofline.command, []),
     "environment": (environment.command, []),
     "export": (export.command, []),
+<<<<<<< HEAD
     "bodies": (bodies.command, []),
+=======
+    "host": (host.command, []),
+>>>>>>> 24d626e (A guide to gymnasium environments and Meta-World, a benchmark against gymnasium's vectors)
     "seeds": (seeds.command, []),
     "scaling": (scaling.command, ["--axis", "seeds"]),
     "time_to_return": (time_to_return.command, []),
@@ -40,6 +45,8 @@ def test_quick_run_measures_and_records(name, tmp_path, monkeypatch):
         pytest.importorskip("mujoco")
         pytest.importorskip("gymnasium.envs.mujoco")
     command, arguments = BENCHMARKS[name]
+    if name == "host":
+        pytest.importorskip("metaworld", reason="Meta-World is not installed")
     # For the processes that some of them start.
     monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "xla"))

@@ -18,6 +18,7 @@ from tiny import SIZES, quick_compile
 import structlat_jax as sl
 from structlat_jax.cli import group, main, request
 from structlat_jax.config import Structure
+from structlat_jax.envs.host import pools
 from structlat_jax.latents import FAMILIES
 from structlat_jax.report import album, effect
 from structlat_jax.run import api, plan
@@ -25,6 +26,7 @@ from structlat_jax.run import api, plan
 GUIDES = ROOT / "docs" / "guides"
 BLOCK = re.compile(r"<!-- (file|run): (\S+) -->\s*```(\w+)\n(.*?)```", re.DOTALL)
 UPDATES, EVALS = 10, 2
+PRESET = "dir:2x4,gau:2"
 
 
 class Block(NamedTuple):
@@ -95,7 +97,7 @@ def results_of(run):
 
 
 def test_every_guide_is_read():
-    known = {"environment", "export", "inference", "latent", "logger"}
+    known = {"environment", "export", "host", "inference", "latent", "logger"}
     assert {path.stem for path in GUIDES.glob("*.md")} == known
     for guide in known:
         text = (GUIDES / f"{guide}.md").read_text()
@@ -126,6 +128,25 @@ def test_your_own_environment(read, in_process):
     line = assert_refused(in_process(group.make(main._COMMANDS), "train", "--env", "cart.py"))
     assert said in line
     assert said in " ".join((GUIDES / "environment.md").read_text().split())
+
+
+@pytest.mark.slow
+def test_your_gymnasium_environment(read, in_process):
+    place = read("host")
+    pools.close()
+    found = results_of(place / "runs" / "puck")
+    assert (found["env"], found["inference"], found["latent"]) == ("puck", "amortised", PRESET)
+    assert found["test_return"]["mean"] < 0
+    assert "tasks_reached" in " ".join(found)
+    assert (place / "figures" / "learning_curves.png").is_file()
+    # What it says of a mistake in the file.
+    text = (place / "puck.py").read_text()
+    (place / "puck.py").write_text(text.replace("return self.place, -gap,", "return self.place,"))
+    given = ["train", "--env", "puck.py", "--workers", "1"]
+    line = assert_refused(in_process(group.make(main._COMMANDS), *given))
+    assert "step of puck must return (obs, reward, terminated, truncated, info), not 4" in line
+    line = assert_refused(in_process(group.make(main._COMMANDS), *given[:-1], "0"))
+    assert "must be a whole number of at least 1 or ray, not '0'" in line
 
 
 @pytest.mark.slow
