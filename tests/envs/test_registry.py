@@ -116,7 +116,7 @@ WRONG = {
     "no_such_module:make": "the environment no_such_module:make cannot be imported: "
     "ModuleNotFoundError: No module named 'no_such_module'.",
     ":make": "the environment :make cannot be imported: Empty module name.",
-    "mine_env.py:nothing": "mine_env.py:nothing must make an Env, not int.",
+    "mine_env.py:nothing": "mine_env.py:nothing must make an Env or a HostEnv, not int.",
     "mine_env.py:broken": "the environment mine_env.py:broken cannot be made: KeyError: 'x'.",
     "mine_env.py:bad": "the environment mine_env.py:bad cannot be made: only [] of them.",
     "wrong_env.py": "the environment wrong_env.py:make cannot be imported: SyntaxError: ",

@@ -72,6 +72,7 @@ def test_the_same_as_in_jax(kind):
     assert found.adaptation.returns.shape == (SEEDS, 6, 2, 4)
 
 
+@pytest.mark.slow
 def test_the_inference_that_does_best_is_chosen_as_in_jax():
     changes = {"posterior": "task", "inference": "auto", "decoder_width": 4}
     found, expected = (ran("line", hosted, **changes)[2] for hosted in (True, False))
@@ -106,6 +107,7 @@ def test_tasks_of_a_test_of_its_own():
     assert state.test_tasks.shape == (1, 2)
 
 
+@pytest.mark.slow
 def test_evaluating_one_agent_as_in_jax():
     own, other = (make_setup(tiny.config(), e) for e in (host_line.line(), tiny.line()))
     learned = tiny.learned()
@@ -130,6 +132,7 @@ def test_without_an_inference_that_looks_there_is_no_reset_more(monkeypatch):
     assert asked == ["act"] * tiny.SIZES["eval_episodes"]
 
 
+@pytest.mark.slow
 def test_an_agent_that_was_trained_there():
     with quick_compile():
         run = sl.train(tiny.config(), host_line.line(), updates=10, evals=1, workers=1)

@@ -44,6 +44,7 @@ class Process:
                 command,
                 pass_fds=(its.fileno(),),
                 stdin=subprocess.DEVNULL,
+                process_group=0,  # a terminal's Ctrl-C is a matter of whoever trains
                 env={**alone, "PYTHONPATH": path},
             )
         except BaseException:

@@ -10,14 +10,16 @@ import select
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from multiprocessing.connection import Connection
+from typing import Any
 
 from structlat_jax.envs.host.runner import HostError, Runner
 
 
 def main(fd: int) -> None:
     """Serves whoever holds the other end of a socket, until that is closed."""
-    # A terminal's Ctrl-C reaches this process too; whoever trains decides what it means.
+    # Whoever trains decides what that means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(fd,), daemon=True).start()
     connection = Connection(fd)
@@ -32,26 +34,35 @@ def main(fd: int) -> None:
 
 def _begin(connection: Connection) -> Runner | None:
     sys.path[:], payload = pickle.loads(connection.recv_bytes())
-
-    def make():
-        try:
-            simulator, template = pickle.loads(payload)
-        except Exception as error:  # anybody's modules
-            words = f"{type(error).__name__}: {error}".rstrip(".")
-            raise HostError(f"a worker cannot import the environment: {words}.") from error
-        made.append(Runner(simulator, template))
-
     made: list[Runner] = []
-    _answer(connection, make)
+    _answer(connection, lambda: made.append(begun(payload)))
     return made[0] if made else None
 
 
-def _answer(connection: Connection, function, *arguments) -> None:
+def begun(payload: bytes) -> Runner:
+    """What runs the episodes, from what `shipping.pack` made of a simulator and a template.
+
+    Raises:
+      HostError: if it cannot be imported, or the environment not made.
+    """
     try:
-        reply = (True, function(*arguments))
+        simulator, template = pickle.loads(payload)
+    except Exception as error:  # anybody's modules
+        words = f"{type(error).__name__}: {error}".rstrip(".")
+        raise HostError(f"a worker cannot import the environment: {words}.") from error
+    return Runner(simulator, template)
+
+
+def answer(function: Callable[..., Any], *arguments: Any) -> tuple[bool, Any]:
+    """What comes of a call, or the sentence that says what is wrong."""
+    try:
+        return True, function(*arguments)
     except HostError as error:
-        reply = (False, str(error))
-    connection.send_bytes(pickle.dumps(reply, protocol=5))
+        return False, str(error)
+
+
+def _answer(connection: Connection, function: Callable[..., Any], *arguments: Any) -> None:
+    connection.send_bytes(pickle.dumps(answer(function, *arguments), protocol=5))
 
 
 def _end_with(fd: int) -> None:

@@ -27,8 +27,9 @@ def few():
 def ahead(env, steps=30):
     """Rewards of some steps in one direction, and the observations behind each of them."""
     seen, paid = [env.reset()[0]], []
+    action = np.array([0.3, 0.5, -0.2, 1.0], np.float32)
     for _ in range(steps):
-        obs, reward, terminated, truncated, info = env.step(np.array([0.3, 0.5, -0.2, 1.0], np.float32))
+        obs, reward, terminated, truncated, info = env.step(action)
         seen.append(obs)
         paid.append(reward)
         assert not terminated
