@@ -63,6 +63,32 @@ def line(kind: str = "line", **changes: Any) -> HostEnv:
     return dataclasses.replace(made, **changes)
 
 
+class Chain:
+    """The dynamics of `choices.chain`."""
+
+    task = None
+
+    def reset(self, seed=None, options=None):
+        self.place = np.zeros(1, np.float32)
+        return self.place, {}
+
+    def step(self, number):
+        self.place = np.clip(self.place + np.float32(number - 1), -2, 2)
+        distance = np.abs(self.place[0] - 2 * self.task)
+        info = {"shaped": -distance / 2, "found": distance == 0}
+        return self.place, float(distance == 0), False, False, info
+
+
+def chain() -> HostEnv:
+    """`choices.chain` as a host environment."""
+    import choices
+
+    usual = choices.chain()
+    sizes = {name: getattr(usual, name) for name in ("obs_dim", "action_dim", "horizon")}
+    own = {"sample_tasks": usual.sample_tasks, "factors": usual.factors, "discrete": True}
+    return line(name="chain", make=Chain, controller=None, label=None, **sizes, **own)
+
+
 class Dying(Line):
     """Kills its process at its third step, if a file is there, which goes with it."""
 

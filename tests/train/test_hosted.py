@@ -3,6 +3,7 @@
 import dataclasses
 from functools import cache
 
+import choices
 import host_line
 import jax
 import numpy as np
@@ -30,7 +31,10 @@ def quickly():
 
 @cache
 def programs(kind, hosted, **changes):
-    env = host_line.line(kind) if hosted else tiny.ENVIRONMENTS[kind]()
+    if kind == "chain":
+        env = host_line.chain() if hosted else choices.chain()
+    else:
+        env = host_line.line(kind) if hosted else tiny.ENVIRONMENTS[kind]()
     return parallel.make_programs(make_setup(tiny.config(**changes), env), SEEDS, jax.devices()[:1])
 
 
@@ -56,10 +60,12 @@ def close(one, other):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-4), one, other)
 
 
-@pytest.mark.parametrize("kind", ["line", "ending"])
+@pytest.mark.parametrize("kind", ["line", "ending", "chain"])
 def test_the_same_as_in_jax(kind):
     """The same keys, so the same episodes but for rounding: of the dynamics and of the policy."""
     (state, metrics, found, _), (other, others, expected, _) = ran(kind, True), ran(kind, False)
+    if kind == "chain":
+        assert set(np.unique(state.replay.rows[..., 1:4])) == {0.0, 1.0}
     close(state.replay, other.replay)
     close(state.params, other.params)
     close(metrics, others)
