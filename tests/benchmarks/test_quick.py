@@ -28,11 +28,8 @@ BENCHMARKS = {
     "roofline": (roofline.command, []),
     "environment": (environment.command, []),
     "export": (export.command, []),
-<<<<<<< HEAD
     "bodies": (bodies.command, []),
-=======
     "host": (host.command, []),
->>>>>>> 24d626e (A guide to gymnasium environments and Meta-World, a benchmark against gymnasium's vectors)
     "seeds": (seeds.command, []),
     "scaling": (scaling.command, ["--axis", "seeds"]),
     "time_to_return": (time_to_return.command, []),

@@ -33,9 +33,9 @@ class HostEnv:
     """A distribution of tasks, and an object of Python in which they are done.
 
     Two kinds of functions stand here. `sample_tasks`, `split`, `factors`, `label`, `plane` and
-    `explore` are those of `Env`: pure, in `jax.numpy`, called where training is. All others are called in worker
-    processes and know nothing of jax: tasks come to them as NumPy arrays, and the environment is
-    whatever `make` returns, with gymnasium's two methods, ``reset(seed=...)`` to
+    `explore` are those of `Env`: pure, in `jax.numpy`, called where training is. All others are
+    called in worker processes and know nothing of jax: tasks come to them as NumPy arrays, and the
+    environment is whatever `make` returns, with gymnasium's two methods, ``reset(seed=...)`` to
     ``(obs, info)`` and ``step(action)`` to ``(obs, reward, terminated, truncated, info)``.
 
     An episode ends where ``terminated`` or ``truncated`` is true, or after ``horizon`` steps; only
