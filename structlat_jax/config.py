@@ -11,7 +11,12 @@ from typing import Any
 
 import jax
 
-from structlat_jax.algos.options import AlgorithmHyper, AlgorithmOptions
+from structlat_jax.algos.options import (
+    AlgorithmHyper,
+    AlgorithmOptions,
+    OnPolicyHyper,
+    OnPolicyOptions,
+)
 from structlat_jax.data.options import DataHyper, DataOptions
 from structlat_jax.envs import Env, EnvError, EnvSpec, Preset
 from structlat_jax.envs.legacy import read_env, unsaid
@@ -33,9 +38,11 @@ OWNERS = (
     InferenceOptions,
     ProtocolOptions,
     AlgorithmOptions,
+    OnPolicyOptions,
     AlgorithmHyper,
     DataHyper,
     InferenceHyper,
+    OnPolicyHyper,
 )
 """Who declares the options, in the order in which they are shown."""
 
@@ -43,6 +50,7 @@ OWNERS = (
 @dataclasses.dataclass(frozen=True)
 class Structure(
     # Dataclasses collect the fields of their bases from the last to the first.
+    OnPolicyOptions,
     AlgorithmOptions,
     ProtocolOptions,
     InferenceOptions,
@@ -63,7 +71,7 @@ class Structure(
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Hyper(InferenceHyper, DataHyper, AlgorithmHyper):
+class Hyper(OnPolicyHyper, InferenceHyper, DataHyper, AlgorithmHyper):
     """Traced hyper-parameters, a pytree: what a sweep may vary within one program."""
 
 
@@ -95,6 +103,9 @@ class Config:
             raise ConfigError("eval_prior_episodes", rule, s.eval_prior_episodes)
         if s.hypotheses & (s.hypotheses - 1):
             raise ConfigError("hypotheses", "a power of two from 2 up", s.hypotheses)
+        if s.is_on_policy and s.updates_per_step % s.minibatches:
+            rule = f"a multiple of `minibatches` ({s.minibatches}) for {s.algorithm}"
+            raise ConfigError("updates_per_step", rule, s.updates_per_step)
         if hyper.lr_decay_end < hyper.lr_decay_start:
             rule = f"at least `lr_decay_start` ({hyper.lr_decay_start:g})"
             raise ConfigError("lr_decay_end", rule, hyper.lr_decay_end)

@@ -3,6 +3,7 @@ actor-critic that suits the actions."""
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +38,7 @@ def make(networks: Networks | DiscreteNetworks, space: LatentSpace) -> Algorithm
         params, moments, losses = pearl_sac.update(
             actor, space, params, moments, batch, coefficients
         )
-        return params, moments, _metrics(losses, names, coefficients)
+        return params, moments, metrics_of(losses, names, coefficients)
 
     return Algorithm(
         name=actor.name,
@@ -76,7 +77,7 @@ def make_by_task(parts: Parts) -> Algorithm:
 
     def update(params, moments, batch, coefficients):
         params, moments, losses = by_task.update(static, params, moments, batch, coefficients)
-        return params, moments, _metrics(losses, names, coefficients)
+        return params, moments, metrics_of(losses, names, coefficients)
 
     def own_posterior(params, tasks):
         return known_tasks.posterior_of(space, known, params.table, tasks)
@@ -117,7 +118,8 @@ def actor_critic(networks: Networks | DiscreteNetworks) -> ActorCritic:
     )
 
 
-def _metrics(losses, names: Sequence[str], coefficients) -> dict[str, Array]:
+def metrics_of(losses: Any, names: Sequence[str], coefficients: Any) -> dict[str, Array]:
+    """An update's losses by name, the KL by that of its block."""
     metrics = losses._asdict()
     kl = metrics.pop("kl")
     metrics |= {f"kl {name}": kl[i] for i, name in enumerate(names)}

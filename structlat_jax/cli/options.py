@@ -26,10 +26,12 @@ _SECTIONS = {
     "DataOptions": "Batches, contexts, replay",
     "InferenceOptions": "Inference",
     "ProtocolOptions": "Evaluation",
-    "AlgorithmOptions": "Where z comes from in training",
+    "AlgorithmOptions": "Algorithm",
+    "OnPolicyOptions": "Learning on policy",
     "AlgorithmHyper": "Update (traced: no recompilation)",
     "DataHyper": "Experience (traced)",
     "InferenceHyper": "Evidence (traced)",
+    "OnPolicyHyper": "Learning on policy (traced)",
 }
 
 

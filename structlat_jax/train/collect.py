@@ -8,7 +8,7 @@ from structlat_jax.data.batches import context_sampler, draw_contexts
 from structlat_jax.inference import additive
 from structlat_jax.nets.heads import acting_noise
 from structlat_jax.shapes import Array, Episodes, Key
-from structlat_jax.train import rollout
+from structlat_jax.train import rollout, trials
 from structlat_jax.train.explore import EXPLORERS
 from structlat_jax.train.setup import Setup
 from structlat_jax.train.state import Metrics, TrainState
@@ -18,12 +18,16 @@ def collect(setup: Setup, hyper: Hyper, state: TrainState, key: Key) -> tuple[Ep
     """Collects one block per training task: prior, exploring and posterior episodes.
 
     Each posterior episode has its own z, from a context drawn as in training; before the first
-    block is written there is none, and z comes from the prior.
+    block is written there is none, and z comes from the prior. An agent that acts on its belief
+    has no z; see `trials.block`.
 
     Returns:
       Episodes ``[T, E]`` and the mean return of each kind of which there are any.
     """
     s = setup.structure
+    if setup.inference.condition is not None:
+        block = trials.block(setup, hyper, state.learned, state.train_tasks, key)
+        return block, _returns(setup, block)
     key_prior, key_explore, key_posterior, key_act, key_reset = jax.random.split(key, 5)
     shape = (s.train_tasks, setup.episodes_per_step)
     z = setup.space.sample_prior(key_prior, shape)  # exploring episodes have one but ignore it
@@ -48,9 +52,15 @@ def collect(setup: Setup, hyper: Hyper, state: TrainState, key: Key) -> tuple[Ep
     over_tasks = jax.vmap(per_task, in_axes=(0, 0, None, 0, 0))
     reset_keys = jax.random.split(key_reset, shape)
     block = over_tasks(state.train_tasks, z, explores, reset_keys, (actions, noise))
-    returns = jnp.split(jnp.sum(block.transitions.reward, axis=-1), (first, last), axis=1)
+    return block, _returns(setup, block)
+
+
+def _returns(setup: Setup, block: Episodes) -> Metrics:
+    s = setup.structure
+    bounds = (s.prior_episodes, s.prior_episodes + s.explore_episodes)
+    returns = jnp.split(jnp.sum(block.transitions.reward, axis=-1), bounds, axis=1)
     kinds = zip(("prior", "explore", "posterior"), returns, strict=True)
-    return block, {f"collected_{kind}_return": jnp.mean(r) for kind, r in kinds if r.size}
+    return {f"collected_{kind}_return": jnp.mean(r) for kind, r in kinds if r.size}
 
 
 def _posterior_latents(setup: Setup, hyper: Hyper, state: TrainState, key: Key) -> Array:

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 from pathlib import Path
 
-from structlat_jax.algos import pearl
+from structlat_jax.algos import others, pearl
 from structlat_jax.algos.base import Algorithm
 from structlat_jax.config import Config
 from structlat_jax.envs import Env, registry
@@ -23,7 +23,7 @@ class Setup(Parts):
       algorithm: How the agent learns and acts.
       inference: How it infers z where it is evaluated and used.
       encoder: The encoder's posterior, by which it infers z while it collects, and the paper's
-        inference.
+        inference; of other algorithms than PEARL the same as ``inference``.
     """
 
     algorithm: Algorithm
@@ -60,6 +60,9 @@ def _setup(config: Config, env: Env) -> Setup:
     if config.structure.posterior == "truth" and env.factors is None:
         rule = f"context or task, since {env.name} has no factors that would be its truth"
         raise ConfigError("posterior", rule, "truth")
+    if config.structure.algorithm == "oracle" and env.factors is None:
+        rule = f"another, since {env.name} has no factors that it could be told"
+        raise ConfigError("algorithm", rule, "oracle")
     return assemble(make_parts(config, env))
 
 
@@ -71,12 +74,21 @@ def assemble(parts: Parts, inference: Inference | None = None) -> Setup:
       inference: In place of the configured one.
     """
     s = parts.structure
+    if s.algorithm != "pearl":
+        parts, algorithm, own = others.make(parts)
+        return _setup_of(parts, algorithm, inference or own, own)
     algorithm = (
         pearl.make_by_task(parts) if s.tasks_are_known else pearl.make(parts.networks, parts.space)
     )
     encoder = additive.make(parts.networks, parts.space, s.next_obs_in_context)
     if inference is None:
         inference = _configured(parts, algorithm, encoder)
+    return _setup_of(parts, algorithm, inference, encoder)
+
+
+def _setup_of(
+    parts: Parts, algorithm: Algorithm, inference: Inference, encoder: Inference
+) -> Setup:
     own = {field.name: getattr(parts, field.name) for field in dataclasses.fields(Parts)}
     return Setup(**own, algorithm=algorithm, inference=inference, encoder=encoder)
 
