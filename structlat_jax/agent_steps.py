@@ -57,7 +57,10 @@ def init(setup, learned, obs):
 def update(setup, learned, belief, transition):
     seen = jax.tree.map(lambda x: x[None], transition)  # an episode of one step
     one = jnp.ones((), jnp.int32)
-    state = setup.inference.update(learned, setup.config.hyper, belief.state, seen, one)
+    inference, hyper = setup.inference, setup.config.hyper
+    state = inference.update(learned, hyper, belief.state, seen, one)
+    if inference.rest is not None:  # nobody says here whether an episode is over
+        state = inference.rest(learned, hyper, state)
     return Belief(state, belief.steps + 1)
 
 

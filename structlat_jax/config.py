@@ -106,6 +106,12 @@ class Config:
         if s.is_on_policy and s.updates_per_step % s.minibatches:
             rule = f"a multiple of `minibatches` ({s.minibatches}) for {s.algorithm}"
             raise ConfigError("updates_per_step", rule, s.updates_per_step)
+        if s.algorithm == "maml" and s.adapt_episodes >= s.trial_episodes:
+            rule = f"below `trial_episodes` ({s.trial_episodes}) for maml"
+            raise ConfigError("adapt_episodes", rule, s.adapt_episodes)
+        if s.is_on_policy and s.minibatches > (most := s.train_tasks * s.trials):
+            rule = f"at most `train_tasks` times `trials` ({most}) for {s.algorithm}"
+            raise ConfigError("minibatches", rule, s.minibatches)
         if hyper.lr_decay_end < hyper.lr_decay_start:
             rule = f"at least `lr_decay_start` ({hyper.lr_decay_start:g})"
             raise ConfigError("lr_decay_end", rule, hyper.lr_decay_end)

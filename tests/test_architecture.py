@@ -37,7 +37,7 @@ LAYERS = (
         "inference.chosen",
     },
     {"inference.belief", "inference.blank"},
-    {"inference.informed", "inference.recurrent"},
+    {"inference.adapted", "inference.informed", "inference.recurrent"},
     {"data.batches"},
     {"algos"},
     {"inference.bayes"},

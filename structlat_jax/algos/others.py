@@ -3,7 +3,7 @@
 import dataclasses
 from typing import NamedTuple
 
-from structlat_jax.algos import belief_sac, pearl, rl2, told_sac, varibad
+from structlat_jax.algos import belief_sac, maml, pearl, rl2, told_sac, varibad
 from structlat_jax.algos.base import Algorithm
 from structlat_jax.algos.schedules import coefficients_at
 from structlat_jax.inference import belief, informed, recurrent
@@ -82,4 +82,5 @@ _MAKERS = {
     "oracle": _told,
     "rl2": lambda parts: Made(parts, rl2.make(parts), recurrent.make(parts, of_z=False)),
     "varibad": lambda parts: Made(parts, varibad.make(parts), recurrent.make(parts, of_z=True)),
+    "maml": lambda parts: Made(parts, *maml.make(parts)),
 }

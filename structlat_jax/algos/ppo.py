@@ -131,6 +131,17 @@ def log_density(drawn: Array, mean: Array, log_std: Array) -> Float[Array, "*bat
     return -jnp.sum(0.5 * ((drawn - mean) / jnp.exp(log_std)) ** 2 + log_std, axis=-1)
 
 
+def entropy_of(log_std: Array) -> Float[Array, ""]:
+    """Of a normal with these deviations ``[action_dim]``, in nats."""
+    return jnp.sum(log_std + 0.5 * jnp.log(2.0 * jnp.pi * jnp.e))
+
+
+def clipped(apart: Array, advantage: Array, clip: ScalarLike) -> Array:
+    """``min(ratio A, clip(ratio) A)`` of log-ratios of new to old densities."""
+    ratio = jnp.exp(apart)
+    return jnp.minimum(ratio * advantage, jnp.clip(ratio, 1.0 - clip, 1.0 + clip) * advantage)
+
+
 def maximised(t: Transition, hyper: Hyper) -> Float[Array, "*batch"]:
     """The reward that is maximised: a mixture of the shaped one and the task's own."""
     return hyper.shaped_share * t.train_reward + (1.0 - hyper.shaped_share) * t.reward
@@ -175,13 +186,14 @@ def loss(
     """
     mean, log_std = actor.normal(params["policy"], taken.obs, given)
     apart = log_density(taken.drawn, mean, log_std) - taken.log_prob
-    ratio = jnp.exp(apart)
-    clipped = jnp.clip(ratio, 1.0 - c.clip, 1.0 + c.clip)
-    gained = jnp.minimum(ratio * taken.advantage, clipped * taken.advantage)
+    gained = clipped(apart, taken.advantage, c.clip)
     error = actor.value(params["v"], targets, taken.obs, given) - taken.target
-    policy, v = -_mean(gained, taken.valid), _mean((error / targets.spread) ** 2, taken.valid)
-    entropy = jnp.sum(log_std + 0.5 * jnp.log(2.0 * jnp.pi * jnp.e))
-    terms = {"policy": policy, "v": v, "entropy": entropy, "moved": -_mean(apart, taken.valid)}
+    policy, v = (
+        -mean_over(gained, taken.valid),
+        mean_over((error / targets.spread) ** 2, taken.valid),
+    )
+    entropy = entropy_of(log_std)
+    terms = {"policy": policy, "v": v, "entropy": entropy, "moved": -mean_over(apart, taken.valid)}
     return policy + c.value_weight * v - c.entropy_weight * entropy, terms
 
 
@@ -209,8 +221,8 @@ def taken_of(
     drawn = mean + jnp.exp(log_std) * noise
     value = actor.value(params.v, params.targets, t.obs, given)
     gained = advantages(maximised(t, hyper), value, valid, hyper.discount, hyper.gae)
-    centred = gained - _mean(gained, valid)
-    spread = jnp.sqrt(_mean(centred**2, valid))
+    centred = gained - mean_over(gained, valid)
+    spread = jnp.sqrt(mean_over(centred**2, valid))
     taken = Taken(
         obs=t.obs,
         given=given,
@@ -227,8 +239,8 @@ def taken_of(
 def rescaled(v: Params, targets: Targets, taken: Taken) -> tuple[Params, Targets]:
     """The value network in the units of the returns seen by now, its values unchanged (van Hasselt
     et al. 2016)."""
-    mean = _mean(taken.target, taken.valid)
-    spread = jnp.sqrt(_mean((taken.target - mean) ** 2, taken.valid) + 1e-6)
+    mean = mean_over(taken.target, taken.valid)
+    spread = jnp.sqrt(mean_over((taken.target - mean) ** 2, taken.valid) + 1e-6)
     mean = targets.mean + _RATE * (mean - targets.mean)
     spread = targets.spread + _RATE * (spread - targets.spread)
     head = v["params"]
@@ -244,11 +256,11 @@ def shortened(grads: Params) -> Params:
 
 
 def improve(
-    objective: Callable[[Params, Taken, Coefficients], tuple[Array, dict[str, Array]]],
+    objective: Callable[[Params, Any, Coefficients], tuple[Array, dict[str, Array]]],
     hyper: Hyper,
     trained: Params,
     moments: Any,
-    taken: Taken,
+    taken: Any,
     updates: Array,
     sizes: tuple[int, int],
     key: Key,
@@ -260,7 +272,7 @@ def improve(
       objective: ``(parameters, some trials, coefficients)`` to a loss and its terms.
       hyper: Traced.
       trained, moments: Parameters and Adam's moments.
-      taken: All trials, ``[M]``.
+      taken: All trials, a pytree ``[M, ...]``.
       updates: Done before.
       sizes: Updates, and minibatches per epoch, of which that is a multiple.
       key: For the order.
@@ -269,7 +281,7 @@ def improve(
       New parameters, new moments, and the terms by name, ``[U]``.
     """
     count, parts = sizes
-    trials = taken.obs.shape[0]
+    trials = jax.tree.leaves(taken)[0].shape[0]
     keys = jax.random.split(key, count // parts)
     order = jax.vmap(lambda k: jax.random.permutation(k, trials))(keys)
     order = order[:, : trials // parts * parts].reshape(count, trials // parts)
@@ -285,5 +297,6 @@ def improve(
     return trained, moments, terms
 
 
-def _mean(x: Array, valid: Array) -> Float[Array, ""]:
+def mean_over(x: Array, valid: Array) -> Float[Array, ""]:
+    """Over those that are ``valid``; 0 if none is."""
     return jnp.sum(jnp.where(valid, x, 0.0)) / jnp.maximum(jnp.sum(valid), 1)

@@ -136,7 +136,7 @@ def bound(
     every = jax.tree.map(lambda x: x[:, None], seen.transitions)
     density = decoder.log_density(model, params["decoder"], scale, every, z[:, :, None])
     counts = jnp.broadcast_to(seen.valid[:, None], density.reward.shape)
-    fit = {f"decoder_{n}": -_mean(x, counts) for n, x in density._asdict().items()}
+    fit = {f"decoder_{n}": -ppo.mean_over(x, counts) for n, x in density._asdict().items()}
 
     first, last = (jax.tree.map(lambda x, i=i: x[:, i], posterior) for i in (0, -1))
     before, after = (jax.tree.map(lambda x, s=s: x[:, s], posterior) for s in _SHIFTED)
@@ -250,7 +250,3 @@ def make(parts: Parts) -> Algorithm:
         on_policy=OnPolicy(memory, learn),
         given=width,
     )
-
-
-def _mean(x: Array, valid: Array) -> Float[Array, ""]:
-    return jnp.sum(jnp.where(valid, x, 0.0)) / jnp.maximum(jnp.sum(valid), 1)

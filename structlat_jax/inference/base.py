@@ -98,6 +98,8 @@ class Inference:
         episode.
       told: ``(belief, task)`` to the belief of an agent that is told which task it is in; None
         where it has to find out.
+      rest: ``(learned, hyper, belief)`` to the belief as it is acted on in the next episode, worked
+        out between episodes; None where there is nothing to work out.
       explores: Whether the prior's episodes of an evaluation draw their actions, without which
         nothing could be found out; only with `condition`.
     """
@@ -120,5 +122,6 @@ class Inference:
     fit: Callable[[Hyper, Any, Any, Key], tuple[Any, dict[str, Array]]] = _nothing_to_fit
     condition: Callable[[Learned, Any], Array] | None = None
     told: Callable[[Any, Any], Any] | None = None
+    rest: Callable[[Learned, Hyper, Any], Any] | None = None
     explores: bool = False
     candidates: tuple[Any, ...] = ()  # of this class, which old checkers of types cannot name here

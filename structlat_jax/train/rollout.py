@@ -103,6 +103,8 @@ def trial(
 
     def one_episode(belief, inputs):
         data, episode_given = inputs
+        if inference.rest is not None:
+            belief = inference.rest(learned, hyper, belief)
         note, state = inference.note(belief), env.reset(data_to_keys(data, resets), task)
         start = (state, jnp.bool_(False), belief)
         belief, part = _steps(env, step_on, remember, task, *start, episode_given)
