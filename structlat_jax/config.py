@@ -17,6 +17,7 @@ from structlat_jax.algos.options import (
     OnPolicyHyper,
     OnPolicyOptions,
 )
+from structlat_jax.algos.presets import SETTINGS
 from structlat_jax.data.options import DataHyper, DataOptions
 from structlat_jax.envs import Env, EnvError, EnvSpec, Preset
 from structlat_jax.envs.legacy import read_env, unsaid
@@ -235,6 +236,22 @@ PRESETS: dict[str, Preset] = {
 change either for itself, and add others (`Env.presets`)."""
 
 
+BASELINES: dict[str, Preset] = {name: Preset(*made) for name, made in SETTINGS.items()}
+"""Presets that are named after the algorithm which they make an environment's first one be trained
+by."""
+
+
+def _changed(config: Config) -> dict[str, Any]:
+    """What a configuration has other than the default."""
+    usual, own = Config().to_dict(), config.to_dict()
+    return {
+        name: value
+        for section in ("structure", "hyper")
+        for name, value in own[section].items()
+        if value != usual[section][name]
+    }
+
+
 def preset_names(env: Env | None = None) -> list[str]:
     """The presets of an environment, the default one first."""
     own = [] if env is None else list(env.presets)
@@ -247,7 +264,8 @@ def preset(
     """A preset of an environment.
 
     Args:
-      name: One of `preset_names`, the first by default.
+      name: One of `preset_names`, the first by default; or of `BASELINES`, for its settings on top
+        of the first. An environment may have settings of its own under such a name, too.
       env: The environment, whose own settings come on top of the general ones.
       spec: What the configuration says of it; the default environment's by default.
 
@@ -257,13 +275,17 @@ def preset(
     Raises:
       ConfigError: if there is no such preset, or if one of the environment's values is not allowed.
     """
-    known = preset_names(env)
+    known = list(dict.fromkeys([*preset_names(env), *BASELINES]))
     name = known[0] if name is None else name
     if name not in known:
         raise ConfigError("preset", "one of " + ", ".join(known), name)
-    general, own = PRESETS.get(name), {} if env is None else env.presets
+    own = {} if env is None else env.presets
+    general = BASELINES.get(name, PRESETS.get(name))
     chosen = own.get(name, general)
     changes: Mapping[str, Any] = {**(general.changes if general else {}), **chosen.changes}
+    if name in BASELINES:
+        first = preset(None, env)[0]
+        changes = {**_changed(first), **changes}
     try:
         return Config().replace(env=spec, **changes), chosen.updates
     except ConfigError as error:

@@ -18,7 +18,14 @@ PROGRAMS = "experiments"
 LAYERS = (
     {"shapes", "options", "errors"},
     {"paths", "settings"},
-    {"algos.options", "data.options", "inference.options", "nets.options", "train.options"},
+    {
+        "algos.options",
+        "algos.presets",
+        "data.options",
+        "inference.options",
+        "nets.options",
+        "train.options",
+    },
     {"latents", "envs", "nets"},
     {"config"},
     {
