@@ -53,6 +53,14 @@ def init(setup, learned, obs):
     return setup.inference.init(learned, key, obs)
 
 
+def told(setup, start, task):
+    """The belief of an agent that is told which task it is in; raises `ValueError` if it has to
+    find out."""
+    if setup.inference.told is None:
+        raise ValueError(f"an agent of {setup.algorithm.name} has to find out which task it is in.")
+    return dataclasses.replace(start, state=setup.inference.told(start.state, task))
+
+
 @partial(jax.jit, static_argnums=0)
 def update(setup, learned, belief, transition):
     seen = jax.tree.map(lambda x: x[None], transition)  # an episode of one step

@@ -278,7 +278,7 @@ def preset(
     known = list(dict.fromkeys([*preset_names(env), *BASELINES]))
     name = known[0] if name is None else name
     if name not in known:
-        raise ConfigError("preset", "one of " + ", ".join(known), name)
+        raise ConfigError("preset", "one of " + ", ".join(preset_names(env)), name)
     own = {} if env is None else env.presets
     general = BASELINES.get(name, PRESETS.get(name))
     chosen = own.get(name, general)

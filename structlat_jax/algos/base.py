@@ -16,10 +16,12 @@ class Trials(NamedTuple):
     Attributes:
       episodes: ``[M, E]``.
       noise: Standard normal, by which actions were drawn, ``[M, E, H, action_dim]``.
+      explored: Episodes that explored without the policy, bool ``[M, E]``.
     """
 
     episodes: Episodes
     noise: Array
+    explored: Array
 
 
 @dataclasses.dataclass(frozen=True)

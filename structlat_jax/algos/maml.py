@@ -78,6 +78,8 @@ def behind(net: MLP, policy: Params, hyper: Hyper, trials: Trials, first: int) -
 
     drawn, log_prob = jax.vmap(of_one)(tried, t.obs[:, rest], trials.noise[:, rest])
     after = part(rest, drawn, ppo.maximised(t, hyper))
+    # Who was made to explore learns from the rest of the trial alone.
+    after = after._replace(taken=after.taken & ~trials.explored[:, rest, None])
     gained = jax.vmap(adapted.advantages, in_axes=(0, 0, None))(
         after.reward, after.taken, hyper.discount
     )

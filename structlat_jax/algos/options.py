@@ -91,6 +91,13 @@ class OnPolicyHyper:
     belief_kl: float = option(
         0.1, "weight of the KL of a belief to the one before it; 1: the evidence's bound", low=0.0
     )
+    explore_share: float = option(
+        0.0,
+        "share of the training trials whose first half explores as --explorer says, without the "
+        "policy, which learns from the other half alone",
+        low=0.0,
+        high=1.0,
+    )
     inner_lr: float = option(0.1, "step size of MAML's adaptation", low=0.0)
 
 

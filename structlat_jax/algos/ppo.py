@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Bool, Float, ScalarLike
 
 from structlat_jax.algos.base import Trials
@@ -58,6 +57,7 @@ class Taken(NamedTuple):
       advantage: Normalised.
       target: Of the value, in reward units.
       valid: Which steps were taken, bool.
+      acted: Which of them by the policy, bool: it learns from these.
     """
 
     obs: Float[Array, "M L obs_dim"]
@@ -68,6 +68,7 @@ class Taken(NamedTuple):
     advantage: Float[Array, "M L"]
     target: Float[Array, "M L"]
     valid: Bool[Array, "M L"]
+    acted: Bool[Array, "M L"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,7 +180,7 @@ def loss(
     c: Coefficients,
 ) -> tuple[Float[Array, ""], dict[str, Array]]:
     """``-mean min(ratio A, clip(ratio) A) + value_weight * mean (V - target)^2 - entropy_weight *
-    entropy``, the value's error in units of the spread of returns; means over valid steps.
+    entropy``, the value's error in units of the spread of returns; means over steps that it took itself.
 
     Returns:
       The loss and its terms by name.
@@ -189,11 +190,11 @@ def loss(
     gained = clipped(apart, taken.advantage, c.clip)
     error = actor.value(params["v"], targets, taken.obs, given) - taken.target
     policy, v = (
-        -mean_over(gained, taken.valid),
-        mean_over((error / targets.spread) ** 2, taken.valid),
+        -mean_over(gained, taken.acted),
+        mean_over((error / targets.spread) ** 2, taken.acted),
     )
     entropy = entropy_of(log_std)
-    terms = {"policy": policy, "v": v, "entropy": entropy, "moved": -mean_over(apart, taken.valid)}
+    terms = {"policy": policy, "v": v, "entropy": entropy, "moved": -mean_over(apart, taken.acted)}
     return policy + c.value_weight * v - c.entropy_weight * entropy, terms
 
 
@@ -221,8 +222,10 @@ def taken_of(
     drawn = mean + jnp.exp(log_std) * noise
     value = actor.value(params.v, params.targets, t.obs, given)
     gained = advantages(maximised(t, hyper), value, valid, hyper.discount, hyper.gae)
-    centred = gained - mean_over(gained, valid)
-    spread = jnp.sqrt(mean_over(centred**2, valid))
+    explored = jnp.repeat(trials.explored, trials.noise.shape[2], axis=1)
+    acted = valid & ~explored
+    centred = gained - mean_over(gained, acted)
+    spread = jnp.sqrt(mean_over(centred**2, acted))
     taken = Taken(
         obs=t.obs,
         given=given,
@@ -232,6 +235,7 @@ def taken_of(
         advantage=centred / (spread + 1e-6),
         target=gained + value,
         valid=valid,
+        acted=acted,
     )
     return jax.lax.stop_gradient(taken), t
 
@@ -239,8 +243,8 @@ def taken_of(
 def rescaled(v: Params, targets: Targets, taken: Taken) -> tuple[Params, Targets]:
     """The value network in the units of the returns seen by now, its values unchanged (van Hasselt
     et al. 2016)."""
-    mean = mean_over(taken.target, taken.valid)
-    spread = jnp.sqrt(mean_over((taken.target - mean) ** 2, taken.valid) + 1e-6)
+    mean = mean_over(taken.target, taken.acted)
+    spread = jnp.sqrt(mean_over((taken.target - mean) ** 2, taken.acted) + 1e-6)
     mean = targets.mean + _RATE * (mean - targets.mean)
     spread = targets.spread + _RATE * (spread - targets.spread)
     head = v["params"]
@@ -251,7 +255,7 @@ def rescaled(v: Params, targets: Targets, taken: Taken) -> tuple[Params, Targets
 
 def shortened(grads: Params) -> Params:
     """A gradient of at most `LARGEST_GRADIENT` in norm."""
-    norm = optax.global_norm(grads)
+    norm = jnp.sqrt(sum(jnp.sum(g**2) for g in jax.tree.leaves(grads)))
     return jax.tree.map(lambda g: g * jnp.minimum(1.0, LARGEST_GRADIENT / (norm + 1e-8)), grads)
 
 

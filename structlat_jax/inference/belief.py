@@ -46,7 +46,15 @@ def make(networks: Networks, space: LatentSpace, next_obs: bool) -> Inference:
       networks, space: Static.
       next_obs: Whether the encoder sees the next observation.
     """
-    own = additive.make(networks, space, next_obs)
+
+    def given(total):
+        return describe(space, total)
+
     return dataclasses.replace(
-        own, name="belief", condition=lambda learned, total: describe(space, total)
+        additive.make(networks, space, next_obs),
+        name="belief",
+        prior=lambda total, choice: given(total),
+        choose=lambda learned, total, obs, left, choice: given(total),
+        sample=lambda total, key: given(total),
+        condition=lambda learned, total: given(total),
     )

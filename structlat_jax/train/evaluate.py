@@ -121,7 +121,7 @@ def references(setup: Setup, untrained: Params, tasks: Task, key: PRNGKeyArray) 
     if setup.inference.condition is None:
         z = setup.space.sample_prior(key_z, (count, repeats))
     else:
-        z = jnp.zeros((count, repeats, setup.algorithm.given))
+        z = jnp.zeros((count, repeats, setup.given))
     resets = jax.random.split(key_reset, (count, repeats))
 
     def one(task, latent, reset):

@@ -83,7 +83,7 @@ def _trials_step(setup: Setup, hyper: Hyper, state: TrainState) -> tuple[TrainSt
     s, learn_from = setup.structure, setup.algorithm.on_policy.learn
     key_next, key_act, key_learn = jax.random.split(state.key, 3)
     tasks = jax.tree.map(lambda x: jnp.repeat(x, s.trials, axis=0), state.train_tasks)
-    trials = act(setup, hyper, state.learned, tasks, s.trial_episodes, key_act)
+    trials = act(setup, hyper, state.learned, tasks, s.trial_episodes, key_act, exploring=True)
     learner = Learner(state.params, state.moments, state.replay)
     learner, metrics = learn_from(hyper, learner, trials, state.updates, key_learn)
     before, updates = state.updates, state.updates + s.updates_per_step

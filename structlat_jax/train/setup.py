@@ -30,6 +30,12 @@ class Setup(Parts):
     inference: Inference
     encoder: Inference
 
+    @property
+    def given(self) -> int:
+        """Width of what the policy is given beside an observation: of z, or of what stands for
+        it."""
+        return self.space.dim if self.algorithm.given is None else self.algorithm.given
+
 
 def make_setup(config: Config, env: Env | str | Path | None = None) -> Setup:
     """The static half of a run.

@@ -14,7 +14,13 @@ from structlat_jax.train.setup import Setup
 
 
 def act(
-    setup: Setup, hyper: Hyper, learned: Learned, tasks: Task, episodes: int, key: Key
+    setup: Setup,
+    hyper: Hyper,
+    learned: Learned,
+    tasks: Task,
+    episodes: int,
+    key: Key,
+    exploring: bool = False,
 ) -> Trials:
     """One trial of each task ``[M]``, its actions drawn.
 
@@ -25,22 +31,33 @@ def act(
       tasks: ``[M]``.
       episodes: Of each trial.
       key: For actions and resets.
+      exploring: Whether ``hyper.explore_share`` of the trials begin without the policy; static.
     """
     env, inference = setup.env, setup.inference
-    key_act, key_reset = jax.random.split(key)
+    key_act, key_reset, key_which, key_explore = jax.random.split(key, 4)
     shape = (jax.tree.leaves(tasks)[0].shape[0], episodes)
     noise = jax.random.normal(key_act, (*shape, env.horizon, env.action_dim))
     unseen = inference.init(learned, None, None)
+    explored, actions = jnp.zeros(shape, bool), noise
+    if exploring:
+        some = jax.random.uniform(key_which, (shape[0], 1)) < hyper.explore_share
+        explored = some & (jnp.arange(episodes) < episodes // 2)
+        actions = EXPLORERS[setup.structure.explorer](env, key_explore, shape)
+    flags = jnp.broadcast_to(explored[..., None], (*shape, env.horizon))
 
-    def choose(obs, condition, step_noise):
-        return setup.algorithm.act(learned.agent, obs, condition, step_noise)
+    def choose(obs, condition, given):
+        step_noise, explores, action = given
+        own = setup.algorithm.act(learned.agent, obs, condition, step_noise)
+        return jnp.where(explores, action, own) if exploring else own
 
     def one(task, resets, own):
         start = unseen if inference.told is None else inference.told(unseen, task)
         given = (learned, hyper, task, start, resets, own)
         return rollout.trial(env, inference, choose, *given)[0]
 
-    return Trials(jax.vmap(one)(tasks, jax.random.split(key_reset, shape), noise), noise)
+    resets = jax.random.split(key_reset, shape)
+    seen = jax.vmap(one)(tasks, resets, (noise, flags, actions))
+    return Trials(seen, noise, explored)
 
 
 def explore(setup: Setup, tasks: Task, key: Key) -> Episodes:
