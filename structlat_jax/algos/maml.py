@@ -13,12 +13,13 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from structlat_jax.algos import ppo
+from structlat_jax.algos import actor, ppo
 from structlat_jax.algos.base import Algorithm, Learner, OnPolicy, Trials
 from structlat_jax.config import Hyper
 from structlat_jax.inference import adapted
 from structlat_jax.inference.adapted import Tried
 from structlat_jax.nets import optim
+from structlat_jax.nets.heads import LOG_STD_RANGE
 from structlat_jax.nets.mlp import MLP
 from structlat_jax.nets.networks import SMALL_HEADS
 from structlat_jax.parts import Parts
@@ -48,7 +49,7 @@ class Behind(NamedTuple):
 
 def normal(net: MLP, policy: Params, obs: Array) -> tuple[Array, Array]:
     """Mean and log standard deviation of what becomes an action by the tangent."""
-    return net.apply(policy["net"], obs), jnp.clip(policy["log_std"], *ppo.LOG_STD_RANGE)
+    return net.apply(policy["net"], obs), jnp.clip(policy["log_std"], *LOG_STD_RANGE)
 
 
 def behind(net: MLP, policy: Params, hyper: Hyper, trials: Trials, first: int) -> Behind:
@@ -74,7 +75,7 @@ def behind(net: MLP, policy: Params, hyper: Hyper, trials: Trials, first: int) -
         own = _step(net, policy, tried, hyper)
         mean, log_std = normal(net, own, obs)
         drawn = mean + jnp.exp(log_std) * noise
-        return drawn, ppo.log_density(drawn, mean, log_std)
+        return drawn, actor.log_density(drawn, mean, log_std)
 
     drawn, log_prob = jax.vmap(of_one)(tried, t.obs[:, rest], trials.noise[:, rest])
     after = part(rest, drawn, ppo.maximised(t, hyper))
@@ -88,7 +89,7 @@ def behind(net: MLP, policy: Params, hyper: Hyper, trials: Trials, first: int) -
 
 def _step(net: MLP, policy: Params, tried: Tried, hyper: Hyper) -> Params:
     def log_density(own, obs, drawn):
-        return ppo.log_density(drawn, *normal(net, own, obs))
+        return actor.log_density(drawn, *normal(net, own, obs))
 
     return adapted.step(log_density, policy, tried, hyper.inner_lr, hyper.discount)
 
@@ -100,13 +101,13 @@ def objective(
 
     def of_one(one):
         mean, log_std = normal(net, _step(net, policy, one.tried, hyper), one.after.obs)
-        apart = ppo.log_density(one.after.drawn, mean, log_std) - one.log_prob
+        apart = actor.log_density(one.after.drawn, mean, log_std) - one.log_prob
         return ppo.clipped(apart, one.advantage, c.clip), apart
 
     gained, apart = jax.vmap(of_one)(seen)
     taken = seen.after.taken
     loss = -ppo.mean_over(gained, taken)
-    entropy = ppo.entropy_of(jnp.clip(policy["log_std"], *ppo.LOG_STD_RANGE))
+    entropy = actor.entropy_of(jnp.clip(policy["log_std"], *LOG_STD_RANGE))
     terms = {"policy": loss, "entropy": entropy, "moved": -ppo.mean_over(apart, taken)}
     return loss - c.entropy_weight * entropy, terms
 
@@ -146,7 +147,7 @@ def make(parts: Parts) -> Records:
         return Learner(MetaParams(policy), moments, ()), terms
 
     def log_density(policy, obs, drawn):
-        return ppo.log_density(drawn, *normal(net, policy, obs))
+        return actor.log_density(drawn, *normal(net, policy, obs))
 
     algorithm = Algorithm(
         name="maml",

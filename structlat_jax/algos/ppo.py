@@ -6,7 +6,6 @@ the trial. Actions are the hyperbolic tangents of normal draws, whose noise the 
 draws and their densities follow from it, and the tangent's Jacobian cancels in the ratio.
 """
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,26 +13,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, ScalarLike
 
+from structlat_jax.algos.actor import Actor, Targets, entropy_of, log_density
 from structlat_jax.algos.base import Trials
 from structlat_jax.algos.schedules import entropy_weight, step_size_share
 from structlat_jax.config import Hyper
 from structlat_jax.inference import recurrent
 from structlat_jax.nets import optim
-from structlat_jax.nets.heads import LOG_STD_RANGE
-from structlat_jax.nets.mlp import MLP
-from structlat_jax.shapes import Key, Params, Transition, make_key
+from structlat_jax.shapes import Key, Params, Transition
 
 LARGEST_GRADIENT = 0.5
 """Norm to which a longer gradient is shortened."""
 
 _RATE = 0.1  # of the running moments of returns, per meta-step
-
-
-class Targets(NamedTuple):
-    """Running mean and spread of returns, the units of the value network."""
-
-    mean: Float[Array, ""]
-    spread: Float[Array, ""]
 
 
 class Coefficients(NamedTuple):
@@ -71,70 +62,10 @@ class Taken(NamedTuple):
     acted: Bool[Array, "M L"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Actor:
-    """The policy and its value as pure functions.
-
-    Attributes:
-      policy_net, value_net: The flax modules.
-      widths: (observation, what is given beside it).
-    """
-
-    policy_net: MLP
-    value_net: MLP
-    widths: tuple[int, int]
-
-    def zeros(self) -> dict[str, Params]:
-        """``policy`` and ``v``, all zero, for `init.initialise`."""
-        key = make_key(0)
-        blank = [jnp.zeros((n,)) for n in self.widths]
-        policy = self.policy_net.init(key, *blank)
-        log_std = jnp.zeros(self.policy_net.out)
-        return {
-            "policy": {"net": policy, "log_std": log_std},
-            "v": self.value_net.init(key, *blank),
-        }
-
-    def normal(self, policy: Params, obs: Array, given: Array) -> tuple[Array, Array]:
-        """Mean ``[..., action_dim]`` and log standard deviation ``[action_dim]`` of what becomes an
-        action by the tangent."""
-        mean = self.policy_net.apply(policy["net"], obs, given)
-        return mean, jnp.clip(policy["log_std"], *LOG_STD_RANGE)
-
-    def act(self, policy: Params, obs: Array, given: Array, noise: Array | None) -> Array:
-        """As `Algorithm.act`, of the policy's parameters alone."""
-        mean, log_std = self.normal(policy, obs, given)
-        return jnp.tanh(mean if noise is None else mean + jnp.exp(log_std) * noise)
-
-    def value(self, v: Params, targets: Targets, obs: Array, given: Array) -> Array:
-        """The value in reward units, ``[...]``."""
-        return targets.mean + targets.spread * self.value_net.apply(v, obs, given)[..., 0]
-
-
-def make_actor(width: int, depth: int, obs_dim: int, action_dim: int, given: int) -> Actor:
-    """Networks of a width and depth."""
-    return Actor(MLP(width, depth, action_dim), MLP(width, depth, 1), (obs_dim, given))
-
-
-def initial_targets() -> Targets:
-    """Before any return was seen."""
-    return Targets(jnp.zeros(()), jnp.ones(()))
-
-
 def coefficients_at(hyper: Hyper, updates: Array) -> Coefficients:
     """The scalars of one update; step size and entropy weight decay as PEARL's do."""
     lr = hyper.lr * step_size_share(hyper, updates)
     return Coefficients(lr, hyper.clip, entropy_weight(hyper, updates), hyper.value_weight)
-
-
-def log_density(drawn: Array, mean: Array, log_std: Array) -> Float[Array, "*batch"]:
-    """Of normal draws ``[..., action_dim]``, ``[...]`` in nats, up to a constant."""
-    return -jnp.sum(0.5 * ((drawn - mean) / jnp.exp(log_std)) ** 2 + log_std, axis=-1)
-
-
-def entropy_of(log_std: Array) -> Float[Array, ""]:
-    """Of a normal with these deviations ``[action_dim]``, in nats."""
-    return jnp.sum(log_std + 0.5 * jnp.log(2.0 * jnp.pi * jnp.e))
 
 
 def clipped(apart: Array, advantage: Array, clip: ScalarLike) -> Array:
@@ -180,7 +111,8 @@ def loss(
     c: Coefficients,
 ) -> tuple[Float[Array, ""], dict[str, Array]]:
     """``-mean min(ratio A, clip(ratio) A) + value_weight * mean (V - target)^2 - entropy_weight *
-    entropy``, the value's error in units of the spread of returns; means over steps that it took itself.
+    entropy``, the value's error in units of the spread of returns; means over
+    steps that it took itself.
 
     Returns:
       The loss and its terms by name.

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from structlat_jax.algos import ppo
+from structlat_jax.algos.actor import initial_targets, make_actor
 from structlat_jax.algos.base import Algorithm, Learner, OnPolicy
 from structlat_jax.inference import recurrent as inference
 from structlat_jax.nets import optim, recurrent
@@ -39,7 +40,7 @@ def make(parts: Parts) -> Algorithm:
     """The record. Its metrics: ``policy``, ``v`` (in units of the spread of returns), ``entropy``
     (nats) and ``moved`` (nats from the policy that acted)."""
     s, env = parts.structure, parts.env
-    actor = ppo.make_actor(s.width, s.depth, env.obs_dim, env.action_dim, s.hidden)
+    actor = make_actor(s.width, s.depth, env.obs_dim, env.action_dim, s.hidden)
     sizes = (s.updates_per_step, s.minibatches)
 
     def zeros():
@@ -73,7 +74,7 @@ def make(parts: Parts) -> Algorithm:
         name="rl2",
         zeros=zeros,
         small_heads=SMALL_HEADS,
-        start=lambda params: params._replace(targets=ppo.initial_targets()),
+        start=lambda params: params._replace(targets=initial_targets()),
         moments=lambda params: optim.init({name: getattr(params, name) for name in _TRAINED}),
         act=lambda params, obs, z, noise: actor.act(params.policy, obs, z, noise),
         coefficients=ppo.coefficients_at,

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from structlat_jax.algos import ppo
+from structlat_jax.algos.actor import initial_targets, make_actor
 from structlat_jax.algos.base import Algorithm, Learner, OnPolicy
 from structlat_jax.algos.schedules import step_size_share
 from structlat_jax.data.replay import RowLayout
@@ -156,7 +157,7 @@ def make(parts: Parts) -> Algorithm:
     """The record. Its metrics are those of `rl2.make`, those of `bound`, and ``kl BLOCK``."""
     s, env, space, layout = parts.structure, parts.env, parts.space, parts.layout
     width = belief.width(space)
-    actor = ppo.make_actor(s.width, s.depth, env.obs_dim, env.action_dim, width)
+    actor = make_actor(s.width, s.depth, env.obs_dim, env.action_dim, width)
     model = decoder.make(s.decoder_width, env.obs_dim, env.action_dim, space.dim)
     sizes, names = (s.updates_per_step, s.minibatches), block_names(space)
     count, steps = s.train_tasks * s.trials, s.trial_episodes * env.horizon
@@ -169,9 +170,7 @@ def make(parts: Parts) -> Algorithm:
         return BeliefParams({"net": net, "head": head}, **actor.zeros(), **own)
 
     def begin(params):
-        return params._replace(
-            scale=decoder.initial_scale(env.obs_dim), targets=ppo.initial_targets()
-        )
+        return params._replace(scale=decoder.initial_scale(env.obs_dim), targets=initial_targets())
 
     def moments(params):
         return {

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from structlat_jax.algos import ppo
+from structlat_jax.algos.actor import Actor, Targets
 from structlat_jax.config import Hyper
 from structlat_jax.nets import optim
 from structlat_jax.nets.mlp import MLP
@@ -67,7 +68,7 @@ class Linear(MLP):
 @pytest.fixture
 def linear():
     """An actor without hidden layers, whose gradients are written by hand below."""
-    actor = ppo.Actor(Linear(1, 0, ACTION), Linear(1, 0, 1), (OBS, 1))
+    actor = Actor(Linear(1, 0, ACTION), Linear(1, 0, 1), (OBS, 1))
     rng = np.random.default_rng(7)
     params = jax.tree.map(
         lambda x: jnp.asarray(rng.normal(size=x.shape) * 0.5, jnp.float32), actor.zeros()
@@ -118,7 +119,7 @@ def step_by_hand(params, targets, taken, c):
 @pytest.mark.parametrize("clip", [0.2, 50.0])
 def test_one_update_is_what_the_formulas_say(linear, taken, clip):
     actor, params = linear
-    targets = ppo.Targets(jnp.float32(0.7), jnp.float32(2.0))
+    targets = Targets(jnp.float32(0.7), jnp.float32(2.0))
     rates = {"lr": 1e-2, "clip": clip, "entropy_weight": 0.05, "lr_decay_start": 5.0}
     hyper = Hyper(**rates)
     c = ppo.coefficients_at(hyper, jnp.int32(0))
@@ -149,7 +150,7 @@ def test_one_update_is_what_the_formulas_say(linear, taken, clip):
 
 def test_new_units_leave_values_as_they_are(linear, taken):
     actor, params = linear
-    before = ppo.Targets(jnp.float32(0.7), jnp.float32(2.0))
+    before = Targets(jnp.float32(0.7), jnp.float32(2.0))
     v, after = ppo.rescaled(params["v"], before, taken)
     assert float(after.spread) != float(before.spread)
     values = [
