@@ -30,7 +30,8 @@ def make(parts: Parts) -> Made:
 def _with_networks(parts: Parts, given: int) -> Parts:
     env = parts.env
     sizes = (env.obs_dim, env.action_dim, given, parts.space.stat_dim)
-    return dataclasses.replace(parts, networks=make_networks(parts.structure, *sizes))
+    networks = make_networks(parts.structure, *sizes, env.discrete)
+    return dataclasses.replace(parts, networks=networks)
 
 
 def _on_belief(parts: Parts) -> Made:
@@ -54,19 +55,19 @@ def _on_belief(parts: Parts) -> Made:
 def _told(parts: Parts) -> Made:
     env, given = parts.env, informed.width(parts.env)
     parts = _with_networks(parts, given)
-    networks, tasks = parts.networks, parts.structure.train_tasks
+    actor, tasks = pearl.actor_critic(parts.networks), parts.structure.train_tasks
 
     def update(params, moments, batch, c):
-        params, moments, losses = told_sac.update(networks, params, moments, batch, c)
+        params, moments, losses = told_sac.update(actor, params, moments, batch, c)
         return params, moments, pearl.metrics_of(losses, (), c)
 
     algorithm = Algorithm(
         name="oracle",
-        zeros=lambda: told_sac.zeros(networks, env, tasks),
+        zeros=lambda: told_sac.zeros(actor.networks, env, tasks),
         small_heads=SMALL_HEADS,
-        start=pearl.start,
+        start=actor.start,
         moments=told_sac.init_optimisers,
-        act=pearl.actor(networks),
+        act=actor.act,
         coefficients=coefficients_at,
         posterior=None,
         own_posterior=None,

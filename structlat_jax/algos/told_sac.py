@@ -10,12 +10,13 @@ import jax.numpy as jnp
 import optax
 
 from structlat_jax.algos import pearl_sac
-from structlat_jax.algos.pearl_sac import Coefficients, Losses, bellman_error, improve
+from structlat_jax.algos.base import ActorCritic
+from structlat_jax.algos.pearl_sac import Coefficients, Losses
 from structlat_jax.data.batches import Batch
 from structlat_jax.envs import Env
 from structlat_jax.inference import informed
 from structlat_jax.nets import optim
-from structlat_jax.nets.networks import Networks
+from structlat_jax.nets.networks import DiscreteNetworks, Networks
 from structlat_jax.shapes import Params, Task
 
 
@@ -43,7 +44,7 @@ class ToldOptimisers(NamedTuple):
     policy: optax.OptState
 
 
-def zeros(networks: Networks, env: Env, tasks: int) -> ToldParams:
+def zeros(networks: Networks | DiscreteNetworks, env: Env, tasks: int) -> ToldParams:
     """Parameters that are all zero, for `init.initialise`."""
     every, wide = networks.zeros(), informed.width(env)
     blank = jnp.zeros((wide,))
@@ -65,7 +66,7 @@ def init_optimisers(params: ToldParams) -> ToldOptimisers:
 
 
 def update(
-    networks: Networks,
+    actor: ActorCritic,
     params: ToldParams,
     optimisers: ToldOptimisers,
     batch: Batch,
@@ -75,12 +76,12 @@ def update(
     z = params.truth["tasks"][batch.tasks]
 
     def loss(q):
-        error, q_tm1 = bellman_error(networks, q, params.target_v, batch.transitions, z, c)
+        error, q_tm1 = actor.bellman_error(q, params, batch.transitions, z, c)
         return jnp.sum(jnp.mean(error**2, axis=(1, 2))), jnp.mean(q_tm1)
 
     (bellman, q_mean), grad = jax.value_and_grad(loss, has_aux=True)(params.q)
     q, opt_q = optim.adam(params.q, grad, optimisers.q, c.lr)
-    made = improve(networks, params, q, optimisers, batch, z, c)
+    made = actor.improve(params, q, optimisers, batch, z, c)
     losses = pearl_sac.losses_of(made, bellman, jnp.zeros(()), q_mean)
     new_params = params._replace(q=q, v=made.v, target_v=made.target_v, policy=made.policy)
     return new_params, ToldOptimisers(opt_q, made.opt_v, made.opt_policy), losses

@@ -66,6 +66,9 @@ def _setup(config: Config, env: Env) -> Setup:
     if config.structure.posterior == "truth" and env.factors is None:
         rule = f"context or task, since {env.name} has no factors that would be its truth"
         raise ConfigError("posterior", rule, "truth")
+    if env.discrete and config.structure.algorithm not in ("pearl", "oracle"):
+        rule = f"pearl or oracle, since actions of {env.name} are choices"
+        raise ConfigError("algorithm", rule, config.structure.algorithm)
     if config.structure.algorithm == "oracle" and env.factors is None:
         rule = f"another, since {env.name} has no factors that it could be told"
         raise ConfigError("algorithm", rule, "oracle")

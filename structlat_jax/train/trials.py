@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from structlat_jax.algos.base import Trials
 from structlat_jax.config import Hyper
 from structlat_jax.inference.base import Learned
+from structlat_jax.nets.heads import acting_noise
 from structlat_jax.shapes import Episodes, Key, Task
 from structlat_jax.train import rollout
 from structlat_jax.train.explore import EXPLORERS
@@ -36,7 +37,8 @@ def act(
     env, inference = setup.env, setup.inference
     key_act, key_reset, key_which, key_explore = jax.random.split(key, 4)
     shape = (jax.tree.leaves(tasks)[0].shape[0], episodes)
-    noise = jax.random.normal(key_act, (*shape, env.horizon, env.action_dim))
+    wide = (*shape, env.horizon, env.action_dim)
+    noise = acting_noise(key_act, wide, env.discrete)
     unseen = inference.init(learned, None, None)
     explored, actions = jnp.zeros(shape, bool), noise
     if exploring:

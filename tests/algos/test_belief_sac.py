@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tiny import config, line, quick_compile
 
-from structlat_jax.algos import belief_sac, pearl_sac, told_sac
+from structlat_jax.algos import belief_sac, pearl, pearl_sac, told_sac
 from structlat_jax.algos.belief_sac import Thinned
 from structlat_jax.algos.schedules import coefficients_at
 from structlat_jax.data import batches, replay
@@ -92,7 +92,8 @@ def test_who_is_told_learns_as_pearl_does_with_the_truth_as_z(told):
     expected = ((truth - truth.mean()) / truth.std())[:, None]
     np.testing.assert_allclose(params.truth["tasks"], expected, rtol=1e-5)
     z = jnp.float32(expected[np.asarray(batch.tasks)])
-    after, _, losses = told_sac.update(networks, params, state.moments, batch, c)
+    actor = pearl.actor_critic(networks)
+    after, _, losses = told_sac.update(actor, params, state.moments, batch, c)
 
     def bellman(q):
         args = (networks, q, params.target_v, batch.transitions, z, c)
