@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, ScalarLike
 
 from structlat_jax.algos import ppo
 from structlat_jax.algos.actor import initial_targets, make_actor
@@ -103,7 +103,7 @@ def bound(
     scale: Scale,
     seen: Remembered,
     features: Float[Array, "K L F"],
-    weight: Array,
+    weight: ScalarLike,
     key: Key,
 ) -> tuple[Float[Array, ""], dict[str, Array]]:
     """The loss of the belief and the decoder; see the head of this module.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float, Int, ScalarLike
+from jaxtyping import Array, ArrayLike, Float, Int, ScalarLike, Shaped
 
 from structlat_jax.inference import additive, belief, blank
 from structlat_jax.inference.base import Inference
@@ -36,7 +36,7 @@ class State(NamedTuple):
 
 
 def features(
-    t: Transition, last: Float[ArrayLike, "*batch"], scale: ScalarLike
+    t: Transition, last: Shaped[ArrayLike, "*batch"], scale: ScalarLike
 ) -> Float[Array, "*batch features"]:
     """What the network is given of transitions: observation, action, the task's own reward times
     ``scale``, next observation, and 1 where an episode ended."""

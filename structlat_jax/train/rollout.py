@@ -75,7 +75,7 @@ def trial(
     hyper: Hyper,
     task: Task,
     belief: Any,
-    resets: PRNGKeyArray,
+    resets: Array,
     given: Any,
 ) -> tuple[Episodes, Any]:
     """Consecutive episodes of an agent that acts on its belief; see `Inference.condition`.
