@@ -123,11 +123,7 @@ def run_options(seeds: int, default_folder: str) -> Decorator:
             show_default=True,
             help="Least time between two checkpoints.",
         ),
-        click.option(
-            "--out",
-            type=LocalPath(),
-            help=f"Folder of the results.  [{default_folder}]",
-        ),
+        click.option("--out", type=LocalPath(), help=f"Folder of the results.  [{default_folder}]"),
         click.option("--overwrite", is_flag=True, help="Replace what --out holds."),
         click.option("--resume", is_flag=True, help="Continue what --out holds."),
     )
@@ -296,6 +292,6 @@ def _option(name: str, field: dataclasses.Field) -> Decorator:
 
 def _section(name: str) -> str:
     for owner in OWNERS:
-        if name in {field.name for field in dataclasses.fields(owner)}:
+        if any(field.name == name for field in dataclasses.fields(owner)):
             return _SECTIONS[owner.__name__]
     return "Latent space" if name == "latent" else "Run"
