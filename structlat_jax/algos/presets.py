@@ -17,6 +17,8 @@ _ON_POLICY = MappingProxyType(
         "encoder_lr": 1e-3,
         "lr_decay_start": 3_000.0,
         "lr_decay_end": 8_000.0,
+        "trial_episodes": 3,
+        "trials": 1,
     }
 )
 
@@ -28,7 +30,7 @@ SETTINGS: Mapping[str, tuple[int, Mapping[str, Any]]] = MappingProxyType(
         "varibad": (8_000, {**_ON_POLICY, "algorithm": "varibad", "belief_kl": 1.0}),
         "maml": (
             8_000,
-            {**_ON_POLICY, "algorithm": "maml", "trial_episodes": 10, "trials": 1},
+            {**_ON_POLICY, "algorithm": "maml", "trial_episodes": 10},
         ),
     }
 )
