@@ -1,6 +1,7 @@
 """A trained agent that adapts online, one transition at a time, without the training code."""
 
 import dataclasses
+import importlib
 import os
 import pickle
 from collections.abc import Sequence
@@ -160,9 +161,7 @@ class Agent:
         Raises:
           CheckpointError: (a `ValueError`) if it cannot be written.
         """
-        from structlat_jax import saved_agent
-
-        return saved_agent.save(self, paths.local("path", path))
+        return _lazily("saved_agent").save(self, paths.local("path", path))
 
     def export(self, path: str | Path, platforms: Sequence[str] = ("cpu",)) -> Path:
         """Writes what the agent does to one file for programs that have jax alone: `act` (its
@@ -177,9 +176,7 @@ class Agent:
           CheckpointError: if it cannot be written.
           ImportError: if flatbuffers is not installed (``pip install 'structlat-jax[export]'``).
         """
-        from structlat_jax import exported_agent
-
-        return exported_agent.export(self, paths.local("path", path), platforms)
+        return _lazily("exported_agent").export(self, paths.local("path", path), platforms)
 
     def warm_up(self) -> "Agent":
         """Compiles what a loop of one task calls, so that its first action takes no longer than
@@ -296,3 +293,8 @@ def load(
     setup = make_setup(config, env)
     learned = checkpoint.load_learned(path, seed, setup, best)
     return make_agent(setup, learned)
+
+
+def _lazily(name: str) -> Any:
+    """A module that needs this one, or that few need."""
+    return importlib.import_module(f"structlat_jax.{name}")

@@ -20,6 +20,11 @@ MADE += ["--seeds=3", "--algorithms", "pearl,varibad,rl2", "--latents", "gau:2;d
 LABELS = ["pearl gau:2", "pearl dir:1x3", "varibad gau:2", "varibad dir:1x3", "rl2"]
 
 
+def told(done):
+    """What was complained of, without its line breaks."""
+    return " ".join(done.err.split())
+
+
 @pytest.fixture
 def run_here(in_process):
     return functools.partial(in_process, compare.command)
@@ -62,7 +67,7 @@ def test_every_algorithm_has_its_own_settings_and_each_latent_its_run(folder, tr
     plans = {one.label: one.plan for group in trained for one in group}
     assert list(plans) == LABELS
     assert plans["rl2"].config.structure.algorithm == "rl2"
-    assert plans["rl2"].config.hyper.discount == 0.97
+    assert plans["rl2"].config.hyper.discount == 0.995
     assert plans["varibad dir:1x3"].config.structure.latent == "dir:1x3"
     assert plans["pearl gau:2"].config.structure.algorithm == "pearl"
     assert all(plan.config.structure.width == SIZES["width"] for plan in plans.values())
@@ -118,12 +123,15 @@ def test_it_continues_and_refuses_another_comparison(folder, run_here, trained):
     assert done.code == 0, done.err
     assert len(trained) == count  # all were finished
     done = run_here("--algorithms", "pearl", "--out", folder, "--resume")
-    assert_refused(done, "--algorithms")
+    assert_refused(done)
+    assert "--algorithms" in done.err
 
 
 def test_unknown_algorithms_are_refused(tmp_path, run_here):
     done = run_here("--algorithms", "pearl,ppo", "--out", tmp_path / "no")
-    assert_refused(done, f"--algorithms must be some of {', '.join(ALGORITHMS)}, not ppo")
+    assert_refused(done)
+    assert f"--algorithms must be some of {', '.join(ALGORITHMS)}, not ppo" in told(done)
     done = run_here("--algorithms", "pearl,pearl", "--out", tmp_path / "no")
-    assert_refused(done, "--algorithms must differ")
+    assert_refused(done)
+    assert "--algorithms must differ" in told(done)
     assert not (tmp_path / "no").exists()
