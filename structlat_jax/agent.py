@@ -1,6 +1,7 @@
 """A trained agent that adapts online, one transition at a time, without the training code."""
 
 import dataclasses
+import importlib
 import os
 import pickle
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from structlat_jax.config import Config
 from structlat_jax.envs import AnyEnv, registry
 from structlat_jax.inference.base import Learned
 from structlat_jax.latents import LatentSpace
-from structlat_jax.shapes import Array, Key, Transition, make_key, require_last_axis
+from structlat_jax.shapes import Array, Key, Task, Transition, make_key, require_last_axis
 from structlat_jax.train.setup import Setup, make_setup
 
 
@@ -51,16 +52,20 @@ class Agent:
         """Its latent space."""
         return self.setup.space
 
-    def prior(self, obs: Array | None = None) -> Belief:
+    def prior(self, obs: Array | None = None, task: Task | None = None) -> Belief:
         """The belief before any transition.
 
         Args:
           obs: The observation at hand, ``[obs_dim]``, from which an inference that imagines
             episodes starts them; by default one that the environment's reset gives.
+          task: Which task it is in, for an agent that has to be told (algorithm: oracle); the mean
+            of its training tasks by default.
 
         Raises:
-          ValueError: if ``obs`` has another shape.
+          ValueError: if ``obs`` has another shape, or the agent has to find out the task.
         """
+        if task is not None:
+            return steps.told(self.setup, self.start, task)
         if obs is None:
             return self.start
         obs = self._shaped("obs", obs, self.env.obs_dim)
@@ -68,7 +73,7 @@ class Agent:
         return Belief(steps.init(self.setup, self.learned, obs), jnp.zeros((), jnp.int32))
 
     def update(self, belief: Belief, transition: Transition) -> Belief:
-        """The belief after one more transition; adding two in any order gives the same.
+        """The belief after one more transition; in any order the same, unless it is recurrent.
 
         Args:
           belief: The belief so far.
@@ -129,7 +134,8 @@ class Agent:
 
         Args:
           obs: ``[..., obs_dim]``.
-          z: ``[..., D]``, broadcast against ``obs``.
+          z: ``[..., D]``, broadcast against ``obs``. An agent that acts on its belief (another
+            algorithm than PEARL) takes what `sample_z` says of the belief before every step.
           key: For a draw from the policy in place of its mode.
 
         Raises:
@@ -137,7 +143,7 @@ class Agent:
         """
         obs, z = jnp.asarray(obs), jnp.asarray(z)
         require_last_axis("obs", obs, self.env.obs_dim)
-        require_last_axis("z", z, self.space.dim)
+        require_last_axis("z", z, self.setup.given)
         return steps.act(self.setup, self.learned, obs, z, key)
 
     def mean_z(self, belief: Belief) -> Array:
@@ -155,7 +161,7 @@ class Agent:
         Raises:
           CheckpointError: (a `ValueError`) if it cannot be written.
         """
-        return _save(self, paths.local("path", path))
+        return _lazily("saved_agent").save(self, paths.local("path", path))
 
     def export(self, path: str | Path, platforms: Sequence[str] = ("cpu",)) -> Path:
         """Writes what the agent does to one file for programs that have jax alone: `act` (its
@@ -170,7 +176,7 @@ class Agent:
           CheckpointError: if it cannot be written.
           ImportError: if flatbuffers is not installed (``pip install 'structlat-jax[export]'``).
         """
-        return _export(self, paths.local("path", path), platforms)
+        return _lazily("exported_agent").export(self, paths.local("path", path), platforms)
 
     def warm_up(self) -> "Agent":
         """Compiles what a loop of one task calls, so that its first action takes no longer than
@@ -216,8 +222,9 @@ class Agent:
 
     @property
     def _reads(self) -> set[str]:
-        own = self.config.structure.inference in ("auto", "decoded")
-        return {"next_obs"} if own or self.config.structure.next_obs_in_context else set()
+        s = self.config.structure
+        own = s.inference in ("auto", "decoded") or s.is_on_policy
+        return {"next_obs"} if own or s.next_obs_in_context else set()
 
     def _summary(self, belief: Belief) -> Any:
         return steps.over(belief.steps.shape, lambda one: steps.summarise(self.setup, one))(belief)
@@ -288,13 +295,6 @@ def load(
     return make_agent(setup, learned)
 
 
-def _export(agent: Agent, path: Path, platforms: Sequence[str]) -> Path:
-    from structlat_jax import exported_agent
-
-    return exported_agent.export(agent, path, platforms)
-
-
-def _save(agent: Agent, path: Path) -> Path:
-    from structlat_jax import saved_agent
-
-    return saved_agent.save(agent, path)
+def _lazily(name: str) -> Any:
+    """A module that needs this one, or that few need."""
+    return importlib.import_module(f"structlat_jax.{name}")

@@ -60,11 +60,22 @@ def init(setup, learned, obs):
     return setup.inference.init(learned, key, obs)
 
 
+def told(setup, start, task):
+    """The belief of an agent that is told which task it is in; raises `ValueError` if it has to
+    find out."""
+    if setup.inference.told is None:
+        raise ValueError(f"an agent of {setup.algorithm.name} has to find out which task it is in.")
+    return dataclasses.replace(start, state=setup.inference.told(start.state, task))
+
+
 @partial(jax.jit, static_argnums=0)
 def update(setup, learned, belief, transition):
     seen = jax.tree.map(lambda x: x[None], transition)  # an episode of one step
     one = jnp.ones((), jnp.int32)
-    state = setup.inference.update(learned, setup.config.hyper, belief.state, seen, one)
+    inference, hyper = setup.inference, setup.config.hyper
+    state = inference.update(learned, hyper, belief.state, seen, one)
+    if inference.rest is not None:  # nobody says here whether an episode is over
+        state = inference.rest(learned, hyper, state)
     return Belief(state, belief.steps + 1)
 
 

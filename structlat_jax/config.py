@@ -11,7 +11,13 @@ from typing import Any
 
 import jax
 
-from structlat_jax.algos.options import AlgorithmHyper, AlgorithmOptions
+from structlat_jax.algos.options import (
+    AlgorithmHyper,
+    AlgorithmOptions,
+    OnPolicyHyper,
+    OnPolicyOptions,
+)
+from structlat_jax.algos.presets import SETTINGS
 from structlat_jax.data.options import DataHyper, DataOptions
 from structlat_jax.envs import AnyEnv, EnvError, EnvSpec, Preset
 from structlat_jax.envs.legacy import read_env, unsaid
@@ -33,9 +39,11 @@ OWNERS = (
     InferenceOptions,
     ProtocolOptions,
     AlgorithmOptions,
+    OnPolicyOptions,
     AlgorithmHyper,
     DataHyper,
     InferenceHyper,
+    OnPolicyHyper,
 )
 """Who declares the options, in the order in which they are shown."""
 
@@ -43,6 +51,7 @@ OWNERS = (
 @dataclasses.dataclass(frozen=True)
 class Structure(
     # Dataclasses collect the fields of their bases from the last to the first.
+    OnPolicyOptions,
     AlgorithmOptions,
     ProtocolOptions,
     InferenceOptions,
@@ -63,7 +72,7 @@ class Structure(
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Hyper(InferenceHyper, DataHyper, AlgorithmHyper):
+class Hyper(OnPolicyHyper, InferenceHyper, DataHyper, AlgorithmHyper):
     """Traced hyper-parameters, a pytree: what a sweep may vary within one program."""
 
 
@@ -95,6 +104,15 @@ class Config:
             raise ConfigError("eval_prior_episodes", rule, s.eval_prior_episodes)
         if s.hypotheses & (s.hypotheses - 1):
             raise ConfigError("hypotheses", "a power of two from 2 up", s.hypotheses)
+        if s.is_on_policy and s.updates_per_step % s.minibatches:
+            rule = f"a multiple of `minibatches` ({s.minibatches}) for {s.algorithm}"
+            raise ConfigError("updates_per_step", rule, s.updates_per_step)
+        if s.algorithm == "maml" and s.adapt_episodes >= s.trial_episodes:
+            rule = f"below `trial_episodes` ({s.trial_episodes}) for maml"
+            raise ConfigError("adapt_episodes", rule, s.adapt_episodes)
+        if s.is_on_policy and s.minibatches > (most := s.train_tasks * s.trials):
+            rule = f"at most `train_tasks` times `trials` ({most}) for {s.algorithm}"
+            raise ConfigError("minibatches", rule, s.minibatches)
         if hyper.lr_decay_end < hyper.lr_decay_start:
             rule = f"at least `lr_decay_start` ({hyper.lr_decay_start:g})"
             raise ConfigError("lr_decay_end", rule, hyper.lr_decay_end)
@@ -218,6 +236,22 @@ PRESETS: dict[str, Preset] = {
 change either for itself, and add others (`Env.presets`)."""
 
 
+BASELINES: dict[str, Preset] = {name: Preset(*made) for name, made in SETTINGS.items()}
+"""Presets that are named after the algorithm which they make an environment's first one be trained
+by."""
+
+
+def _changed(config: Config) -> dict[str, Any]:
+    """What a configuration has other than the default."""
+    usual, own = Config().to_dict(), config.to_dict()
+    return {
+        name: value
+        for section in ("structure", "hyper")
+        for name, value in own[section].items()
+        if value != usual[section][name]
+    }
+
+
 def preset_names(env: AnyEnv | None = None) -> list[str]:
     """The presets of an environment, the default one first."""
     own = [] if env is None else list(env.presets)
@@ -230,7 +264,8 @@ def preset(
     """A preset of an environment.
 
     Args:
-      name: One of `preset_names`, the first by default.
+      name: One of `preset_names`, the first by default; or of `BASELINES`, for its settings on top
+        of the first. An environment may have settings of its own under such a name, too.
       env: The environment, whose own settings come on top of the general ones.
       spec: What the configuration says of it; the default environment's by default.
 
@@ -240,13 +275,17 @@ def preset(
     Raises:
       ConfigError: if there is no such preset, or if one of the environment's values is not allowed.
     """
-    known = preset_names(env)
+    known = list(dict.fromkeys([*preset_names(env), *BASELINES]))
     name = known[0] if name is None else name
     if name not in known:
-        raise ConfigError("preset", "one of " + ", ".join(known), name)
-    general, own = PRESETS.get(name), {} if env is None else env.presets
+        raise ConfigError("preset", "one of " + ", ".join(preset_names(env)), name)
+    own = {} if env is None else env.presets
+    general = BASELINES.get(name, PRESETS.get(name))
     chosen = own.get(name, general)
     changes: Mapping[str, Any] = {**(general.changes if general else {}), **chosen.changes}
+    if name in BASELINES:
+        first = preset(None, env)[0]
+        changes = {**_changed(first), **changes}
     try:
         return Config().replace(env=spec, **changes), chosen.updates
     except ConfigError as error:

@@ -77,7 +77,7 @@ def _functions(agent: Any) -> dict[str, Callable[..., Any]]:
 def _shapes(agent: Any) -> dict[str, tuple[Any, ...]]:
     """Of the arguments of each, for any ``n``."""
     (n,) = jax.export.symbolic_shape("n")
-    env, dim = agent.env, agent.space.dim
+    env, dim = agent.env, agent.setup.given
 
     def of(*axes, dtype=jnp.float32):
         return jax.ShapeDtypeStruct((n, *axes), dtype)
@@ -98,7 +98,7 @@ def _about(agent: Any, platforms: Sequence[str]) -> dict[str, Any]:
         **{"env": agent.env.name, "horizon": agent.env.horizon},
         **{"obs_dim": agent.env.obs_dim, "action_dim": agent.env.action_dim},
         "discrete": agent.env.discrete,
-        **{"latent": str(agent.space), "dim": agent.space.dim},
+        **{"latent": str(agent.space), "dim": agent.setup.given},
         **{"inference": agent.setup.inference.name, "platforms": list(platforms)},
         "jax_version": jax.__version__,
         "numbers": int(np.sum([np.size(x) for x in jax.tree.leaves(agent.learned)])),

@@ -47,6 +47,9 @@ class Parts:
     @property
     def env_steps_per_step(self) -> int:
         """Environment steps that a meta-step takes at most, over all training tasks."""
+        s = self.structure
+        if s.is_on_policy:
+            return s.train_tasks * s.trials * s.trial_episodes * self.env.horizon
         return self.structure.train_tasks * self.episodes_per_step * self.env.horizon
 
 

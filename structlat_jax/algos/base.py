@@ -1,4 +1,4 @@
-"""What an algorithm is: how it acts on z, and how it learns from batches."""
+"""What an algorithm is: how it acts on z, and how it learns from batches or from trials."""
 
 import dataclasses
 from collections.abc import Callable
@@ -8,7 +8,44 @@ from structlat_jax.config import Hyper
 from structlat_jax.data.batches import Batch
 from structlat_jax.envs.host.policy import Policy
 from structlat_jax.nets.networks import DiscreteNetworks, Networks
-from structlat_jax.shapes import Array, Params, Task
+from structlat_jax.shapes import Array, Episodes, Key, Params, Task
+
+
+class Trials(NamedTuple):
+    """Trials of E episodes of one task each, in which the agent acted on its belief.
+
+    Attributes:
+      episodes: ``[M, E]``.
+      noise: Standard normal, by which actions were drawn, ``[M, E, H, action_dim]``.
+      explored: Episodes that explored without the policy, bool ``[M, E]``.
+    """
+
+    episodes: Episodes
+    noise: Array
+    explored: Array
+
+
+@dataclasses.dataclass(frozen=True)
+class OnPolicy:
+    """How an algorithm learns from trials: a record of pure functions.
+
+    Attributes:
+      memory: To what it keeps of earlier trials before there are any, a pytree.
+      learn: ``(hyper, learner, trials [M], updates, key)`` to the next `Learner` and metrics by
+        name, ``[U]`` each: all updates of one meta-step, the first of which is the one after so
+        many ``updates``.
+    """
+
+    memory: Callable[[], Any]
+    learn: Callable[[Hyper, "Learner", Trials, Array, Key], tuple["Learner", dict[str, Array]]]
+
+
+class Learner(NamedTuple):
+    """What learning from trials changes: parameters, optimisers' state, what is kept."""
+
+    params: Params
+    moments: Any
+    memory: Any
 
 
 class Improved(NamedTuple):
@@ -79,7 +116,9 @@ class Algorithm:
       told: ``(params, training tasks)`` to the parameters that training starts with, where what the
         tasks are is told.
       update: ``(params, moments, batch, coefficients)`` to the next params and moments, and metrics
-        by name, each a scalar.
+        by name, each a scalar; None if it learns from trials.
+      on_policy: How it learns from trials; None if from batches.
+      given: Width of what stands for z in `act`; None if it is the latent space's.
     """
 
     name: str
@@ -91,6 +130,8 @@ class Algorithm:
     coefficients: Callable[[Hyper, Array], Any]
     posterior: Callable[[Params, Batch], tuple[Any, ...]] | None
     own_posterior: Callable[[Params, Array], tuple[Any, ...]] | None
-    update: Callable[[Params, Any, Batch, Any], tuple[Params, Any, dict[str, Array]]]
+    update: Callable[[Params, Any, Batch, Any], tuple[Params, Any, dict[str, Array]]] | None
     portable: Callable[[Params], Policy] | None = None
     told: Callable[[Params, Task], Params] = lambda params, tasks: params
+    on_policy: OnPolicy | None = None
+    given: int | None = None

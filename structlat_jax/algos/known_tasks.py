@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from structlat_jax.envs import AnyEnv
+from structlat_jax.inference import informed
 from structlat_jax.latents import LatentSpace
 from structlat_jax.nets.mlp import MLP
 from structlat_jax.shapes import Params, Task, make_key
@@ -51,8 +52,7 @@ def by_number(count: int, stat_dim: int) -> KnownTasks:
 
 def by_truth(count: int, stat_dim: int, width: int, env: AnyEnv) -> KnownTasks:
     """All by their factors, each number of which is in units of its spread over training tasks."""
-    one = jax.eval_shape(lambda: env.sample_tasks(make_key(0), 1))
-    size = jax.eval_shape(lambda tasks: _truth(env, tasks), one).shape[1]
+    size = informed.width(env)
     net = MLP(width, 2, stat_dim)
 
     def zeros():
@@ -60,22 +60,14 @@ def by_truth(count: int, stat_dim: int, width: int, env: AnyEnv) -> KnownTasks:
         return {"net": own, "truth": jnp.zeros((count, size))}
 
     def told(params, tasks):
-        truth = _truth(env, tasks)
-        spread = jnp.std(truth, axis=0)
-        known = (truth - jnp.mean(truth, axis=0)) / jnp.where(spread > 0, spread, 1.0)
-        return {**params, "truth": known}
+        truth = informed.truth_of(env, tasks)
+        return {**params, "truth": informed.scaled(truth, informed.units(truth))}
 
     def raw(params, numbers):
         truth = jax.lax.stop_gradient(params["truth"])  # Adam leaves it as it is then
         return net.apply(params["net"], truth[numbers])
 
     return KnownTasks(count, zeros, told, raw)
-
-
-def _truth(env: AnyEnv, tasks: Task) -> Float[Array, "T n"]:
-    factors = jax.vmap(env.factors)(tasks)
-    parts = [x.reshape(x.shape[0], -1).astype(jnp.float32) for x in factors.values()]
-    return jnp.concatenate(parts, axis=1)
 
 
 def posterior_of(

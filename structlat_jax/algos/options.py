@@ -1,14 +1,25 @@
-"""Options of the update and of its schedules."""
+"""Options of the update and of its schedules, and of the algorithms beside the paper's."""
 
 import dataclasses
 
 from structlat_jax.options import option
 
+ON_POLICY = ("rl2", "varibad", "maml")
+"""Algorithms that learn from what was just collected, in whole trials."""
+
+ALGORITHMS = ("pearl", "pearl-belief", "oracle", *ON_POLICY)
+
 
 @dataclasses.dataclass(frozen=True)
 class AlgorithmOptions:
-    """Where z comes from in training."""
+    """How the agent learns, and where z comes from in training."""
 
+    algorithm: str = option(
+        "pearl",
+        "how the agent learns: PEARL; its actor-critic on the belief itself (pearl-belief) or on "
+        "the ground truth (oracle); RL^2, VariBAD or MAML, on policy",
+        choices=ALGORITHMS,
+    )
     posterior: str = option(
         "task",
         "which posterior an update draws a task's z from: the encoder's given a context, as PEARL "
@@ -43,7 +54,64 @@ class AlgorithmOptions:
     @property
     def tasks_are_known(self) -> bool:
         """Whether training tasks have posteriors of their own."""
-        return self.posterior != "context"
+        return self.posterior != "context" and self.algorithm == "pearl"
+
+    @property
+    def is_on_policy(self) -> bool:
+        """Whether a meta-step consists of trials that are learned from once."""
+        return self.algorithm in ON_POLICY
+
+
+@dataclasses.dataclass(frozen=True)
+class OnPolicyOptions:
+    """Trials: some episodes of one task, between which what was found out is kept."""
+
+    trial_episodes: int = option(
+        4, "episodes of a training trial (algorithm: rl2, varibad, maml)", low=1
+    )
+    trials: int = option(2, "trials per training task and meta-step (as above)", low=1)
+    adapt_episodes: int = option(
+        5, "exploring episodes of a trial after which the policy adapts (algorithm: maml)", low=1
+    )
+    minibatches: int = option(
+        4,
+        "parts into which a meta-step's trials are cut, of which every update sees one (as above)",
+        low=1,
+    )
+    hidden: int = option(64, "width of the recurrent state (algorithm: rl2, varibad)", low=1)
+    belief_updates: int = option(
+        8, "updates of the belief per meta-step (algorithm: varibad)", low=1
+    )
+    belief_trials: int = option(16, "trials that each of these sees (algorithm: varibad)", low=1)
+    kept_steps: int = option(
+        50, "meta-steps whose trials these are drawn from (algorithm: varibad)", low=1
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class OnPolicyHyper:
+    """The coefficients of learning on policy (algorithm: rl2, varibad, maml)."""
+
+    clip: float = option(0.2, "how far the ratio of new to old densities counts", above=0.0)
+    gae: float = option(0.95, "decay of the advantage's look ahead", low=0.0, high=1.0)
+    value_weight: float = option(0.5, "weight of the value's loss", low=0.0)
+    shaped_share: float = option(
+        1.0,
+        "share of the shaped reward in what is maximised, the task's own being the rest",
+        low=0.0,
+        high=1.0,
+    )
+    belief_kl: float = option(
+        0.1, "weight of the KL of a belief to the one before it; 1: the evidence's bound", low=0.0
+    )
+    explore_share: float = option(
+        0.0,
+        "share of the training trials whose first half explores as --explorer says, without the "
+        "policy, which learns from the other half alone",
+        low=0.0,
+        high=1.0,
+    )
+    inner_lr: float = option(0.1, "step size of MAML's adaptation", low=0.0)
 
 
 @dataclasses.dataclass(frozen=True)

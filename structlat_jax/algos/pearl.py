@@ -3,6 +3,7 @@ actor-critic that suits the actions."""
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -129,11 +130,17 @@ def actor_critic(networks: Networks | DiscreteNetworks) -> ActorCritic:
     )
 
 
-def _metrics(losses, names: Sequence[str], coefficients, params) -> dict[str, Array]:
+def _metrics(losses: Any, names: Sequence[str], coefficients: Any, params: Any) -> dict[str, Array]:
+    metrics = metrics_of(losses, names, coefficients)
+    if params.temperature:
+        metrics["temperature"] = soft.tempered(params, coefficients).entropy_weight
+    return metrics
+
+
+def metrics_of(losses: Any, names: Sequence[str], coefficients: Any) -> dict[str, Array]:
+    """An update's losses by name, the KL by that of its block."""
     metrics = losses._asdict()
     kl = metrics.pop("kl")
     metrics |= {f"kl {name}": kl[i] for i, name in enumerate(names)}
-    if params.temperature:
-        metrics["temperature"] = soft.tempered(params, coefficients).entropy_weight
     found = {name: value for name, value in metrics.items() if value is not None}
     return {**found, "kl_weight": coefficients.kl_weight}

@@ -227,6 +227,12 @@ def improve(
     return Improved(v, target_v, policy, opt_v, opt_policy, loss_v, loss_policy, entropy)
 
 
+def losses_of(made: Improved, bellman: Array, kl: Array, q_mean: Array) -> Losses:
+    """What an update reports, from `improve` and from the critics' loss."""
+    own = {"v": made.loss_v, "policy": made.loss_policy, "entropy": made.entropy}
+    return Losses(q=bellman, kl=kl, q_mean=q_mean, **own)
+
+
 def update(
     actor: ActorCritic,
     space: LatentSpace,
@@ -257,14 +263,7 @@ def update(
     q, opt_q = optim.adam(params.q, grad_q, optimisers.q, c.lr)
 
     made = actor.improve(params, q, optimisers, batch, jax.lax.stop_gradient(aux.z), c)
-    losses = Losses(
-        q=aux.bellman,
-        v=made.loss_v,
-        policy=made.loss_policy,
-        kl=jnp.mean(aux.kl, axis=0),
-        q_mean=aux.q_mean,
-        entropy=made.entropy,
-    )
+    losses = losses_of(made, aux.bellman, jnp.mean(aux.kl, axis=0), aux.q_mean)
     heat, opt_heat = soft.cool(params, optimisers, made.entropy, batch, c)
     new_params = AgentParams(encoder, q, made.v, made.target_v, made.policy, heat)
     new_optimisers = Optimisers(opt_encoder, opt_q, made.opt_v, made.opt_policy, opt_heat)

@@ -27,10 +27,12 @@ _SECTIONS = {
     "DataOptions": "Batches, contexts, replay",
     "InferenceOptions": "Inference",
     "ProtocolOptions": "Evaluation",
-    "AlgorithmOptions": "Where z comes from in training",
+    "AlgorithmOptions": "Algorithm",
+    "OnPolicyOptions": "Learning on policy",
     "AlgorithmHyper": "Update (traced: no recompilation)",
     "DataHyper": "Experience (traced)",
     "InferenceHyper": "Evidence (traced)",
+    "OnPolicyHyper": "Learning on policy (traced)",
 }
 
 
@@ -122,11 +124,7 @@ def run_options(seeds: int, default_folder: str) -> Decorator:
             show_default=True,
             help="Least time between two checkpoints.",
         ),
-        click.option(
-            "--out",
-            type=LocalPath(),
-            help=f"Folder of the results.  [{default_folder}]",
-        ),
+        click.option("--out", type=LocalPath(), help=f"Folder of the results.  [{default_folder}]"),
         click.option("--overwrite", is_flag=True, help="Replace what --out holds."),
         click.option("--resume", is_flag=True, help="Continue what --out holds."),
     )
@@ -295,6 +293,6 @@ def _option(name: str, field: dataclasses.Field) -> Decorator:
 
 def _section(name: str) -> str:
     for owner in OWNERS:
-        if name in {field.name for field in dataclasses.fields(owner)}:
+        if any(field.name == name for field in dataclasses.fields(owner)):
             return _SECTIONS[owner.__name__]
     return "Latent space" if name == "latent" else "Run"

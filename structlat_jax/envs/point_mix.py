@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from structlat_jax.envs import given, mixtures, spread
+from structlat_jax.envs import given, mixtures, sparse, spread
 from structlat_jax.envs.base import Env, Plane, Preset, Step
 from structlat_jax.shapes import Array
 
@@ -122,7 +122,7 @@ def make(
         factors=factors,
         label=lambda task: task.weights[0],
         plane=plane if dims == 2 else None,
-        presets={"cpu": _preset(dims, bool(any(scales.values())))},
+        presets={"cpu": _preset(dims, bool(any(scales.values()))), **sparse.PRESETS},
     )
 
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from structlat_jax.envs import given
+from structlat_jax.envs import given, sparse
 from structlat_jax.envs.base import Env, Plane, Preset, Step
 from structlat_jax.shapes import Array
 
@@ -105,7 +105,10 @@ def make(
             outline=np.stack([np.cos(angle), np.sin(angle)], axis=-1),
         ),
         # The paper's method here; what is measured and published of this task is of these.
-        presets={"cpu": Preset(30_000, {"posterior": "context", "inference": "hypotheses"})},
+        presets={
+            "cpu": Preset(30_000, {"posterior": "context", "inference": "hypotheses"}),
+            **sparse.PRESETS,
+        },
     )
 
 

@@ -92,6 +92,16 @@ class Inference:
       fit: ``(hyper, state, sampler, key)`` to the training state with its own parameters fitted to
         batches, and metrics by name; after the algorithm's updates.
       candidates: Of an inference that is one of several, these; see `chosen`.
+      condition: ``(learned, belief)`` to what the policy is given in place of z, ``[C]``. Where it
+        is there, the agent acts on its belief: it looks at it before every step and updates it
+        after every step, in all episodes alike, and no z is chosen. None where one z is chosen per
+        episode.
+      told: ``(belief, task)`` to the belief of an agent that is told which task it is in; None
+        where it has to find out.
+      rest: ``(learned, hyper, belief)`` to the belief as it is acted on in the next episode, worked
+        out between episodes; None where there is nothing to work out.
+      explores: Whether the prior's episodes of an evaluation draw their actions, without which
+        nothing could be found out; only with `condition`.
     """
 
     name: str
@@ -110,4 +120,8 @@ class Inference:
     small_heads: tuple[str, ...] = ()
     moments: Callable[[Params], Any] = lambda _: ()
     fit: Callable[[Hyper, Any, Any, Key], tuple[Any, dict[str, Array]]] = _nothing_to_fit
+    condition: Callable[[Learned, Any], Array] | None = None
+    told: Callable[[Any, Any], Any] | None = None
+    rest: Callable[[Learned, Hyper, Any], Any] | None = None
+    explores: bool = False
     candidates: tuple[Any, ...] = ()  # of this class, which old checkers of types cannot name here

@@ -85,6 +85,8 @@ class Block:
       log_prob: ``(posterior, z [..., dim])`` to the log-density of z in nats ``[...]``, for
         posteriors that have seen a transition; each family says with respect to which measure.
       mean: posterior to the posterior mean of z ``[..., dim]``.
+      kl_between: ``(posterior, other posterior)`` to the KL of the first to the second in nats
+        ``[...]``, or an upper bound of it that the family states; None where it has no closed form.
     """
 
     spec: str
@@ -106,6 +108,7 @@ class Block:
     kl: Callable[[Any, Any], Array]
     log_prob: Callable[[Any, Array], Array]
     mean: Callable[[Any], Array]
+    kl_between: Callable[[Any, Any], Array] | None = None
 
     @property
     def dim(self) -> int:

@@ -94,6 +94,7 @@ def make(sizes: str, options: LatentOptions) -> Block:
         kl=kl,
         log_prob=log_prob,
         mean=lambda q: flat(jnp.exp(q.logits)),
+        kl_between=lambda q, p: jnp.sum(jnp.exp(q.logits) * (q.logits - p.logits), axis=(-2, -1)),
     )
 
 

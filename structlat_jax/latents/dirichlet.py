@@ -108,6 +108,8 @@ def make(sizes: str, options: LatentOptions) -> Block:
         kl=kl,
         log_prob=log_prob,
         mean=mean,
+        # Of the logits, which bounds that of the weights: softmax forgets what it may.
+        kl_between=lambda q, p: jnp.sum(natural.normal_kl(q, p), axis=(-2, -1)),
     )
 
 

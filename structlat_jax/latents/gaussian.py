@@ -65,6 +65,7 @@ def make(sizes: str, options: LatentOptions) -> Block:
         kl=kl,
         log_prob=log_prob,
         mean=lambda q: q.mean,
+        kl_between=lambda q, p: jnp.sum(natural.normal_kl(q, p), axis=-1),
     )
 
 

@@ -4,6 +4,8 @@ A factor N(mu, v) contributes (1/v, mu/v); a product of factors is the sum of th
 (Rakelly et al. 2019, section 4.1). Gaussian blocks and the logits of Dirichlet blocks are such.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -39,6 +41,13 @@ def evidence_from_raw(
     else:
         tau = jnp.exp(jnp.clip(scale - _LOG_PRECISION_SHIFT, *_LOG_PRECISION_RANGE))
     return jnp.concatenate([tau, tau * mean], axis=-1)
+
+
+def normal_kl(q: Any, p: Any) -> Float[Array, "..."]:
+    """KL in nats between normals, number by number, of two posteriors with ``mean`` and
+    ``variance``."""
+    ratio = q.variance / p.variance
+    return 0.5 * (ratio + (q.mean - p.mean) ** 2 / p.variance - 1.0 - jnp.log(ratio))
 
 
 def moments_from_total(

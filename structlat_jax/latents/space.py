@@ -163,6 +163,28 @@ class LatentSpace:
         values = [b.kl(q, k) for b, q, k in zip(self.blocks, posterior, keys, strict=True)]
         return jnp.stack(values, axis=-1)
 
+    def kl_between(
+        self, posterior: tuple[Any, ...], other: tuple[Any, ...], key: PRNGKeyArray
+    ) -> Float[Array, "... {len(self.blocks)}"]:
+        """KL of one posterior to another in nats, ``[..., blocks]``, as `Block.kl_between` has it;
+        where a family has no closed form, the difference of log-densities at one draw.
+
+        Args:
+          posterior, other: From `posterior`, leading axes ``[...]``, each of a transition at least.
+          key: For those draws.
+        """
+        noise = self.noise(key, self.blocks[0].empty(posterior[0]).shape)
+        parts = self._split(noise, [block.dim for block in self.blocks])
+
+        def one(block, q, p, own):
+            if block.kl_between is not None:
+                return block.kl_between(q, p)
+            z = block.transform(q, own)
+            return block.log_prob(q, z) - block.log_prob(p, z)
+
+        each = zip(self.blocks, posterior, other, parts, strict=True)
+        return jnp.stack([one(*of_block) for of_block in each], axis=-1)
+
     def log_prob(
         self, posterior: tuple[Any, ...], z: Float[ArrayLike, "..."]
     ) -> Float[Array, "... {len(self.blocks)}"]:

@@ -46,7 +46,9 @@ class Curve(NamedTuple):
 
 
 @styled
-def learning_curves(curves: Sequence[Curve], title: str = "") -> Figure:
+def learning_curves(
+    curves: Sequence[Curve], title: str = "", along: str = "gradient updates (thousands)"
+) -> Figure:
     """Return of the last episode on test tasks while training, one line per run.
 
     Dots are evaluations; the first may be of the untrained policy.
@@ -55,15 +57,16 @@ def learning_curves(curves: Sequence[Curve], title: str = "") -> Figure:
     seeds instead.
 
     Args:
-      curves: One per run; ``x`` in gradient updates.
+      curves: One per run; ``x`` in gradient updates, or in thousandths of what ``along`` says.
       title: Stands above the figure.
+      along: What the curves run along.
 
     Raises:
       ValueError: if there is no curve, or if the shapes of one do not fit each other.
     """
     figure, ax = _figure(curves)
     _lines(ax, [curve._replace(x=np.asarray(curve.x) / 1000.0) for curve in curves])
-    ax.set(xlabel="gradient updates (thousands)", ylabel="return of the last episode, test tasks")
+    ax.set(xlabel=along, ylabel="return of the last episode, test tasks")
     ax.margins(x=0.01)
     _finish(figure, ax, curves, title)
     return figure

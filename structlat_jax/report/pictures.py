@@ -107,6 +107,9 @@ def _agents(case: Case, album: Album) -> list[Agent]:
     if case.env is None:
         album.left_out.append(f"traversal of {case.label}: its environment is not at hand.")
         return []
+    if case.files.config.structure.algorithm != "pearl":
+        album.left_out.append(f"traversal of {case.label}: its agents do not act on a z.")
+        return []
     try:
         return [case.load(seed) for seed in range(case.files.seeds)]
     except FileNotFoundError as error:

@@ -10,7 +10,7 @@ from structlat_jax.data.batches import context_sampler, draw_contexts
 from structlat_jax.inference import additive
 from structlat_jax.nets.heads import acting_noise
 from structlat_jax.shapes import Array, Episodes, Key
-from structlat_jax.train import rollout
+from structlat_jax.train import rollout, trials
 from structlat_jax.train.explore import EXPLORERS
 from structlat_jax.train.setup import Setup
 from structlat_jax.train.state import Metrics, TrainState
@@ -37,12 +37,16 @@ def collect(setup: Setup, hyper: Hyper, state: TrainState, key: Key) -> tuple[Ep
     """Collects one block per training task: prior, exploring and posterior episodes.
 
     Each posterior episode has its own z, from a context drawn as in training; before the first
-    block is written there is none, and z comes from the prior.
+    block is written there is none, and z comes from the prior. An agent that acts on its belief
+    has no z; see `trials.block`.
 
     Returns:
       Episodes ``[T, E]`` and the mean return of each kind of which there are any.
     """
-    block = _gone_through(setup, state, intend(setup, hyper, state, key))
+    if setup.inference.condition is not None:
+        block = trials.block(setup, hyper, state.learned, state.train_tasks, key)
+    else:
+        block = _gone_through(setup, state, intend(setup, hyper, state, key))
     return block, returns_by_kind(setup, block)
 
 

@@ -2,8 +2,9 @@
 
 Per task and repeat: E episodes with a deterministic policy and one z each, or several (eval_draws),
 each for its share of the steps. The first episodes draw z from the prior; the others from the
-posterior given all that this evaluation has seen so far. The replay is not an argument, so it
-cannot be read, and only the task's own reward is used.
+posterior given all that this evaluation has seen so far. An agent that acts on its belief is given
+that instead, from the first step on. The replay is not an argument, so it cannot be read, and only
+the task's own reward is used.
 """
 
 import itertools
@@ -32,7 +33,8 @@ class Adaptation(NamedTuple):
       length: Steps of each episode, ``[T, R, E]``.
       path: Observations from reset to the end, ``[T, R, E, H + 1, obs_dim]``; of an episode that
         ended early the last one stays.
-      z: The latent of each episode, the first of them if there are several, ``[T, R, E, D]``.
+      z: The latent of each episode, the first of them if there are several, ``[T, R, E, D]``; of an
+        agent that acts on its belief the same as ``belief``.
       belief: Posterior mean of z given what was seen *before* the episode (the prior's mean for
         the first), ``[T, R, E, D]``.
       kl: KL to the prior of the encoder's posterior given the same, in nats,
@@ -116,7 +118,10 @@ def references(setup: Setup, untrained: Params, tasks: Task, key: PRNGKeyArray) 
     repeats = setup.structure.eval_repeats
     key_z, key_reset = jax.random.split(key)
     count = jax.tree.leaves(tasks)[0].shape[0]
-    z = setup.space.sample_prior(key_z, (count, repeats))
+    if setup.inference.condition is None:
+        z = setup.space.sample_prior(key_z, (count, repeats))
+    else:
+        z = jnp.zeros((count, repeats, setup.given))
     resets = jax.random.split(key_reset, (count, repeats))
 
     def one(task, latent, reset):
@@ -166,8 +171,13 @@ def _by(
     plan = inference.plan(key, s.eval_episodes, s.eval_prior_episodes, s.eval_draws)
     start = None if plan.start is None else env.observe(env.reset(plan.start, task))
     unseen = inference.init(learned, plan.init, start)
-    seen, z, notes = _episodes(inference, setup, hyper, learned, task, unseen, plan)
+    if inference.condition is None:
+        seen, z, notes = _episodes(inference, setup, hyper, learned, task, unseen, plan)
+    else:
+        seen, notes = _on_belief(inference, setup, hyper, learned, task, unseen, plan)
     mean, kl = inference.summary(notes, plan.summary)
+    if inference.condition is not None:
+        z = mean
     return Adaptation(
         returns=jnp.sum(seen.transitions.reward, axis=-1),
         encoder=None,
@@ -228,6 +238,38 @@ def _episodes(
     # jax's checker of keys takes for a use of them.
     inputs = (jnp.arange(s.eval_episodes), *keys_to_data(own))
     return jax.lax.scan(one_episode, belief, inputs)[1]
+
+
+def _on_belief(
+    inference: Inference,
+    setup: Setup,
+    hyper: Hyper,
+    learned: Learned,
+    task: Task,
+    belief: Any,
+    plan: Plan,
+) -> tuple[Episodes, Any]:
+    """All episodes of an adaptation of an agent that acts on its belief, with the policy's mode.
+
+    Returns:
+      Episodes ``[E]``, and what `Inference.note` says of the belief before each.
+    """
+    s, env = setup.structure, setup.env
+    if inference.told is not None:
+        belief = inference.told(belief, task)
+    noise = jnp.zeros((s.eval_episodes, env.horizon, env.action_dim))
+    if inference.explores:
+        first = jnp.arange(s.eval_episodes) < s.eval_prior_episodes
+        drawn = jax.random.normal(plan.choices, noise.shape)
+        noise = jnp.where(first[:, None, None], drawn, noise)
+
+    def act(obs, condition, step_noise):
+        noise = step_noise if inference.explores else None
+        return setup.algorithm.act(learned.agent, obs, condition, noise)
+
+    resets = jax.random.split(plan.reset, s.eval_episodes)
+    given = (learned, hyper, task, belief, resets, noise)
+    return rollout.trial(env, inference, act, *given)
 
 
 def _mode(setup: Setup, params: Params, z: Float[Array, " D"]) -> rollout.Act:

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from structlat_jax.algos.base import Learner
 from structlat_jax.config import Hyper
 from structlat_jax.data import batches, replay
 from structlat_jax.inference.base import Learned
@@ -11,17 +12,16 @@ from structlat_jax.shapes import Array, Episodes, Key, Params, Task
 from structlat_jax.train.collect import collect
 from structlat_jax.train.setup import Setup
 from structlat_jax.train.state import Metrics, TrainState
+from structlat_jax.train.trials import act
 
 
 def init(setup: Setup, key: Key) -> TrainState:
     """The state of one seed before any experience: its tasks, its networks, an empty replay."""
-    s = setup.structure
     key_tasks, key_split, key_networks, key_train = jax.random.split(key, 4)
     train_tasks, test_tasks = _tasks(setup, key_tasks, key_split)
     params, own = init_params(setup, key_networks)
-    rings = replay.empty(
-        s.train_tasks, setup.blocks, setup.episodes_per_step, setup.env.horizon, setup.layout
-    )
+    trials = setup.algorithm.on_policy
+    rings = _rings(setup) if trials is None else trials.memory()
     params = setup.algorithm.told(params, train_tasks)
     return TrainState(
         params=params,
@@ -54,6 +54,11 @@ def _strong(tasks: Task) -> Task:
     return jax.tree.map(lambda x: jax.lax.convert_element_type(x, x.dtype), tasks)
 
 
+def _rings(setup: Setup) -> replay.Replay:
+    shape = (setup.structure.train_tasks, setup.blocks, setup.episodes_per_step)
+    return replay.empty(*shape, setup.env.horizon, setup.layout)
+
+
 def init_params(setup: Setup, key: Key) -> tuple[Params, Params]:
     """Fresh parameters of the agent and of its inference."""
     algorithm, inference = setup.algorithm, setup.inference
@@ -74,10 +79,32 @@ def meta_step(setup: Setup, hyper: Hyper, state: TrainState) -> tuple[TrainState
     Returns:
       The next state and the metrics.
     """
+    if setup.algorithm.on_policy is not None:
+        return _trials_step(setup, hyper, state)
     key_next, key_collect, key_update, key_fit = jax.random.split(state.key, 4)
     block, collected = collect(setup, hyper, state, key_collect)
     state, learned = learn(setup, hyper, state, block, (key_update, key_fit))
     return state._replace(key=key_next), {**learned, **collected}
+
+
+def _trials_step(setup: Setup, hyper: Hyper, state: TrainState) -> tuple[TrainState, Metrics]:
+    """The meta-step of who learns from trials: what was collected is learned from, and then gone
+    but for what the algorithm itself keeps."""
+    s, learn_from = setup.structure, setup.algorithm.on_policy.learn
+    key_next, key_act, key_learn = jax.random.split(state.key, 3)
+    tasks = jax.tree.map(lambda x: jnp.repeat(x, s.trials, axis=0), state.train_tasks)
+    trials = act(setup, hyper, state.learned, tasks, s.trial_episodes, key_act, exploring=True)
+    learner = Learner(state.params, state.moments, state.replay)
+    learner, metrics = learn_from(hyper, learner, trials, state.updates, key_learn)
+    before, updates = state.updates, state.updates + s.updates_per_step
+    params, moments, memory = learner
+    state = state._replace(params=params, moments=moments, replay=memory, updates=updates)
+    returns = jnp.mean(jnp.sum(trials.episodes.transitions.reward, axis=-1), axis=0)
+    collected = {"collected_first_return": returns[0], "collected_last_return": returns[-1]}
+    means = {name: jnp.mean(x, axis=0) for name, x in metrics.items()}
+    bad = first_not_finite(metrics, state.learned)
+    means |= {**collected, "not_finite_at": jnp.where(bad > 0, before + bad, 0)}
+    return state._replace(key=key_next), means
 
 
 def learn(

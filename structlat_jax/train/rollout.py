@@ -7,8 +7,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, PRNGKeyArray
 
+from structlat_jax.config import Hyper
 from structlat_jax.envs import Env
-from structlat_jax.shapes import UNKNOWN, Episodes, Task, Transition, within
+from structlat_jax.inference.base import Inference, Learned
+from structlat_jax.shapes import (
+    UNKNOWN,
+    Episodes,
+    Task,
+    Transition,
+    data_to_keys,
+    keys_to_data,
+    within,
+)
 
 Act = Callable[[Array, Any], Array]
 """``(obs [obs_dim], what this step is given)`` to an action ``[action_dim]``."""
@@ -54,25 +64,90 @@ def steps(
     for nothing: zeros, whatever its numbers have become. At the end itself, a number observed that
     is not finite is taken to be the last one that was.
     """
+    return _steps(env, lambda _, *seen: act(*seen), None, task, state, ended, (), given)[1]
+
+
+def trial(
+    env: Env,
+    inference: Inference,
+    act: Callable[[Array, Array, Any], Array],
+    learned: Learned,
+    hyper: Hyper,
+    task: Task,
+    belief: Any,
+    resets: Array,
+    given: Any,
+) -> tuple[Episodes, Any]:
+    """Consecutive episodes of an agent that acts on its belief; see `Inference.condition`.
+
+    Args:
+      env: The environment.
+      inference: With a `condition`.
+      act: ``(obs, condition, what this step is given)`` to an action.
+      learned, hyper: As `Inference.update` takes them.
+      task: One task.
+      belief: Before the first step.
+      resets: Keys of the resets, ``[E]``.
+      given: ``[E, H, ...]``.
+
+    Returns:
+      Episodes ``[E]``, and what `Inference.note` says of the belief before each.
+    """
+
+    def step_on(belief, obs, step_given):
+        return act(obs, inference.condition(learned, belief), step_given)
+
+    def remember(belief, t):
+        one = jax.tree.map(lambda x: x[None], t)
+        return inference.update(learned, hyper, belief, one, jnp.ones((), jnp.int32))
+
+    def one_episode(belief, inputs):
+        data, episode_given = inputs
+        if inference.rest is not None:
+            belief = inference.rest(learned, hyper, belief)
+        note, state = inference.note(belief), env.reset(data_to_keys(data, resets), task)
+        start = (state, jnp.bool_(False), belief)
+        belief, part = _steps(env, step_on, remember, task, *start, episode_given)
+        return belief, (part.episode, note)
+
+    return jax.lax.scan(one_episode, belief, (keys_to_data(resets), given))[1]
+
+
+def _steps(
+    env: Env,
+    act: Callable[[Any, Array, Any], Array],
+    remember: Callable[[Any, Transition], Any] | None,
+    task: Task,
+    state: Any,
+    ended: Bool[ArrayLike, ""],
+    memory: Any,
+    given: Any,
+) -> tuple[Any, Part]:
+    """`steps` of what acts on a memory, which each step changes until the episode has ended."""
 
     def advance(carry, step_given):
-        state, ended = carry
+        state, ended, memory = carry
         obs = env.observe(state)
-        action = act(obs, step_given)
+        action = act(memory, obs, step_given)
         out = env.step(state, action, task)
         reward, train_reward, done = map(_number, (out.reward, out.train_reward, out.done))
         # The observation at an episode's end is of nothing that goes on; it need not be a number.
         next_obs = jnp.where((done > 0) & ~jnp.isfinite(out.obs), obs, out.obs)
         t = Transition(obs, action, reward, train_reward, next_obs, done)
-        return (out.state, ended | (done > 0)), jax.tree.map(lambda x: jnp.where(ended, 0.0, x), t)
+        t = jax.tree.map(lambda x: jnp.where(ended, 0.0, x), t)
+        if remember is not None:
+            after = remember(memory, t)
+            memory = jax.tree.map(lambda old, new: jnp.where(ended, old, new), memory, after)
+        return (out.state, ended | (done > 0), memory), t
 
     before = ended
-    (state, ended), seen = jax.lax.scan(advance, (state, ended), given)
+    (state, ended, memory), seen = jax.lax.scan(advance, (state, ended, memory), given)
     # Outside the loop, where each of them would be one more operation per step.
     most, stops = seen.done.shape[0], seen.done > 0
     length = jnp.where(jnp.any(stops), 1 + jnp.argmax(stops), most)
     length = jnp.where(before, 0, length).astype(jnp.int32)
-    return Part(state, ended, Episodes(seen, length, _success(env, task, seen, length)))
+    part = Part(state, ended, Episodes(seen, length, _success(env, task, seen, length)))
+    return memory, part
 
 
 def _success(env: Env, task: Task, seen: Transition, length: Int[Array, ""]) -> Float[Array, ""]:

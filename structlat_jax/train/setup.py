@@ -4,9 +4,9 @@ import dataclasses
 import functools
 from pathlib import Path
 
-from structlat_jax.algos import pearl
+from structlat_jax.algos import others, pearl
 from structlat_jax.algos.base import Algorithm
-from structlat_jax.config import Config
+from structlat_jax.config import Config, Structure
 from structlat_jax.envs import AnyEnv, registry
 from structlat_jax.envs.checks import require_env
 from structlat_jax.envs.host.base import HostEnv
@@ -24,12 +24,18 @@ class Setup(Parts):
       algorithm: How the agent learns and acts.
       inference: How it infers z where it is evaluated and used.
       encoder: The encoder's posterior, by which it infers z while it collects, and the paper's
-        inference.
+        inference; of other algorithms than PEARL the same as ``inference``.
     """
 
     algorithm: Algorithm
     inference: Inference
     encoder: Inference
+
+    @property
+    def given(self) -> int:
+        """Width of what the policy is given beside an observation: of z, or of what stands for
+        it."""
+        return self.space.dim if self.algorithm.given is None else self.algorithm.given
 
 
 def make_setup(config: Config, env: AnyEnv | str | Path | None = None) -> Setup:
@@ -61,10 +67,31 @@ def _setup(config: Config, env: AnyEnv) -> Setup:
     if config.structure.posterior == "truth" and env.factors is None:
         rule = f"context or task, since {env.name} has no factors that would be its truth"
         raise ConfigError("posterior", rule, "truth")
+    _require_algorithm(config.structure, env)
     setup = assemble(make_parts(config, env))
     if isinstance(env, HostEnv):
         _require_host(setup)
     return setup
+
+
+_OF_PEARL = ("targets", "entropy_control", "obs_norm")
+"""Options of PEARL's actor-critic that the other algorithms do without."""
+
+
+def _require_algorithm(s: Structure, env: AnyEnv) -> None:
+    """Raises `ConfigError` if the algorithm cannot be had there, or not in that form."""
+    if s.algorithm == "pearl":
+        return
+    if env.discrete and s.algorithm != "oracle":
+        rule = f"pearl or oracle, since actions of {env.name} are choices"
+        raise ConfigError("algorithm", rule, s.algorithm)
+    if s.algorithm == "oracle" and env.factors is None:
+        rule = f"another, since {env.name} has no factors that it could be told"
+        raise ConfigError("algorithm", rule, "oracle")
+    for field in dataclasses.fields(s):
+        if field.name in _OF_PEARL and (value := getattr(s, field.name)) != field.default:
+            rule = f"{field.default}, since `algorithm` is {s.algorithm}"
+            raise ConfigError(field.name, rule, value)
 
 
 def _require_host(setup: Setup) -> None:
@@ -85,6 +112,9 @@ def assemble(parts: Parts, inference: Inference | None = None) -> Setup:
       inference: In place of the configured one.
     """
     s = parts.structure
+    if s.algorithm != "pearl":
+        parts, algorithm, own = others.make(parts)
+        return _setup_of(parts, algorithm, inference or own, own)
     algorithm = (
         pearl.make_by_task(parts)
         if s.tasks_are_known
@@ -93,6 +123,12 @@ def assemble(parts: Parts, inference: Inference | None = None) -> Setup:
     encoder = additive.make(parts.networks, parts.space, s.next_obs_in_context)
     if inference is None:
         inference = _configured(parts, algorithm, encoder)
+    return _setup_of(parts, algorithm, inference, encoder)
+
+
+def _setup_of(
+    parts: Parts, algorithm: Algorithm, inference: Inference, encoder: Inference
+) -> Setup:
     own = {field.name: getattr(parts, field.name) for field in dataclasses.fields(Parts)}
     return Setup(**own, algorithm=algorithm, inference=inference, encoder=encoder)
 

@@ -15,7 +15,7 @@ class TrainState(NamedTuple):
       moments: Of the algorithm's optimisers.
       inference_params: The inference's own.
       inference_moments: Of its optimiser.
-      replay: Experience.
+      replay: Experience; of who learns from trials, what it keeps of them.
       key: The key that the next meta-step will split.
       updates: Gradient updates done, an int32 scalar.
       train_tasks, test_tasks: The seed's tasks, ``[T]`` each.
@@ -25,7 +25,7 @@ class TrainState(NamedTuple):
     moments: Any
     inference_params: Params
     inference_moments: Any
-    replay: replay.Replay
+    replay: replay.Replay | Any
     key: Key
     updates: Array
     train_tasks: Task

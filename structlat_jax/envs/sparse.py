@@ -1,0 +1,20 @@
+"""What environments have in common that pay nothing but near what has to be found."""
+
+from types import MappingProxyType
+
+from structlat_jax.envs.base import Preset
+
+_ON_POLICY = MappingProxyType(
+    {
+        "discount": 0.995,
+        "shaped_share": 0.3,
+        "explore_share": 0.5,
+        "trial_episodes": 6,
+        "trials": 2,
+    }
+)
+
+PRESETS = MappingProxyType({name: Preset(8_000, _ON_POLICY) for name in ("rl2", "varibad")})
+"""For who learns on policy: finding it is worth the rest of the trial, which a look ahead of some
+steps does not see, and half of the trials begin with exploring episodes, so that it is seen what
+there is to be found."""
