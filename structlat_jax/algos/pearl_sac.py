@@ -38,6 +38,7 @@ class Coefficients(NamedTuple):
     aggregate_weight: ScalarLike = 0.0
     decoder_weight: ScalarLike = 0.0
     context_reward_scale: ScalarLike = 1.0
+    open_blocks: ScalarLike = jnp.inf
 
 
 class Optimisers(NamedTuple):
