@@ -10,6 +10,10 @@ Beside the training tasks stand imagined ones, whose z is drawn from the prior a
 transitions the decoder gives (after Lee and Chung 2021, who mix the latent dynamics of training
 tasks): the critics and the policy learn what to do wherever the prior is, and the encoder to infer
 z in tasks that are none of the training ones.
+
+Blocks of z may open in turn: what is closed is drawn from the prior, so that its block can say
+nothing and what pays most is said by the blocks before it. A block of another kind may be quicker
+to say it, and would leave nothing to them (capacity that grows: Burgess et al. 2018).
 """
 
 from typing import Any, NamedTuple
@@ -180,6 +184,7 @@ def _loss(
     space, t = parts.space, batch.transitions
     posterior = posterior_of(space, parts.known, trained["table"], batch.tasks)
     z = space.transform(posterior, batch.latent_noise)
+    z = jnp.where(space.block_of < c.open_blocks, z, batch.imagined.z)
     fixed = jax.lax.stop_gradient(z)
     kl = space.kl(posterior, batch.kl_key)
     told = information(space, parts.known, trained["table"], posterior, z)

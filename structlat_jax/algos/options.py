@@ -150,6 +150,13 @@ class AlgorithmHyper:
     decoder_weight: float = option(
         0.03, "weight of the decoder's loss in the tasks' own posteriors", low=0.0
     )
+    block_delay: float = option(
+        0.0,
+        "updates after which one more block of z opens; until then it is drawn from the prior, so "
+        "that earlier blocks of the spec say what they can before later ones do; 0 for all at once "
+        "(posterior: task or truth)",
+        low=0.0,
+    )
     mean_reg: float = option(
         1e-5, "penalty on the squared policy mean, or on its squared logits", low=0.0
     )

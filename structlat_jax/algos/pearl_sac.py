@@ -40,6 +40,7 @@ class Coefficients(NamedTuple):
     decoder_weight: ScalarLike = 0.0
     context_reward_scale: ScalarLike = 1.0
     entropy_target: ScalarLike = 0.0
+    open_blocks: ScalarLike = jnp.inf
 
 
 class Optimisers(NamedTuple):

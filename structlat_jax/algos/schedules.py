@@ -25,6 +25,12 @@ def entropy_weight(hyper: Hyper, updates: Array) -> Array:
     return hyper.entropy_weight * (1.0 + (hyper.entropy_end - 1.0) * _decayed(hyper, updates))
 
 
+def open_blocks(hyper: Hyper, updates: Array) -> Array:
+    """How many blocks of z are open after ``updates``, which may be more than there are."""
+    opened = 1.0 + updates.astype(jnp.float32) // jnp.maximum(hyper.block_delay, 1.0)
+    return jnp.where(hyper.block_delay > 0, opened, jnp.inf)
+
+
 def _decayed(hyper: Hyper, updates: Array) -> Array:
     span = jnp.maximum(hyper.lr_decay_end - hyper.lr_decay_start, 1.0)
     return jnp.clip((updates.astype(jnp.float32) - hyper.lr_decay_start) / span, 0.0, 1.0)
@@ -40,6 +46,7 @@ def coefficients_at(hyper: Hyper, updates: Array) -> pearl_sac.Coefficients:
         "lr": hyper.lr * share,
         "encoder_lr": hyper.encoder_lr * share,
         "entropy_weight": entropy_weight(hyper, updates),
+        "open_blocks": open_blocks(hyper, updates),
     }
     constant = set(pearl_sac.Coefficients._fields) - set(scheduled)
     return pearl_sac.Coefficients(**scheduled, **{name: getattr(hyper, name) for name in constant})

@@ -7,7 +7,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Bool, Float, Num, PRNGKeyArray
+import numpy as np
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Num, PRNGKeyArray
 
 from structlat_jax.latents import categorical, dirichlet, gaussian, von_mises_fisher
 from structlat_jax.latents.block import Block, Family, LatentOptions
@@ -51,6 +52,11 @@ class LatentSpace:
     def dim(self) -> int:
         """Width of z."""
         return sum(block.dim for block in self.blocks)
+
+    @property
+    def block_of(self) -> Int[np.ndarray, " D"]:
+        """Which block each number of z belongs to, counted from 0."""
+        return np.repeat(np.arange(len(self.blocks)), [block.dim for block in self.blocks])
 
     @property
     def stat_dim(self) -> int:

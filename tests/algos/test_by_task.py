@@ -255,3 +255,23 @@ def test_half_of_the_posterior_episodes_act_as_if_the_task_were_known():
     assert z.shape == (own.structure.train_tasks, 4, 1)
     assert np.all(z[:, :2] > 10.0)
     assert np.all(np.abs(z[:, 2:]) < 10.0)
+
+
+def test_a_closed_block_is_drawn_from_the_prior_and_learns_from_the_kl_alone():
+    params, one = trained().params, batch()
+    closed, open_ = (
+        coefficients(open_blocks=n, kl_weight=0.0, aggregate_weight=0.0) for n in (1, 2)
+    )
+    width = SPACE.blocks[0].stat_dim
+    moved = {}
+    for name, c in {"closed": closed, "open": open_}.items():
+        after, _, losses = updated(params, one, c)
+        rows = np.asarray(after.table["rows"] - params.table["rows"])
+        moved[name] = np.abs(rows[:, :width]).max() > 0, np.abs(rows[:, width:]).max() > 0
+    assert moved == {"closed": (True, False), "open": (True, True)}
+
+    _, z = posterior_and_z(params, one)
+    z = jnp.where(jnp.arange(SPACE.dim) < SPACE.blocks[0].dim, z, one.imagined.z)
+    _, _, losses = updated(params, one, closed)
+    expected = bellman(params, one.transitions, z, closed)
+    np.testing.assert_allclose(losses.q, expected, rtol=1e-4)

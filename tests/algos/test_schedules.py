@@ -4,7 +4,12 @@ import jax.numpy as jnp
 import pytest
 
 from structlat_jax.algos import pearl_sac
-from structlat_jax.algos.schedules import coefficients_at, kl_weight, step_size_share
+from structlat_jax.algos.schedules import (
+    coefficients_at,
+    kl_weight,
+    open_blocks,
+    step_size_share,
+)
 from structlat_jax.config import Hyper
 
 
@@ -63,3 +68,12 @@ def test_coefficients_come_from_the_hyper_parameters():
     assert len(constant) >= 8
     for name in constant:
         assert getattr(coefficients, name) == getattr(hyper, name)
+
+
+@pytest.mark.parametrize(
+    ("delay", "expected"), [(0.0, [9, 9, 9, 9]), (10.0, [1, 1, 2, 4]), (0.5, [1, 8, 9, 9])]
+)
+def test_blocks_open_in_turn(delay, expected):
+    hyper = Hyper(block_delay=delay)
+    found = [float(open_blocks(hyper, jnp.int32(u))) for u in (0, 7, 10, 30)]
+    assert [min(x, 9.0) for x in found] == expected
