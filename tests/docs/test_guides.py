@@ -97,7 +97,7 @@ def results_of(run):
 
 
 def test_every_guide_is_read():
-    known = {"environment", "export", "host", "inference", "latent", "logger"}
+    known = {"bodies", "environment", "export", "football", "host", "inference", "latent", "logger"}
     assert {path.stem for path in GUIDES.glob("*.md")} == known
     for guide in known:
         text = (GUIDES / f"{guide}.md").read_text()
