@@ -16,6 +16,8 @@ from structlat_jax.train import trials
 from structlat_jax.train.learn import init
 from structlat_jax.train.setup import make_setup
 
+pytestmark = pytest.mark.slow
+
 
 def made(algorithm):
     """A setup, its state with one block in the replay, and a batch."""
