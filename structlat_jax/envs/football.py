@@ -93,12 +93,13 @@ def make(
         mixture = {"mixture": task["weights"]} if count > 1 else {}
         return {**mixture, **({"shift": task["shift"]} if shift else {})}
 
+    shown = f"of {count} scenarios" if count > 1 else names[0].removeprefix("academy_")
     varied = count > 1 or shift > 0
     changes = {**_SETTINGS, **(_VARIED if varied else {})}
     if count > 1:
         changes["latent"] = f"dir:1x{count}" + (",gau:2" if shift else "")
     return HostEnv(
-        name=f"football {' + '.join(name.removeprefix('academy_') for name in names)}",
+        name=f"football {shown}",
         obs_dim=pitch.OBS,
         action_dim=pitch.ACTIONS,
         horizon=horizon,
