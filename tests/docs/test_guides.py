@@ -97,8 +97,9 @@ def results_of(run):
 
 
 def test_every_guide_is_read():
-    known = {"bodies", "environment", "export", "football", "host", "inference", "latent", "logger"}
-    assert {path.stem for path in GUIDES.glob("*.md")} == known
+    known = {"environment", "export", "host", "inference", "latent", "logger"}
+    elsewhere = {"bodies", "football"}  # in tests of their own, where what they need is installed
+    assert {path.stem for path in GUIDES.glob("*.md")} == known | elsewhere
     for guide in known:
         text = (GUIDES / f"{guide}.md").read_text()
         assert len(blocks(guide)) == len(re.findall("<!-- (?:file|run): ", text)) > 0
