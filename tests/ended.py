@@ -86,6 +86,7 @@ def ended(
         train_tasks=train,
         test_tasks=test,
         floor=np.full(axes[:2], low),
+        measured=None,
         results=results,
     )
 
