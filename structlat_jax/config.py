@@ -110,8 +110,8 @@ class Config:
         if s.algorithm == "maml" and s.adapt_episodes >= s.trial_episodes:
             rule = f"below `trial_episodes` ({s.trial_episodes}) for maml"
             raise ConfigError("adapt_episodes", rule, s.adapt_episodes)
-        if s.is_on_policy and s.minibatches > (most := s.train_tasks * s.trials):
-            rule = f"at most `train_tasks` times `trials` ({most}) for {s.algorithm}"
+        if s.is_on_policy and s.minibatches > (most := s.train_tasks * s.task_trials):
+            rule = f"at most `train_tasks` times `task_trials` ({most}) for {s.algorithm}"
             raise ConfigError("minibatches", rule, s.minibatches)
         if hyper.lr_decay_end < hyper.lr_decay_start:
             rule = f"at least `lr_decay_start` ({hyper.lr_decay_start:g})"

@@ -49,7 +49,7 @@ class Parts:
         """Environment steps that a meta-step takes at most, over all training tasks."""
         s = self.structure
         if s.is_on_policy:
-            return s.train_tasks * s.trials * s.trial_episodes * self.env.horizon
+            return s.train_tasks * s.task_trials * s.trial_episodes * self.env.horizon
         return self.structure.train_tasks * self.episodes_per_step * self.env.horizon
 
 

@@ -69,7 +69,7 @@ class OnPolicyOptions:
     trial_episodes: int = option(
         4, "episodes of a training trial (algorithm: rl2, varibad, maml)", low=1
     )
-    trials: int = option(2, "trials per training task and meta-step (as above)", low=1)
+    task_trials: int = option(2, "trials per training task and meta-step (as above)", low=1)
     adapt_episodes: int = option(
         5, "exploring episodes of a trial after which the policy adapts (algorithm: maml)", low=1
     )

@@ -18,7 +18,7 @@ _ON_POLICY = MappingProxyType(
         "lr_decay_start": 3_000.0,
         "lr_decay_end": 8_000.0,
         "trial_episodes": 3,
-        "trials": 1,
+        "task_trials": 1,
     }
 )
 

@@ -160,7 +160,7 @@ def make(parts: Parts) -> Algorithm:
     actor = make_actor(s.width, s.depth, env.obs_dim, env.action_dim, width)
     model = decoder.make(s.decoder_width, env.obs_dim, env.action_dim, space.dim)
     sizes, names = (s.updates_per_step, s.minibatches), block_names(space)
-    count, steps = s.train_tasks * s.trials, s.trial_episodes * env.horizon
+    count, steps = s.train_tasks * s.task_trials, s.trial_episodes * env.horizon
 
     def zeros():
         head = {"kernel_head": jnp.zeros((s.hidden, space.stat_dim))}

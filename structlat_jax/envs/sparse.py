@@ -10,7 +10,7 @@ _ON_POLICY = MappingProxyType(
         "shaped_share": 0.3,
         "explore_share": 0.5,
         "trial_episodes": 6,
-        "trials": 2,
+        "task_trials": 2,
     }
 )
 

@@ -92,7 +92,7 @@ def _trials_step(setup: Setup, hyper: Hyper, state: TrainState) -> tuple[TrainSt
     but for what the algorithm itself keeps."""
     s, learn_from = setup.structure, setup.algorithm.on_policy.learn
     key_next, key_act, key_learn = jax.random.split(state.key, 3)
-    tasks = jax.tree.map(lambda x: jnp.repeat(x, s.trials, axis=0), state.train_tasks)
+    tasks = jax.tree.map(lambda x: jnp.repeat(x, s.task_trials, axis=0), state.train_tasks)
     trials = act(setup, hyper, state.learned, tasks, s.trial_episodes, key_act, exploring=True)
     learner = Learner(state.params, state.moments, state.replay)
     learner, metrics = learn_from(hyper, learner, trials, state.updates, key_learn)

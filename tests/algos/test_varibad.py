@@ -22,7 +22,7 @@ SIZES = {
     "minibatches": 1,
     "hidden": 3,
     "trial_episodes": EPISODES,
-    "trials": 1,
+    "task_trials": 1,
     "kept_steps": 2,
 }
 

@@ -2,7 +2,7 @@
 
 ACTOR_CRITICS = {
     "algos/pearl.py": [
-        ("networks, q, params.target_v", "networks, q, params.v"),
+        ("networks, q, soft.target_of(params, noise)", "networks, q, params.v"),
         ("if isinstance(networks, DiscreteNetworks):", "if False:"),
     ],
     "algos/discrete_sac.py": [

@@ -156,7 +156,9 @@ CHOICE = {
         ("return own - mean", "return own"),
         ("- jnp.log(known.count)", "+ jnp.log(known.count)"),
         ('jax.lax.stop_gradient(params["truth"])', 'params["truth"]'),
-        ("(truth - jnp.mean(truth, axis=0))", "truth"),
+    ],
+    "inference/informed.py": [
+        ("(truth - own.mean)", "truth"),
     ],
 }
 
@@ -185,7 +187,7 @@ TRAINING = {
         ("coefficients(hyper, updates)", "coefficients(hyper, 0 * updates)"),
         ("start[-1] + bad, 0)", "bad, 0)"),
         ("{**means, **fitted,", "{**means,"),
-        ("return state._replace(key=key_next)", "return state"),
+        ("return state._replace(key=key_next), {**learned", "return state, {**learned"),
         ("bad.at[-1].set(bad[-1] | ~", "bad.at[-1].set(bad[-1] & ~"),
         ("order[s.train_tasks :]", "order[: s.test_tasks]"),
     ],

@@ -25,7 +25,7 @@ SIZES = {
     "updates_per_step": 4,
     "minibatches": 2,
     "trial_episodes": 3,
-    "trials": 1,
+    "task_trials": 1,
     "hidden": 3,
     "belief_updates": 2,
     "belief_trials": 2,
@@ -71,7 +71,7 @@ def test_a_meta_step_changes_all_networks_uses_no_key_twice_and_is_traced_once(a
     assert int(state.updates) == 8
     assert float(metrics["not_finite_at"]) == 0.0
     assert all_finite((state.learned, metrics))
-    for name in set(before._fields) - {"truth"}:
+    for name in set(before._fields) - {"truth", "temperature"}:
         assert not np.array_equal(flat(getattr(before, name)), flat(getattr(state.params, name)))
 
 

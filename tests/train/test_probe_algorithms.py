@@ -48,7 +48,7 @@ ON_POLICY = {
     "updates_per_step": 8,
     "minibatches": 2,
     "trial_episodes": 4,
-    "trials": 8,
+    "task_trials": 8,
     "discount": 0.95,
     "lr": 5e-3,
     "encoder_lr": 5e-3,

@@ -139,7 +139,8 @@ def test_workers_have_no_jax(pool):
 
 
 PARENT = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs in the background ignores it
 sys.path[:0] = {path!r}
 import test_pool
 from structlat_jax.envs.host import local
