@@ -57,6 +57,7 @@ FOLDERS = (
     "x" * 300,
     "absent",
 )
+OUT = {"film": (*("new.gif", "run/new.gif") * 6, *FOLDERS)}
 PLAN = ("--seeds", "--seed", "--updates", "--evals", "--checkpoint-seconds", "--preset")
 SWITCHES = ("--overwrite", "--resume", "--help", "--version", "-h", "--", "--unknown")
 ENV = ("--env", "--env-option")
@@ -84,7 +85,8 @@ VALUES = {
     "--log": ("tensorboard", "wandb"),
     "--families": ("triangle", "triangle+drift=0.1;own.py", "own.py:make+size=2", "absent.py", "+"),
 }
-FIRST = {name: ["run"] for name in ("evaluate", "figures", "view", "film")}
+FINISHED = ("evaluate", "figures", "view", "film")
+FIRST = {name: ["run"] for name in FINISHED}
 FIRST["tune"] = ["--search", "encoder-lr=1e-4:1e-2:log"]
 """Arguments without which a program does not start at all."""
 
@@ -97,9 +99,10 @@ def command_lines(name: str, count: int, seed: int) -> Iterator[list[str]]:
     flags += ["--no-" + field[2:] for field in flags if fields[_field(field)].type is bool]
     for _ in range(count):
         line = list(FIRST.get(name, ()))
-        line += ["--out", rng.choice(FOLDERS)] if rng.random() < 0.9 else []
+        line += ["--out", rng.choice(OUT.get(name, FOLDERS))] if rng.random() < 0.9 else []
         for _ in range(rng.choice([0, 1, 1, 2, 3, 8])):
-            flag = rng.choice(rng.choice([flags, PLAN, OWN[name], ("--out",)]))
+            few = OWN[name] if name in FINISHED else PLAN  # these take next to no option
+            flag = rng.choice(rng.choice([flags, few, OWN[name], ("--out",)]))
             value = rng.choice(FOLDERS) if flag == "--out" else _value(flag, fields, rng)
             line += rng.choice([[flag, value], [flag, value], [f"{flag}={value}"], [flag]])
         if rng.random() < 0.3:

@@ -40,7 +40,7 @@ COMMANDS = {
     "suite": commands.suite,
     "config": commands.config,
 }
-SHORT = dict.fromkeys(COMMANDS, 30) | {"point_robot": 60, "suite": 60, "film": 60}
+SHORT = dict.fromkeys(COMMANDS, 30) | dict.fromkeys(("point_robot", "suite", "tune", "film"), 60)
 LONG = dict.fromkeys(COMMANDS, 180) | {"point_robot": 380}  # 2,180 in all
 PATIENCE = 20
 OWN_ENV = """
