@@ -250,3 +250,5 @@ def test_points_look_into_two_places_an_episode_and_longer_in_space(name):
     long = varied or env.obs_dim == 3
     assert (updates, config.hyper.lr_decay_end) == ((60_000 if long else 30_000),) * 2
     assert config.hyper.lr_decay_start == (20_000 if long else 8_000)
+    assert config.hyper.block_delay == (15_000 if long else 0)
+    assert config.hyper.kl_weight == (0.001 if long else 0.003)
