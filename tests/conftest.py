@@ -50,6 +50,20 @@ from browsing import *  # noqa: E402, F403
 from fixtures import *  # noqa: E402, F403
 
 
+_MANY_MAPS = 20_000
+"""Mapped regions of memory at which a process forgets its programs: each takes some, and at 65,530
+Linux refuses more, which ends XLA in the middle of a compilation."""
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Between files, forgets compiled programs where there are very many."""
+    if nextitem is None or nextitem.path == item.path or not os.path.exists("/proc/self/maps"):
+        return
+    with open("/proc/self/maps", "rb") as maps:
+        if sum(1 for _ in maps) > _MANY_MAPS:
+            sys.modules["jax"].clear_caches()
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Removes the cache."""
     if _FIRST:
