@@ -49,7 +49,6 @@ install_import_hook([f"structlat_jax.{name}" for name in CHECKED], "beartype.bea
 from browsing import *  # noqa: E402, F403
 from fixtures import *  # noqa: E402, F403
 
-
 _MANY_MAPS = 20_000
 """Mapped regions of memory at which a process forgets its programs: each takes some, and at 65,530
 Linux refuses more, which ends XLA in the middle of a compilation."""
