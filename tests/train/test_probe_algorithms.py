@@ -41,8 +41,8 @@ OFF_POLICY = {
     "tau": 0.05,
     "discount": 0.8,
     "entropy_weight": 0.02,
-    "kl_weight": 0.001,
-    "kl_weight_start": 1e-3,
+    "kl_weight": 1e-4,
+    "kl_weight_start": 1e-4,
 }
 ON_POLICY = {
     "updates_per_step": 8,
@@ -57,7 +57,7 @@ ON_POLICY = {
     "lr_decay_start": 1e6,
     "lr_decay_end": 1e6,
 }
-STEPS = {"oracle": 24, "pearl-belief": 30, "rl2": 80, "varibad": 80}
+STEPS = {"oracle": 24, "pearl-belief": 100, "rl2": 80, "varibad": 80}
 
 
 @pytest.mark.parametrize("algorithm", STEPS)
