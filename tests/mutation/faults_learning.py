@@ -157,9 +157,7 @@ CHOICE = {
         ("- jnp.log(known.count)", "+ jnp.log(known.count)"),
         ('jax.lax.stop_gradient(params["truth"])', 'params["truth"]'),
     ],
-    "inference/informed.py": [
-        ("(truth - own.mean)", "truth"),
-    ],
+    "inference/informed.py": [("(truth - own.mean)", "truth")],
 }
 
 TRAINING = {
