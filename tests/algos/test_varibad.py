@@ -61,6 +61,7 @@ def beliefs(latent):
     return inference.total_of(own.space, params.encoder["head"], hidden)
 
 
+@pytest.mark.slow
 def test_the_kl_is_that_of_each_belief_to_the_one_before_it():
     own = setup("gau:2")
     totals = np.asarray(beliefs("gau:2"), float)
@@ -102,6 +103,7 @@ def test_every_belief_is_asked_about_the_whole_trial():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("latent", ["dir:1x3", "cat:2x3", "vmf:1", "dir:1x3,gau:2"])
 def test_any_latent_space_can_be_believed_in(latent):
     """Finite, and the encoder learns from the prediction alone."""

@@ -22,6 +22,10 @@ from structlat_jax.train.setup import assemble, make_setup
 SEEDS = 2
 
 
+def slow(kind):
+    return pytest.param(kind, marks=pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True)
 def quickly():
     with quick_compile(), pools.workers(1):
@@ -60,7 +64,7 @@ def close(one, other):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-4), one, other)
 
 
-@pytest.mark.parametrize("kind", ["line", "ending", "chain"])
+@pytest.mark.parametrize("kind", ["line", slow("ending"), slow("chain")])
 def test_the_same_as_in_jax(kind):
     """The same keys, so the same episodes but for rounding: of the dynamics and of the policy."""
     (state, metrics, found, _), (other, others, expected, _) = ran(kind, True), ran(kind, False)
