@@ -48,7 +48,8 @@ def _on_belief(parts: Parts) -> Made:
 
     usual = pearl.make(networks, space)
     changes = {"name": "pearl-belief", "posterior": None, "update": update, "given": given}
-    algorithm = dataclasses.replace(usual, **changes)
+    # Workers go through an episode with one z, and know of no belief.
+    algorithm = dataclasses.replace(usual, **changes, portable=None)
     return Made(parts, algorithm, belief.make(networks, space, next_obs))
 
 

@@ -20,6 +20,7 @@ from structlat_jax.train import parallel, repeats
 from structlat_jax.train.setup import assemble, make_setup
 
 SEEDS = 2
+FITS = {"updates_per_step": 4, "adapt_episodes": 1}  # what algorithms that learn from trials ask
 
 
 def slow(kind):
@@ -170,6 +171,12 @@ def test_an_algorithm_whose_policy_workers_do_not_have(monkeypatch):
     monkeypatch.setattr(setup, "assemble", without)
     with pytest.raises(ConfigError, match="agents of pearl_sac cannot act in other, a host"):
         make_setup(tiny.config(), host_line.line(name="other"))
+
+
+@pytest.mark.parametrize("algorithm", ["pearl-belief", "rl2", "varibad", "maml"])
+def test_who_acts_on_a_belief_cannot_act_there(algorithm):
+    with pytest.raises(ConfigError, match=f"agents of {algorithm} cannot act in line, a host"):
+        make_setup(tiny.config(algorithm=algorithm, **FITS), host_line.line())
 
 
 def test_a_mistake_in_the_middle_of_training_is_a_sentence():
