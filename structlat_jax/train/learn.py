@@ -101,10 +101,7 @@ def _trials_step(setup: Setup, hyper: Hyper, state: TrainState) -> tuple[TrainSt
     state = state._replace(params=params, moments=moments, replay=memory, updates=updates)
     returns = jnp.mean(jnp.sum(trials.episodes.transitions.reward, axis=-1), axis=0)
     collected = {"collected_first_return": returns[0], "collected_last_return": returns[-1]}
-    means = {name: jnp.mean(x, axis=0) for name, x in metrics.items()}
-    bad = first_not_finite(metrics, state.learned)
-    means |= {**collected, "not_finite_at": jnp.where(bad > 0, before + bad, 0)}
-    return state._replace(key=key_next), means
+    return state._replace(key=key_next), {**_means(metrics, state.learned, before), **collected}
 
 
 def learn(
@@ -137,10 +134,16 @@ def learn(
     (params, moments, updates), metrics = jax.lax.scan(body, start, jax.vmap(sampler.draw)(keys))
     state = state._replace(params=params, moments=moments, replay=rings, updates=updates)
     state, fitted = setup.inference.fit(hyper, state, sampler, key_fit)
-    bad = first_not_finite(metrics, state.learned)
+    means = _means(metrics, state.learned, start[-1])
+    return state, {**means, **fitted}
+
+
+def _means(metrics: dict[str, Array], learned: Learned, before: Array) -> Metrics:
+    """What a meta-step reports of its updates' metrics ``[U, ...]``, ``before`` of which were done
+    when it began."""
+    bad = first_not_finite(metrics, learned)
     means = {name: jnp.mean(x, axis=0) for name, x in metrics.items()}
-    bad_at = jnp.where(bad > 0, start[-1] + bad, 0)
-    return state, {**means, **fitted, "not_finite_at": bad_at}
+    return {**means, "not_finite_at": jnp.where(bad > 0, before + bad, 0)}
 
 
 def first_not_finite(metrics: dict[str, Array], learned: Learned) -> Array:

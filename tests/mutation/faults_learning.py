@@ -183,8 +183,8 @@ TRAINING = {
     ],
     "train/learn.py": [
         ("coefficients(hyper, updates)", "coefficients(hyper, 0 * updates)"),
-        ("start[-1] + bad, 0)", "bad, 0)"),
-        ("{**means, **fitted,", "{**means,"),
+        ("before + bad, 0)", "bad, 0)"),
+        ("{**means, **fitted}", "means"),
         ("return state._replace(key=key_next), {**learned", "return state, {**learned"),
         ("bad.at[-1].set(bad[-1] | ~", "bad.at[-1].set(bad[-1] & ~"),
         ("order[s.train_tasks :]", "order[: s.test_tasks]"),
