@@ -176,7 +176,8 @@ class LatentSpace:
         where a family has no closed form, the difference of log-densities at one draw.
 
         Args:
-          posterior, other: From `posterior`, leading axes ``[...]``, each of a transition at least.
+          posterior: From `posterior`, leading axes ``[...]``, of a transition at least.
+          other: Likewise; the one that it is compared with.
           key: For those draws.
         """
         noise = self.noise(key, self.blocks[0].empty(posterior[0]).shape)
