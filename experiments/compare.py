@@ -19,16 +19,13 @@ from typing import Any
 import click
 
 from structlat_jax import config as configuration
-from structlat_jax.algos.options import ALGORITHMS
+from structlat_jax.algos.options import ALGORITHMS, WITHOUT_LATENT
 from structlat_jax.cli import changes, options, request
 from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import main
 from structlat_jax.errors import InputError
 from structlat_jax.options import ConfigError
 from structlat_jax.run.plan import Plan
-
-WITHOUT_LATENT = ("oracle", "rl2", "maml")
-"""Algorithms that believe nothing of z."""
 
 _BETWEEN = " with "
 

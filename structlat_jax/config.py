@@ -69,6 +69,12 @@ class Structure(
         """Training tasks in an evaluation; the test tasks come after them."""
         return min(self.train_tasks, self.eval_train_tasks)
 
+    @property
+    def blind_episodes(self) -> int:
+        """First episodes of an evaluation in which nothing that was seen decides: those with z from
+        the prior, or one where the agent acts on its belief from the second on."""
+        return self.eval_prior_episodes if self.acts_on_z else 1
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)

@@ -9,6 +9,9 @@ ON_POLICY = ("rl2", "varibad", "maml")
 
 ALGORITHMS = ("pearl", "pearl-belief", "oracle", *ON_POLICY)
 
+WITHOUT_LATENT = ("oracle", "rl2", "maml")
+"""Algorithms that believe nothing of z."""
+
 
 @dataclasses.dataclass(frozen=True)
 class AlgorithmOptions:
@@ -55,6 +58,11 @@ class AlgorithmOptions:
     def tasks_are_known(self) -> bool:
         """Whether training tasks have posteriors of their own."""
         return self.posterior != "context" and self.algorithm == "pearl"
+
+    @property
+    def acts_on_z(self) -> bool:
+        """Whether the policy is given a z; that of others is given a belief."""
+        return self.algorithm == "pearl"
 
     @property
     def is_on_policy(self) -> bool:

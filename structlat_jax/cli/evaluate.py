@@ -63,7 +63,7 @@ def compare(run: Path, arms: Sequence[str], out: Path | None, **options: Any) ->
         with console.status(Text(arm)):
             found = evaluate(setup, learned, files)
         rows.append({"arm": arm, **measures(found, known, rows[0] if rows else None)})
-    _show(rows, f"{files.latent}, {files.seeds} seed(s), test tasks", console)
+    _show(rows, f"{files.title}, {files.seeds} seed(s), test tasks", console)
     if out is not None:
         said = {"latent": files.latent, "env": str(env.spec), "seeds": files.seeds}
         said |= {name: files.results[name] for name in ("first_seed", "updates")}

@@ -11,6 +11,7 @@ from structlat_jax.envs.base import AnyEnv, Plane
 from structlat_jax.latents import LatentSpace
 from structlat_jax.report.finished_run import RunFiles
 from structlat_jax.report.names import distinct
+from structlat_jax.report.parts import believed
 from structlat_jax.report.run_files import ADAPTATION_FILE
 from structlat_jax.store.run_folder import CheckpointError
 
@@ -19,7 +20,8 @@ class Case(NamedTuple):
     """A run to draw.
 
     Attributes:
-      label: Names it in pictures: its latent spec, and its folder if another run has the same.
+      label: Names it in pictures: what its agents are called, and its folder if another
+        run's are called the same.
       file: Names it in file names.
       files: What it wrote.
       env: Its environment; None where that is not at hand, which leaves out what needs it.
@@ -45,12 +47,13 @@ class Case(NamedTuple):
 
     @property
     def space(self) -> LatentSpace:
-        return self.files.config.latent_space()
+        """What its agents have a belief about."""
+        return believed(self.files.config)
 
     @property
     def prior(self) -> int:
-        """How many episodes of the evaluation have z from the prior."""
-        return self.files.config.structure.eval_prior_episodes
+        """How many episodes of the evaluation nothing decides that was seen."""
+        return self.files.config.structure.blind_episodes
 
 
 class Group(NamedTuple):
@@ -84,8 +87,8 @@ def make_cases(
     Raises:
       CheckpointError: if the arrays of a run do not fit its latent space or its environment.
     """
-    labels = _names([run.latent for run in runs], runs, "{} ({})")
-    files = _names([slug(run.latent) for run in runs], runs, "{}-{}")
+    labels = _names([run.title for run in runs], runs, "{} ({})")
+    files = _names([slug(run.title) for run in runs], runs, "{}-{}")
     cases = []
     for run, label, file in zip(runs, labels, files, strict=True):
 
@@ -121,13 +124,14 @@ def slug(text: str) -> str:
 
 def _check_widths(case: Case) -> None:
     """The last axes of the arrays are as the pictures need them."""
-    run, last = case.files, {"belief_test": (case.space.dim,)}
+    run, dim = case.files, case.files.config.latent_space().dim
+    last = {"belief_test": (dim,)}
     if case.plane is not None:
         last["path_test"] = (case.env.horizon + 1, case.env.obs_dim)
     points, width = run.arrays["path_test"].shape[-2:]
     weights = np.shape(run.arrays.get("leads_weight_test"))
     sometimes = {
-        "spread_test": (case.space.dim,),
+        "spread_test": (dim,),
         "reward_test": (points - 1,),
         "leads_test": (*weights[-1:], width),
     }
@@ -141,11 +145,11 @@ def _check_widths(case: Case) -> None:
             )
 
 
-def _names(latents: list[str], runs: Sequence[RunFiles], both: str) -> list[str]:
-    """Distinct names: the latents, with the folder where several runs have the same."""
+def _names(titles: list[str], runs: Sequence[RunFiles], both: str) -> list[str]:
+    """Distinct names: the titles, with the folder where several runs have the same."""
     return distinct(
         [
-            both.format(latent, run.path.name) if latents.count(latent) > 1 else latent
-            for latent, run in zip(latents, runs, strict=True)
+            both.format(title, run.path.name) if titles.count(title) > 1 else title
+            for title, run in zip(titles, runs, strict=True)
         ]
     )

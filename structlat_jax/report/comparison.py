@@ -97,7 +97,7 @@ def steps_to_share(run: RunFiles, steps: np.ndarray, returns: np.ndarray) -> dic
 def draw(title: str, runs: Runs, album: Album) -> dict[str, str]:
     """Adds the figures; what each shows, by its name. Seeds that are not finite are left out."""
     whole = {label: run.only_finite() for label, run in runs.items() if run.finite.any()}
-    prior = [run.config.structure.eval_prior_episodes for run in whole.values()]
+    prior = [run.config.structure.blind_episodes for run in whole.values()]
     if not whole:
         return {}
     adapted = [adapting(*each) for each in whole.items()]

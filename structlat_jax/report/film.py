@@ -36,8 +36,9 @@ class Adapting(NamedTuple):
       oracle: Return of the controller that knows the task, or None.
       belief: Posterior mean of z before each episode, ``[E, D]``.
       kl: Nats of each block, ``[E, blocks]``.
-      prior: Episodes at the start whose z came from the prior.
-      blocks: Of the latent space, in order.
+      prior: Episodes at the start in which nothing decides that was seen.
+      acts_on_z: Whether the policy was given a z, and no belief.
+      blocks: What the agent has a belief about, in order.
     """
 
     title: str
@@ -48,6 +49,7 @@ class Adapting(NamedTuple):
     belief: np.ndarray
     kl: np.ndarray
     prior: int
+    acts_on_z: bool
     blocks: list[Shown]
 
 
@@ -68,6 +70,7 @@ def of_case(case: Case, task: int) -> Adapting:
         belief=own(files.arrays["belief_test"]),
         kl=own(files.arrays["kl_test"]),
         prior=case.prior,
+        acts_on_z=files.config.structure.acts_on_z,
         blocks=shown_blocks(case.space),
     )
 
@@ -132,8 +135,9 @@ def _moments(length: np.ndarray) -> list[tuple[int, int]]:
 
 def _episode(axes: _Axes, told: Adapting, episode: int) -> None:
     """What stays as it is while an episode runs."""
-    given = "the prior" if episode < told.prior else f"what {episode} episodes showed"
-    axes.left.figure.suptitle(f"{told.title}\nepisode {episode + 1}: z from {given}", fontsize=13)
+    blind, z = episode < told.prior, "z from " if told.acts_on_z else ""
+    given = ("the prior" if z else "nothing seen") if blind else f"what {episode} episodes showed"
+    axes.left.figure.suptitle(f"{told.title}\nepisode {episode + 1}: {z}{given}", fontsize=13)
     start = 0
     for i, (ax, block) in enumerate(zip(axes.blocks, told.blocks, strict=True)):
         end = start + block.variables * block.size

@@ -8,6 +8,7 @@ import numpy as np
 
 from structlat_jax.config import Config
 from structlat_jax.envs.spec import DEFAULT
+from structlat_jax.report.parts import title
 
 AXES = "axes"
 """The array of ``adaptation.npz`` that names the axes of the others."""
@@ -40,6 +41,11 @@ class RunFiles(NamedTuple):
     def latent(self) -> str:
         """The latent spec, for instance ``dir:2x4,gau:2``."""
         return str(self.config.latent_space())
+
+    @property
+    def title(self) -> str:
+        """What its agents are called, as `parts.title` has it."""
+        return title(self.config)
 
     @property
     def env(self) -> tuple[str, dict[str, Any]]:

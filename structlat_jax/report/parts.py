@@ -1,10 +1,13 @@
 """The parts of z that a report names: its blocks, and the variables of each."""
 
+import dataclasses
 import itertools
 from typing import NamedTuple
 
 import numpy as np
 
+from structlat_jax.algos.options import WITHOUT_LATENT
+from structlat_jax.config import Config
 from structlat_jax.latents import LatentSpace, block_names
 
 SIMPLEX = "simplex"
@@ -51,6 +54,20 @@ class Part(NamedTuple):
     def columns(self) -> slice:
         """Where it stands in z."""
         return slice(self.start, self.stop)
+
+
+def believed(config: Config) -> LatentSpace:
+    """The part of the latent space that an agent has a belief about: all of it, or nothing."""
+    space = config.latent_space()
+    without = config.structure.algorithm in WITHOUT_LATENT
+    return dataclasses.replace(space, blocks=()) if without else space
+
+
+def title(config: Config) -> str:
+    """What agents are called in tables and pictures: ``dir:2x4,gau:2`` for PEARL's, ``varibad
+    dir:2x4,gau:2`` for others with a belief about z, or ``rl2``."""
+    algorithm = "" if config.structure.acts_on_z else config.structure.algorithm
+    return f"{algorithm} {believed(config)}".strip()
 
 
 def blocks_of(space: LatentSpace) -> list[Part]:

@@ -11,7 +11,7 @@ import numpy as np
 from structlat_jax.envs.base import AnyEnv, labels
 from structlat_jax.inference.base import Leads
 from structlat_jax.latents import LatentSpace
-from structlat_jax.report import recovery, results
+from structlat_jax.report import parts, recovery, results
 from structlat_jax.report.plane import places
 from structlat_jax.report.run_files import ADAPTATION_FILE, RESULTS_FILE
 from structlat_jax.shapes import Task
@@ -77,7 +77,7 @@ def write_run(out: Path, setup: Setup, ended: Ended, tell: Tell = print) -> None
     finite = np.isfinite(arrays["returns_test"]).all(axis=(1, 2, 3))
     if finite.any():
         draw(out, setup, {name: x[finite] for name, x in arrays.items()}, ended, tell)
-    ended.results |= recovered(setup.space, arrays, finite)
+    ended.results |= recovered(parts.believed(setup.config), arrays, finite)
     results.write_results(out / RESULTS_FILE, ended.results)
 
 
@@ -88,7 +88,7 @@ def recovered(
     means over the ``finite`` seeds; nothing where the environment knows no factors.
 
     Args:
-      space: The latent space.
+      space: What the agent has a belief about.
       arrays: From `adaptation_arrays`; training and test tasks count alike.
       finite: Which seeds count, ``[S]``.
     """
@@ -144,9 +144,9 @@ def adaptation_arrays(
       does not have is not there.
     """
     split = jax.tree.leaves(train_tasks)[0].shape[1]
-    parts = {"train": slice(0, split), "test": slice(split, None)}
+    kinds = {"train": slice(0, split), "test": slice(split, None)}
     arrays = {}
-    for kind, part in parts.items():
+    for kind, part in kinds.items():
         for field, name in _FIELDS.items():
             values = getattr(adaptation, field)
             if values is not None:
@@ -158,7 +158,7 @@ def adaptation_arrays(
     tasks = {"train": train_tasks, "test": test_tasks}
     for what, function in _knowledge(env).items():
         arrays |= _of_tasks(what, function, tasks, tell)
-    for kind in parts:  # pictures and readers count on it
+    for kind in kinds:  # pictures and readers count on it
         shape = arrays[f"returns_{kind}"].shape[:2]
         arrays.setdefault(f"label_{kind}", np.broadcast_to(np.arange(shape[1]), shape))
     return arrays
@@ -177,11 +177,10 @@ def draw(
         return
     made = run_pictures.of_run(
         setup.env,
-        setup.space,
+        setup.config,
         arrays,
         ended.rows,
         ended.results,
-        setup.config.structure.eval_prior_episodes,
     )
     for name, make in made.items():
         try:

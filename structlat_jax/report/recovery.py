@@ -47,11 +47,12 @@ def of_evaluation(
       finite: Which seeds count, ``[S]``.
 
     Returns:
-      Nothing where the environment knows no factors, or where there is no seed or too few tasks.
+      Nothing where the environment knows no factors or the agent no z, or where there is no seed
+      or too few tasks.
     """
     beliefs = of_all_tasks(arrays, "belief")[finite][..., -1, :]
     names = factors_of(arrays, "test")
-    if not names or not len(beliefs) or beliefs.shape[1] < LEAST_TASKS:
+    if not names or not space.blocks or not len(beliefs) or beliefs.shape[1] < LEAST_TASKS:
         return {}
     factors = {name: of_all_tasks(arrays, f"factor_{name}")[finite] for name in names}
     return recover(space, beliefs, factors)

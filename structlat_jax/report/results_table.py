@@ -9,7 +9,9 @@ from rich.table import Table
 def results_table(results: dict[str, Any]) -> Table:
     """The small table at the end of a run; what ``results.json`` does not have is left out."""
     seeds = f"{results['seeds']} seed{'s' if results['seeds'] > 1 else ''}"
-    table = Table(title=f"{results['latent']}, {results['updates']:,} updates, {seeds}")
+    # An earlier version trained PEARL's agents alone, and named them by the latent.
+    title = results.get("title", results["latent"])
+    table = Table(title=f"{title}, {results['updates']:,} updates, {seeds}")
     table.add_column("measure")
     table.add_column("value", justify="right")
     for name, (text, tell) in _MEASURES.items():

@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from structlat_jax.config import Config
 from structlat_jax.envs.base import AnyEnv
 from structlat_jax.latents import LatentSpace, block_names
 from structlat_jax.report.figures_belief import belief
 from structlat_jax.report.figures_learning import adaptation_curve, learning_curve
 from structlat_jax.report.figures_style import save
 from structlat_jax.report.finished_run import factors_of, name_of_labels
-from structlat_jax.report.parts import shown_blocks
+from structlat_jax.report.parts import believed, shown_blocks, title
 from structlat_jax.report.plane import run_maps
 
 __all__ = ["of_run", "save"]
@@ -20,24 +21,23 @@ __all__ = ["of_run", "save"]
 
 def of_run(
     env: AnyEnv,
-    space: LatentSpace,
+    config: Config,
     arrays: Mapping[str, np.ndarray],
     rows: list[dict[str, Any]],
     results: dict[str, Any],
-    prior: int,
 ) -> dict[str, Callable[[], Figure]]:
     """The pictures by their names, drawn when they are called; the first seed is shown where there
     is one to be shown.
 
     Args:
       env: The environment.
-      space: The latent space.
+      config: The run's.
       arrays: As in ``adaptation.npz``, without the seeds that are not finite.
       rows: Of ``metrics.csv``.
       results: The fields of ``results.json``.
-      prior: How many episodes of the evaluation have z from the prior.
     """
-    about = f"{space} on {env.name}"
+    about, prior = f"{title(config)} on {env.name}", config.structure.blind_episodes
+    space = believed(config)
     spread = arrays.get("spread_test")
     made = {
         "learning_curve": lambda: _learning(
@@ -47,14 +47,15 @@ def of_run(
             *(arrays["returns_test"], prior, f"Return on tasks never seen before\n{about}"),
             *(arrays.get("oracle_test"), arrays["floor_test"]),
         ),
-        "belief": lambda: belief(
+    }
+    if space.blocks:
+        made["belief"] = lambda: belief(
             *(shown_blocks(space), arrays["belief_test"][0, :, 0], arrays["label_test"][0]),
             *(name_of_labels(arrays["label_test"], factors_of(arrays, "test")), prior),
             title=f"What the agent believes before each episode\n{about}",
             kl=arrays["kl_test"][0, :, 0],
             spread=None if spread is None else spread[0, :, 0],
-        ),
-    }
+        )
     if env.plane is None:
         return made
     return {**made, **run_maps.of_run(env.plane, arrays, prior, about)}
@@ -73,7 +74,7 @@ def _learning(
         return np.array(each)
 
     kl = None
-    if all(f"kl {name}" in row for row in measured for name in names):
+    if names and all(f"kl {name}" in row for row in measured for name in names):
         kl = np.stack([column(f"kl {name}") for name in names], axis=-1)
     return learning_curve(
         updates=np.array([row["updates"] for row in measured if row["seed"] == seeds[0]]),

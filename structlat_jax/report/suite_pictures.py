@@ -14,6 +14,7 @@ from structlat_jax.report.figures_coverage import Coverage, prior_coverage
 from structlat_jax.report.figures_matrix import Matrix, blocks_by_factor
 from structlat_jax.report.figures_recovered import Recovered, recovered
 from structlat_jax.report.finished_run import RunFiles
+from structlat_jax.report.parts import believed
 from structlat_jax.report.recovery import Recovery
 from structlat_jax.report.results import over_seeds
 
@@ -57,7 +58,7 @@ def draw(title: str, runs: Runs, album: Album) -> dict[str, str]:
 
 
 def _adaptation(title: str, runs: Runs) -> Figure:
-    prior = [run.config.structure.eval_prior_episodes for run in runs.values()]
+    prior = [run.config.structure.blind_episodes for run in runs.values()]
     return adaptation_curves(_each(curves.adapting, runs), prior, title)
 
 
@@ -66,7 +67,7 @@ def _coverage(title: str, runs: Runs) -> Figure:
 
 
 def _covered(label: str, run: RunFiles) -> Coverage:
-    success = run.success()[..., : run.config.structure.eval_prior_episodes]
+    success = run.success()[..., : run.config.structure.blind_episodes]
     reached = np.logical_or.accumulate(success, axis=-1)
     return Coverage(label, reached.mean(axis=(1, 2)))
 
@@ -94,7 +95,7 @@ def _weights(run: RunFiles) -> list[str]:
 
 def _recovered(title: str, factor: str, runs: Runs) -> Figure:
     def panel(label, run):
-        found = recovery.of_evaluation(run.config.latent_space(), run.arrays, run.finite)
+        found = recovery.of_evaluation(believed(run.config), run.arrays, run.finite)
         truth = recovery.of_all_tasks(run.arrays, f"factor_{factor}")
         unseen = np.arange(truth.shape[1]) >= run.returns("train").shape[1]
         return _panel(label, found[factor], truth, unseen)

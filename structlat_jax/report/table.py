@@ -166,7 +166,7 @@ def _measures(run: RunFiles, plane: Plane | None) -> dict[str, Any]:
     """Those measures, of a run whose seeds are all finite."""
     summary = results.summarise(
         *(run.returns(), run.returns("train"), run.encoder(), run.oracle()),
-        run.config.structure.eval_prior_episodes,
+        run.config.structure.blind_episodes,
         *(run.floor(), run.success()),
     )
     last, first = summary["test_return"]["mean"], summary["first_posterior_return"]

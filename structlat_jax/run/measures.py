@@ -19,7 +19,7 @@ def evaluation_metrics(
       trial: What the candidates of the inference were worth, ``[S, candidates]``.
     """
     s = setup.structure
-    split, prior = s.seen_tasks, s.eval_prior_episodes
+    split, prior = s.seen_tasks, s.blind_episodes
     train, test = adaptation.returns[:, :split], adaptation.returns[:, split:]
     floor = references.floor[:, split:].mean(axis=1)
     found = {

@@ -12,7 +12,7 @@ from structlat_jax.inference import chosen
 from structlat_jax.inference.base import Learned
 from structlat_jax.latents import block_names
 from structlat_jax.report import results
-from structlat_jax.report.parts import USED
+from structlat_jax.report.parts import USED, title
 from structlat_jax.run import failures
 from structlat_jax.train.evaluate import Adaptation, References
 from structlat_jax.train.setup import Setup
@@ -88,6 +88,8 @@ def summary(setup: Setup, outcome: Outcome, about: dict[str, Any]) -> dict[str, 
 
     return {
         "latent": str(setup.space),
+        "algorithm": s.algorithm,
+        "title": title(setup.config),
         **about,
         **inferences(setup, outcome),
         **results.summarise(
@@ -95,7 +97,7 @@ def summary(setup: Setup, outcome: Outcome, about: dict[str, Any]) -> dict[str, 
             adaptation.returns[:, :split],
             of_test(adaptation.encoder),
             of_test(references.oracle),
-            s.eval_prior_episodes,
+            s.blind_episodes,
             of_test(references.floor),
             of_test(adaptation.success),
         ),

@@ -54,6 +54,12 @@ def test_an_environment_that_knows_next_to_nothing(tmp_path):
     assert "leads_train" not in arrays
 
 
+def test_an_agent_that_believes_nothing_has_no_picture_of_beliefs(tmp_path):
+    write(tmp_path, dense(), seeds=2, algorithm="rl2", minibatches=1)
+    assert pictures(tmp_path) == ALWAYS - {"belief.png"}
+    assert "recovery" not in json.loads((tmp_path / "results.json").read_text())
+
+
 def test_factors_and_the_oracle_are_written(tmp_path):
     env = dense(oracle_return=lambda task: -task["mass"], success=lambda t, task: t.reward > -1)
     arrays = write(tmp_path, env, seeds=2)

@@ -9,6 +9,7 @@ import pytest
 from drawable import EARLIER, STEPWISE, walker, write_run
 
 from structlat_jax.envs.base import Plane
+from structlat_jax.report import film
 from structlat_jax.report.case import make_cases
 from structlat_jax.report.plane import scene
 from structlat_jax.report.run_files import read_run
@@ -74,6 +75,19 @@ def test_a_story_holds_the_evaluation(case):
     assert told["blocks"][0]["prior"]["mean"] == pytest.approx([1 / 3] * 3)
     assert told["blocks"][1]["prior"]["spread"] == pytest.approx([1.0], rel=0.1)
     assert left_out == []
+
+
+@pytest.mark.parametrize(("algorithm", "blocks"), [("rl2", 0), ("varibad", 2)])
+def test_agents_that_act_on_no_z_show_what_they_believe_and_no_z(case, algorithm, blocks):
+    config = case.files.config.replace(algorithm=algorithm, minibatches=1)
+    other = case._replace(files=case.files._replace(config=config))
+    told, _ = story.tell(other, PLENTY)
+    assert "z" not in told
+    assert not told["acts_on_z"]
+    assert told["prior"] == 1
+    assert len(told["blocks"]) == blocks
+    assert len(film.of_case(other, 0).blocks) == blocks
+    assert next(film.frames(other, 0)).std() > 0
 
 
 def test_without_its_environment_a_story_has_traces(tmp_path):

@@ -75,9 +75,10 @@ def tell(case: Case, most: int) -> Story:
     places = _places(case)
     chosen = _fitting(finite, tasks, _bytes(case, places.width, len(tasks)), most)
     data = {
-        **{"name": case.label, "latent": files.latent, "env": files.env[0]},
+        **{"name": case.label, "latent": str(case.space), "env": files.env[0]},
         **{"episodes": files.returns().shape[-1], "prior": case.prior, "stride": chosen.stride},
         **{"seeds": chosen.seeds.tolist(), "tasks": chosen.tasks.tolist()},
+        "acts_on_z": files.config.structure.acts_on_z,
         **{"label_name": files.label_name, "blocks": _blocks(case.space), "used": USED},
         **{"label": packed.exact(_of(files.label(), chosen))},
         **_evaluated(case, chosen),
@@ -91,7 +92,8 @@ def _evaluated(case: Case, chosen: _Chosen) -> dict[str, Any]:
     files = case.files
     known = {
         **{"returns": files.returns(), "belief": files.arrays["belief_test"]},
-        **{"z": files.arrays["z_test"], "kl": files.arrays["kl_test"]},
+        "z": files.arrays["z_test"] if files.config.structure.acts_on_z else None,
+        "kl": files.arrays["kl_test"],
         **{"spread": files.spread(), "length": files.length()},
     }
     told = {
@@ -181,6 +183,8 @@ def _of(values: np.ndarray, chosen: _Chosen) -> np.ndarray:
 
 def _blocks(space: LatentSpace) -> list[dict[str, Any]]:
     """What a block is called, how its numbers are to be drawn, and what the prior says of them."""
+    if not space.blocks:
+        return []
 
     @jax.jit  # piece by piece it would be compiled for three times as long
     def moments():

@@ -6,7 +6,7 @@ const CORNERS = [[0, 1], [0.866, -0.5], [-0.866, -0.5]];
 function beliefOf(run, block, { seed, task, episode }) {
   const own = (array, e) => at(array, seed, task, e).slice(block.start, block.start + block.variables * block.size);
   return {
-    mean: own(run.belief, episode), z: own(run.z, episode),
+    mean: own(run.belief, episode), z: run.z ? own(run.z, episode) : null,
     spread: run.spread ? own(run.spread, episode) : null,
     history: Array.from({ length: episode + 1 }, (_, e) => own(run.belief, e)),
   };
@@ -36,7 +36,7 @@ function bars(block, known, look) {
         error_y: known.spread ? { array: known.spread, color: look.ink, thickness: 1.2, width: 3 } : undefined,
       },
       marks(x, block.prior.mean, "prior", { symbol: "line-ew-open", size: 16, color: look.ink, line: { width: 2 } }),
-      marks(x, known.z, "z acted on", { symbol: "diamond-open", size: 10, color: look.ink, line: { width: 2 } }),
+      ...actedOn(x, known.z, { symbol: "diamond-open", size: 10, color: look.ink, line: { width: 2 } }),
     ],
     layout: layout(look, 210, {
       xaxis: axis(look, block.variables > 1 ? "variable.class" : "class", { type: "category", showgrid: false }),
@@ -48,7 +48,7 @@ function bars(block, known, look) {
 function intervals(block, known, look) {
   const x = numbersOf(block);
   const { mean, spread } = block.prior;
-  const high = 1.1 * Math.max(2, extent([known.mean, known.z].flat().map(Math.abs))[1]);
+  const high = 1.1 * Math.max(2, extent([known.mean, known.z ?? []].flat().map(Math.abs))[1]);
   return {
     data: [
       {
@@ -59,7 +59,7 @@ function intervals(block, known, look) {
         ...marks(x, known.mean, "posterior", { size: 9, color: x.map((_, i) => colour(i)) }),
         error_y: known.spread ? { array: known.spread, color: look.ink, thickness: 2, width: 5 } : undefined,
       },
-      marks(x, known.z, "z acted on", { symbol: "diamond-open", size: 10, color: look.ink, line: { width: 2 } }),
+      ...actedOn(x, known.z, { symbol: "diamond-open", size: 10, color: look.ink, line: { width: 2 } }),
     ],
     layout: layout(look, 210, {
       xaxis: axis(look, block.size > 1 ? "variable.number" : "number", { type: "category", showgrid: false }),
@@ -70,6 +70,11 @@ function intervals(block, known, look) {
 
 function marks(x, y, name, marker) {
   return { type: "scatter", mode: "markers", x, y, name, marker };
+}
+
+/* Nothing, where the agent acts on the belief itself. */
+function actedOn(x, z, marker) {
+  return z ? [marks(x, z, "z acted on", marker)] : [];
 }
 
 /* A triangle per variable: where the belief has been and is. */
@@ -88,7 +93,7 @@ function triangles(block, known, look) {
     trace([own(block.prior.mean)], "prior", { mode: "markers", marker: { symbol: "cross-thin-open", size: 11, color: look.ink, line: { width: 2 } } });
     trace(known.history.map(own), "posterior so far", { mode: "lines+markers", line: { color: look.posterior, width: 1.5 }, marker: { size: 4 } });
     trace([own(known.mean)], "posterior", { mode: "markers", marker: { size: 14, color: look.posterior } });
-    trace([own(known.z)], "z acted on", { mode: "markers", marker: { symbol: "diamond-open", size: 10, color: look.ink, line: { width: 2 } } });
+    if (known.z) trace([own(known.z)], "z acted on", { mode: "markers", marker: { symbol: "diamond-open", size: 10, color: look.ink, line: { width: 2 } } });
   }
   const hidden = { visible: false, fixedrange: true };
   return { data, layout: layout(look, 250, {

@@ -42,7 +42,7 @@ function makeSide(run) {
     ...run.blocks.map((block, i) => ({
       ...panel("belief", "", (r, place, look) => belief(r, block, place, look)), block: i,
     })),
-    panel("nats", "What each block has learned: KL to the prior", nats),
+    ...(run.blocks.length ? [panel("nats", "What each block has learned: KL to the prior", nats)] : []),
   ];
   side.append(panels);
   return { run, side, panels: made };
@@ -57,7 +57,9 @@ function rebuild() {
 
 function sentence(run, place) {
   const value = at(run.returns, place.seed, place.task, place.episode);
-  const from = place.episode < run.prior ? "z from the prior" : `z from the posterior given ${place.episode} episodes`;
+  const seen = place.episode === 1 ? "1 episode" : `${place.episode} episodes`;
+  const belief = run.acts_on_z ? `z from the posterior given ${seen}` : `${seen} seen`;
+  const from = place.episode >= run.prior ? belief : run.acts_on_z ? "z from the prior" : "nothing seen";
   const bound = run.oracle ? ` (oracle ${at(run.oracle, place.seed, place.task).toFixed(2)})` : "";
   return `Episode ${place.episode + 1}: ${from}; return ${value.toFixed(2)}${bound}.`;
 }
