@@ -102,8 +102,8 @@ class Env:
         whose test tasks are not drawn as its training tasks are; by default one draw of
         `sample_tasks` is parted at random.
       sketch: Observations of an episode ``[N, obs_dim]`` to what a film draws in place of them: the
-        ends of lines, ``[N, lines, 2, 2]`` in metres, to the right and up. A function of the host.
-        None where there is nothing to draw.
+        ends of lines, ``[N, lines, 2, 2]`` in metres, to the right and up, the first of which is
+        followed. A function of the host. None where there is nothing to draw.
       presets: Settings by name, over the general ones of the same name; see `config.preset`.
       spec: What `envs.make` made it from; not to be set by factories.
 

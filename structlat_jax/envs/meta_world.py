@@ -14,7 +14,7 @@ import numpy as np
 
 from structlat_jax.envs import given, spread
 from structlat_jax.envs.base import Preset
-from structlat_jax.envs.host import sawyer
+from structlat_jax.envs.host import gripper, sawyer
 from structlat_jax.envs.host.base import HostEnv
 from structlat_jax.envs.spec import EnvError
 from structlat_jax.shapes import Array, Key
@@ -173,6 +173,7 @@ def _common(horizon: int) -> dict:
         "horizon": int(horizon),
         "controller": sawyer.controller,
         "success": sawyer.success,
+        "sketch": gripper.lines,
     }
 
 

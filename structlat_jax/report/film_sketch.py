@@ -9,7 +9,7 @@ from matplotlib.collections import LineCollection
 
 from structlat_jax.report.figures_style import INK, of_episode
 
-_AROUND = 1.0  # metres of the ground that are shown beside what is drawn, at least
+_AROUND = 0.8  # of the larger of width and height, on each side of what is drawn
 
 
 def drawer(
@@ -36,14 +36,14 @@ def drawer(
 
     def draw(ax: Axes, episode: int, step: int) -> None:
         lines = lines_of(episode)
-        middles = lines.mean(axis=(1, 2))
+        middles = lines[:, 0].mean(axis=1)
         tint = of_episode(episode, prior)
-        wide, high = size() + 2 * _AROUND
-        here = middles[step, 0]
+        wide, high = size() + 2 * _AROUND * size().max()
+        here, below = middles[step, 0], 0.1 * high
         ax.axhline(0.0, color=INK, linewidth=0.8)
         ax.plot(*middles[: step + 1].T, color=tint, linewidth=1.2)
         ax.add_collection(LineCollection(lines[step], colors=INK, linewidths=4, capstyle="round"))
-        ax.set(xlim=(here - wide / 2, here + wide / 2), ylim=(-0.3, high - 0.3))
+        ax.set(xlim=(here - wide / 2, here + wide / 2), ylim=(-below, high - below))
         ax.set(xlabel="metres along", aspect="equal")
         ax.set_title(f"step {step} of {length[episode]}", fontsize=11)
 

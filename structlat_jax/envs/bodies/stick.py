@@ -2,11 +2,9 @@
 
 import numpy as np
 
+from structlat_jax.envs import slanted
 from structlat_jax.envs.bodies import models
 from structlat_jax.envs.bodies.kinds import Kind
-
-_SLANT = (0.5, 0.3)
-"""How far a metre across goes to the right and up in a picture."""
 
 
 def lines(kind: Kind, sees_place: bool, obs: np.ndarray) -> np.ndarray:
@@ -34,7 +32,7 @@ def lines(kind: Kind, sees_place: bool, obs: np.ndarray) -> np.ndarray:
             half = axis * np.maximum(model.geom_size[shapes, 1], 0.02)[:, None]
             middle = data.geom_xpos[shapes]
             found.append(np.stack([middle - half, middle + half], axis=1))
-    return _flat(np.stack(found))
+    return slanted.seen(np.stack(found))
 
 
 def positions(kind: Kind, sees_place: bool, obs: np.ndarray) -> np.ndarray:
@@ -45,9 +43,3 @@ def positions(kind: Kind, sees_place: bool, obs: np.ndarray) -> np.ndarray:
     velocity = obs[:, kind.qpos - unseen :][:, :unseen]
     steps = np.concatenate([np.zeros((1, unseen)), velocity[1:] * kind.seconds])
     return np.concatenate([np.cumsum(steps, axis=0), obs[:, : kind.qpos - unseen]], axis=1)
-
-
-def _flat(ends: np.ndarray) -> np.ndarray:
-    """Points in space ``[..., 3]`` to a picture seen from the side, a little from above."""
-    x, y, z = np.moveaxis(ends, -1, 0)
-    return np.stack([x + _SLANT[0] * y, z + _SLANT[1] * y], axis=-1)

@@ -51,7 +51,7 @@ class HostEnv:
         tuples, named tuples or lists.
       make: ``()`` to the environment; once per worker.
       set_task: ``(environment, task)``, before every reset.
-      split, factors, label, plane, explore, presets, spec: As of `Env`.
+      split, factors, label, plane, explore, sketch, presets, spec: As of `Env`.
       observe: What ``reset`` and ``step`` return as an observation to numbers ``[obs_dim]``; by
         default they are flattened.
       success: info of a step to 1 or 0; see `Env.success`.
@@ -86,6 +86,7 @@ class HostEnv:
     label: Callable[[Any], Any] | None = None
     plane: Any = None
     explore: Callable[[Any], Any] | None = None
+    sketch: Callable[[np.ndarray], np.ndarray] | None = None
     presets: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
     spec: Any = dataclasses.field(default=None, compare=False)
 

@@ -124,10 +124,12 @@ function overTime(run, place, look) {
       put(row, steps, values(e), "earlier", { color: e < run.prior ? look.prior : look.posterior, width: 0.7 }, { opacity: 0.45, hoverinfo: "skip" });
     }
     put(row, steps.slice(0, step + 1), values(episode).slice(0, step + 1), "this episode", { color: look.ink, width: 2.5 });
-    leadsOverTime(run, place, row).forEach((one) => put(row, one.y.map(() => steps[steps.length - 1]), one.y, "hypotheses", {}, {
-      mode: "markers", marker: { size: one.weight.map(discSize), color: look.posterior, opacity: 0.35, line: { width: 0 } },
-    }));
-    axes[row ? `yaxis${row + 1}` : "yaxis"] = rowAxis(look, row, rows, `obs ${number}`);
+    const range = rangeOf(traces.map((_, e) => values(e)).flat());
+    const led = leadsOverTime(run, place, row).filter(({ y }) => y >= range[0] && y <= range[1]);
+    put(row, led.map(() => steps[steps.length - 1]), led.map(({ y }) => y), "hypotheses", {}, {
+      mode: "markers", marker: { size: led.map(({ weight }) => discSize(weight)), color: look.posterior, opacity: 0.35, line: { width: 0 } },
+    });
+    axes[row ? `yaxis${row + 1}` : "yaxis"] = rowAxis(look, row, rows, `obs ${number}`, range);
   });
   if (rewards) {
     const row = rows - 1;
@@ -139,13 +141,21 @@ function overTime(run, place, look) {
   }) };
 }
 
-function rowAxis(look, row, rows, name) {
+/* What all episodes of the task show: nothing jumps, and a hypothesis that leads out of the world is not shown in place of it. */
+function rangeOf(values) {
+  const [low, high] = extent(values);
+  const margin = 0.15 * (high - low || 1);
+  return [low - margin, high + margin];
+}
+
+function rowAxis(look, row, rows, name, range) {
   const domain = [1 - (row + 0.88) / rows, 1 - row / rows];
-  return axis(look, name, { domain, nticks: 4 });
+  return axis(look, name, { domain, nticks: 4, ...(range ? { range } : {}) });
 }
 
 function leadsOverTime(run, { seed, task, episode }, row) {
   if (!run.leads) return [];
   const weight = at(run.weight, seed, task, episode);
-  return weight.every(Number.isFinite) ? [{ y: column(at(run.leads, seed, task), row), weight }] : [];
+  if (!weight.every(Number.isFinite)) return [];
+  return column(at(run.leads, seed, task), row).map((y, i) => ({ y, weight: weight[i] }));
 }
