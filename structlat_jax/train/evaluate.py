@@ -101,9 +101,10 @@ def evaluate(
     repeats = jax.vmap(
         lambda task, k: _adapt(setup, hyper, learned, task, k, beside), in_axes=(None, 0)
     )
-    # Task by task: all hypotheses of all tasks at once would be 800 MB of activations, which is
-    # half as fast on a CPU core, and one task's are enough to fill an accelerator.
-    return jax.lax.map(lambda each: repeats(*each), (tasks, keys))
+    # Task by task unless told otherwise: all hypotheses of all tasks at once would be 800 MB of
+    # activations, which is half as fast on a CPU core, and one task's fill an accelerator.
+    at_once = None if s.eval_at_once == 1 else min(s.eval_at_once, count)
+    return jax.lax.map(lambda each: repeats(*each), (tasks, keys), batch_size=at_once)
 
 
 def references(setup: Setup, untrained: Params, tasks: Task, key: PRNGKeyArray) -> References:

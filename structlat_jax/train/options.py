@@ -36,6 +36,12 @@ class ProtocolOptions:
         30, "training tasks that an evaluation looks at, at most: the first of them", low=1
     )
     eval_repeats: int = option(4, "repeats of the evaluation per task", low=1)
+    eval_at_once: int = option(
+        1,
+        "tasks that an evaluation goes through at once: more is faster where every step calls a "
+        "physics engine, and takes so many times the memory",
+        low=1,
+    )
     eval_encoder: bool = option(
         True,
         "evaluate the encoder's posterior, the paper's inference, beside another, in as many "

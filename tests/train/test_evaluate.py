@@ -285,3 +285,15 @@ def test_each_part_of_an_episode_knows_what_the_ones_before_have_seen():
                 np.testing.assert_allclose(z[episode], latent, atol=1e-6)
             mean, _ = own.networks.policy(params.agent.policy, t.obs[episode, begin:end], latent)
             np.testing.assert_allclose(t.action[episode, begin:end], jnp.tanh(mean), atol=1e-4)
+
+
+@pytest.mark.parametrize("at_once", [2, 3, 99])
+def test_tasks_may_be_gone_through_at_once(at_once):
+    """Whatever does not divide them, and however many there are."""
+    tasks, params = jnp.linspace(-1.0, 1.0, 5), network_params()
+    results = [
+        evaluate(setup(eval_at_once=n), config().hyper, params, tasks, jax.random.key(4))
+        for n in (1, at_once)
+    ]
+    np.testing.assert_allclose(*(found.path for found in results), atol=1e-5)
+    np.testing.assert_allclose(*(found.returns for found in results), atol=1e-5)

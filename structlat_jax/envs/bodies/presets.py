@@ -33,6 +33,7 @@ _SETTINGS: Mapping[str, Any] = {
     "eval_prior_episodes": 2,
     "eval_train_tasks": 10,
     "eval_repeats": 2,
+    "eval_at_once": 40,
 }
 """PEARL's settings (its discount, entropy, small contexts, two episodes to explore) at sizes that a
 processor has learned with in an hour or two. One episode of each kind: there are many tasks."""
