@@ -17,6 +17,7 @@ import click
 from structlat_jax.cli import changes, options
 from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import main
+from structlat_jax.report.names import slug
 from structlat_jax.run.plan import Plan
 
 DEFAULT_ARMS = (
@@ -39,7 +40,7 @@ DEFAULT_ARMS = (
 def runs(plan: Plan, arms: Any, out: Path) -> list[tuple[str, Path, Plan]]:
     """Label, folder and plan of each arm; raises `ConfigError` about ``arms``."""
     return [
-        (name, out / changes.slug(name), dataclasses.replace(plan, config=config))
+        (name, out / slug(name), dataclasses.replace(plan, config=config))
         for name, config in changes.arms(plan.config, arms).items()
     ]
 

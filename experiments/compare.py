@@ -25,6 +25,7 @@ from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import main
 from structlat_jax.errors import InputError
 from structlat_jax.options import ConfigError
+from structlat_jax.report.names import slug
 from structlat_jax.run.plan import Plan
 
 _BETWEEN = " with "
@@ -70,9 +71,7 @@ def runs(given: dict[str, Any], plan: Plan, wanted: Any, out: Path) -> list[tupl
         updates = updates if plan.updates == budget else plan.updates
         preset = plan.preset if name == "pearl" else name
         whole = dataclasses.replace(plan, config=config, preset=preset, updates=updates)
-        made.append(
-            (arm.replace(_BETWEEN, " "), out / changes.slug(arm.replace(_BETWEEN, "-")), whole)
-        )
+        made.append((arm.replace(_BETWEEN, " "), out / slug(arm.replace(_BETWEEN, "-")), whole))
     return made
 
 

@@ -17,10 +17,10 @@ import numpy as np
 import structlat_jax as sl
 from structlat_jax import examples
 from structlat_jax.cli.errors import main
-from structlat_jax.cli.train import latent_slug, slug
 from structlat_jax.cli.values import LocalPath
 from structlat_jax.errors import InputError
 from structlat_jax.report.finished_run import RunFiles
+from structlat_jax.report.names import latent_slug, slug
 from structlat_jax.report.results import percent_of_way
 from structlat_jax.report.run_files import find_runs, read_run
 from structlat_jax.run.folders import make_folder
@@ -41,7 +41,7 @@ def command(runs: tuple[Path, ...], out: Path) -> None:
     known = out / examples.AGENTS_FILE
     found = json.loads(known.read_text()) if known.is_file() else {}
     for (run, seed), agent in zip(chosen, agents, strict=True):
-        name = f"{slug(run.config.env.name)}-{latent_slug(run.config)}"
+        name = f"{slug(run.config.env.name)}-{latent_slug(str(run.config.latent_space()))}"
         agent.save(examples.file_of(name, out))
         found[name] = describe(run, seed)
         click.echo(f"{name}: {found[name]['test_return']} on test tasks")

@@ -32,7 +32,7 @@ def rows_of(run, name="metrics.csv"):
 
 
 TIMINGS = {"compile_seconds", "wall_seconds", "updates_per_second"}
-WORDS = ("latent", "preset", "env", "env_options", "inference", "jax_version")
+WORDS = ("latent", "algorithm", "title", "preset", "env", "env_options", "inference", "jax_version")
 
 
 def assert_same_numbers(run, other):

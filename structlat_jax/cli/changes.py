@@ -1,7 +1,6 @@
 """Changes to a configuration as text: ``FIELD=VALUE``, latent specs, and grids of both."""
 
 import itertools
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -71,12 +70,6 @@ def between(one: Config, other: Config) -> list[str]:
         for name, value in before[section].items()
         if after[section][name] != value
     ]
-
-
-def slug(text: str) -> str:
-    """A text as a file name: whatever is not a letter, a number or one of ``._-`` is a hyphen, and
-    so are dots alone, which would name another folder."""
-    return re.sub(r"[^A-Za-z0-9._-]+|^\.+$", "-", text)
 
 
 def latent_specs(config: Config, given: Any) -> list[str]:

@@ -19,6 +19,7 @@ from structlat_jax.errors import InputError
 from structlat_jax.report import suite_pictures, suite_text, table
 from structlat_jax.report.album import Album
 from structlat_jax.report.finished_run import RunFiles
+from structlat_jax.report.names import slug
 from structlat_jax.report.run_files import read_run
 from structlat_jax.run import machine
 from structlat_jax.run.members import Member
@@ -111,7 +112,7 @@ def _wanted(
     names: Sequence[str], latents: Sequence[str], given: dict[str, Any]
 ) -> dict[str, Wanted]:
     """What is to be trained by family; raises on what cannot be, before anything is made."""
-    if len({changes.slug(name) for name in names}) < len(names):
+    if len({slug(name) for name in names}) < len(names):
         raise InputError("--families must differ from each other.")
     wanted = {}
     for name in names:
@@ -129,7 +130,7 @@ def _as_options(name: str) -> dict[str, Any]:
 
 
 def _folder(out: Path, name: str) -> Path:
-    return out / changes.slug(name)
+    return out / slug(name)
 
 
 def _begun(out: Path, name: str, wanted: Wanted) -> list[Member]:

@@ -17,12 +17,12 @@ from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import EXIT_FAILED, complain
 from structlat_jax.cli.folders import interruptible, new_folder
 from structlat_jax.cli.options import HOST_FIELDS
-from structlat_jax.cli.train import latent_slug
 from structlat_jax.config import Config
 from structlat_jax.envs import Env
 from structlat_jax.errors import InputError
 from structlat_jax.options import ConfigError
 from structlat_jax.report import tidy
+from structlat_jax.report.names import latent_slug, slug
 from structlat_jax.report.results import write_metrics
 from structlat_jax.report.run_files import read_run
 from structlat_jax.run import hosts, lanes, machine, members
@@ -46,7 +46,7 @@ class Grid(NamedTuple):
         for latent, point in itertools.product(self.latents, changes.points(self.axes)):
             config = plan.config.replace(latent=latent, **point)
             values = [f"{name}={value}" for name, value in point.items()]
-            folder = changes.slug("_".join([latent_slug(config), *values]))
+            folder = slug("_".join([latent_slug(str(config.latent_space())), *values]))
             label = " ".join([latent, *values])
             made.append((label, out / folder, dataclasses.replace(plan, config=config)))
         return made

@@ -11,11 +11,11 @@ from rich.console import Console
 from structlat_jax.cli import changes, request
 from structlat_jax.cli.errors import EXIT_FAILED, complain, flag
 from structlat_jax.cli.folders import interruptible, new_folder
-from structlat_jax.cli.train import latent_slug
 from structlat_jax.envs import AnyEnv
 from structlat_jax.errors import InputError
 from structlat_jax.options import ConfigError
 from structlat_jax.report import table_text
+from structlat_jax.report.names import latent_slug
 from structlat_jax.run import lanes, members
 from structlat_jax.run.loggers.console import Meter
 from structlat_jax.run.plan import Plan
@@ -41,10 +41,13 @@ class Several(NamedTuple):
 
 def of_latents(plan: Plan, latents: Any, out: Path) -> list[tuple[str, Path, Plan]]:
     """A run per latent spec, for a `Several` whose axis is ``latents``."""
-    configs = [plan.config.replace(latent=s) for s in changes.latent_specs(plan.config, latents)]
     return [
-        (one.structure.latent, out / latent_slug(one), dataclasses.replace(plan, config=one))
-        for one in configs
+        (
+            spec,
+            out / latent_slug(spec),
+            dataclasses.replace(plan, config=plan.config.replace(latent=spec)),
+        )
+        for spec in changes.latent_specs(plan.config, latents)
     ]
 
 

@@ -12,9 +12,10 @@ from structlat_jax.cli import request
 from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import EXIT_FAILED, complain
 from structlat_jax.cli.folders import claim, interruptible, new_folder
-from structlat_jax.config import Config
 from structlat_jax.errors import InputError
 from structlat_jax.report import results_table
+from structlat_jax.report.names import latent_slug, slug
+from structlat_jax.report.parts import title
 from structlat_jax.run import failures, finish, longer, machine, origins
 from structlat_jax.run.loggers import Logger, combine, to_tensorboard, to_wandb
 from structlat_jax.run.loggers.console import Meter
@@ -66,7 +67,8 @@ def train(
         plan, env = request.new_plan(options)
         # Whatever is wrong with them is said before anything is made.
         origin = origins.read(options["from_run"], make_setup(plan.config, env), plan.seeds)
-        name = f"{slug(env.name)}-{latent_slug(plan.config)}-{time.strftime('%Y%m%d-%H%M%S')}"
+        made = f"{slug(env.name) or 'env'}-{latent_slug(title(plan.config))}"
+        name = f"{made}-{time.strftime('%Y%m%d-%H%M%S')}"
         out = new_folder(out, Path("runs") / name, overwrite)
         origins.write_start(out, plan, origin)
     job = Job(plan, make_setup(plan.config, env), out, origin=origin)
@@ -134,16 +136,6 @@ def loggers(sinks: Sequence[str], out: Path, plan: Plan) -> list[Logger]:
         else:
             made.append(to_wandb.make(out / "wandb", seeds, plan.config.to_dict()))
     return made
-
-
-def latent_slug(config: Config) -> str:
-    """The latent spec as part of a file name: ``dir:2x4,gau:2`` is ``dir2x4-gau2``."""
-    return str(config.latent_space()).replace(":", "").replace(",", "-")
-
-
-def slug(text: str) -> str:
-    """A name as part of a file name: letters, numbers and ``._-`` of it."""
-    return "".join(c if c.isalnum() or c in "._-" else "-" for c in text) or "env"
 
 
 def _seeds(options: dict[str, Any]) -> int:

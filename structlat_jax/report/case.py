@@ -1,6 +1,5 @@
 """Finished runs, made ready to be drawn side by side."""
 
-import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ from structlat_jax.agent import Agent
 from structlat_jax.envs.base import AnyEnv, Plane
 from structlat_jax.latents import LatentSpace
 from structlat_jax.report.finished_run import RunFiles
-from structlat_jax.report.names import distinct
+from structlat_jax.report.names import distinct, latent_slug, slug
 from structlat_jax.report.parts import believed
 from structlat_jax.report.run_files import ADAPTATION_FILE
 from structlat_jax.store.run_folder import CheckpointError
@@ -88,7 +87,7 @@ def make_cases(
       CheckpointError: if the arrays of a run do not fit its latent space or its environment.
     """
     labels = _names([run.title for run in runs], runs, "{} ({})")
-    files = _names([slug(run.title) for run in runs], runs, "{}-{}")
+    files = _names([latent_slug(run.title) for run in runs], runs, "{}-{}")
     cases = []
     for run, label, file in zip(runs, labels, files, strict=True):
 
@@ -115,11 +114,6 @@ def by_environment(cases: Sequence[Case]) -> list[Group]:
         Group(title, f"-{suffix.replace('#', '-')}", group)
         for (title, group), suffix in zip(found.items(), suffixes, strict=True)
     ]
-
-
-def slug(text: str) -> str:
-    """A text as part of a file name: ``dir:2x4,gau:2`` is ``dir2x4-gau2``."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text.replace(":", "")).strip("-")
 
 
 def _check_widths(case: Case) -> None:

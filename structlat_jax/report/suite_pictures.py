@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 
 from structlat_jax.report import curves, recovery
 from structlat_jax.report.album import Album
-from structlat_jax.report.case import slug
 from structlat_jax.report.figures_compare import adaptation_curves
 from structlat_jax.report.figures_coverage import Coverage, prior_coverage
 from structlat_jax.report.figures_matrix import Matrix, blocks_by_factor
 from structlat_jax.report.figures_recovered import Recovered, recovered
 from structlat_jax.report.finished_run import RunFiles
+from structlat_jax.report.names import slug
 from structlat_jax.report.parts import believed
 from structlat_jax.report.recovery import Recovery
 from structlat_jax.report.results import over_seeds

@@ -19,7 +19,8 @@ from own_env import times_run
 from program import assert_refused
 
 import structlat_jax as sl
-from structlat_jax.cli import changes, commands
+from structlat_jax.cli import commands
+from structlat_jax.report.names import slug
 from structlat_jax.store import sealed
 
 LITTLE = 64 * 2**20
@@ -191,5 +192,5 @@ def test_links_among_what_is_replaced_are_not_followed(place, here):
 
 @pytest.mark.parametrize("text", [".", "..", "...", "/", "../..", "a/../b"])
 def test_no_name_climbs(text):
-    assert "/" not in changes.slug(text)
-    assert set(changes.slug(text)) != {"."}
+    assert "/" not in slug(text)
+    assert set(slug(text)) != {"."}

@@ -17,7 +17,8 @@ from structlat_jax.agent import make_agent
 from structlat_jax.inference.base import Learned
 from structlat_jax.report import effect, pictures, record, results
 from structlat_jax.report.album import Album
-from structlat_jax.report.case import make_cases, slug
+from structlat_jax.report.case import make_cases
+from structlat_jax.report.names import latent_slug
 from structlat_jax.report.run_files import read_run
 from structlat_jax.store.run_folder import CheckpointError, write_config
 from structlat_jax.train.learn import init_params
@@ -167,4 +168,4 @@ def test_arrays_that_do_not_fit_are_named(tmp_path):
     ],
 )
 def test_slug(text, expected):
-    assert slug(text) == expected
+    assert latent_slug(text) == expected
