@@ -30,7 +30,7 @@ print(psutil.Process().memory_info().rss - before)
 
 
 def kept(program, how):
-    """Bytes by which a process is larger after it has freed everything, as it prints them."""
+    """The number that a process prints, most often by how many bytes it is larger at its end."""
     command = [sys.executable, "-c", program, how]
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
@@ -39,6 +39,32 @@ def kept(program, how):
 @pytest.mark.parametrize("how", ["set", "unset"])
 def test_large_blocks_go_back_when_they_are_freed(how):
     assert (kept(BLOCKS, how) > 20 * 2**20) == (how == "unset")  # or it would show nothing
+
+
+SCRATCH = """
+import ctypes, resource, sys
+from structlat_jax.run import machine
+if "set" in sys.argv:
+    assert machine.return_freed_arrays()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+if "all" in sys.argv:
+    assert libc.mallopt(-3, 2**20)  # every block of a mebibyte
+size = 5 * 2**20
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(50):
+    block = libc.malloc(ctypes.c_size_t(size))
+    ctypes.memset(block, 1, size)
+    libc.free(block)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a setting of glibc")
+@pytest.mark.parametrize("how", ["set", "all"])
+def test_what_an_update_needs_for_a_moment_stays(how):
+    """Its pages are handed out once, and not 50 times."""
+    assert (kept(SCRATCH, how) > 20 * 1280) == (how == "all")  # or it would show nothing
 
 
 PIECES = """
