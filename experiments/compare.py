@@ -26,6 +26,7 @@ from structlat_jax.cli.errors import main
 from structlat_jax.errors import InputError
 from structlat_jax.options import ConfigError
 from structlat_jax.report.names import slug
+from structlat_jax.run.members import Member
 from structlat_jax.run.plan import Plan
 
 _BETWEEN = " with "
@@ -75,6 +76,14 @@ def runs(given: dict[str, Any], plan: Plan, wanted: Any, out: Path) -> list[tupl
     return made
 
 
+def _require_latents(given: Sequence[str], out: Path, made: Sequence[Member]) -> None:
+    """Raises `InputError` unless those are the latents of the comparison that is resumed."""
+    kept = {one.label.partition(" ")[2] for one in made} - {""}
+    if set(changes.latent_specs(made[0].plan.config, list(given))) != kept:
+        shown = "; ".join(sorted(kept)) or "none"
+        raise InputError(f"--latents: --resume continues {out} as it is, with {shown}.")
+
+
 def _value(plan: Plan, name: str) -> Any:
     return getattr(getattr(plan.config, configuration.section_of(name)), name)
 
@@ -115,6 +124,8 @@ def command(
     machine.require_devices()
     wanted = arms(algorithms, changes.split(latents))
     out, made = tables.settle(what, wanted, out, overwrite, resume, given)
+    if resume and latents:
+        _require_latents(changes.split(latents), out, made)
     console = make_console()
     tables.train(out, made, console)
     finished = {one.label: read_run(one.folder) for one in made}

@@ -7,7 +7,7 @@ explanation and its range are written once.
 import dataclasses
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -55,6 +55,7 @@ def option(
     high: float | None = None,
     above: float | None = None,
     choices: tuple[str, ...] | None = None,
+    where: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Any:
     """A field of a frozen dataclass.
 
@@ -64,9 +65,11 @@ def option(
       low, high: The least and the greatest value that is allowed.
       above: What it must exceed.
       choices: All that it may be.
+      where: Values of other options without one of which each it is not read.
     """
-    limits = {"help": text, "low": low, "high": high, "above": above, "choices": choices}
-    return dataclasses.field(default=default, metadata=limits)
+    limits = {"low": low, "high": high, "above": above, "choices": choices}
+    about = {"help": text, "where": dict(where or {}), **limits}
+    return dataclasses.field(default=default, metadata=about)
 
 
 def whole(text: str) -> int:
@@ -94,6 +97,13 @@ def allowed(field: dataclasses.Field) -> str:
     if limits["high"] is not None:
         parts.append(f"at most {limits['high']:g}")
     return " and ".join(parts)
+
+
+def conditions(field: dataclasses.Field) -> str:
+    """Where an option is read, in words: ``posterior: task or truth; algorithm: pearl``; empty
+    where it always is."""
+    where = field.metadata["where"].items()
+    return "; ".join(f"{name}: {' or '.join(values)}" for name, values in where)
 
 
 def check(record: Any) -> Any:
@@ -130,7 +140,8 @@ def _check(field: dataclasses.Field, value: Any) -> None:
             number = float(np.float32(value))  # what the program will see
     if not _within(field.metadata, number):
         finite = field.type is float and abs(value) < float("inf")
-        suffix = " in single precision" if finite and number != value else ""
+        rounded = finite and _within(field.metadata, value)  # before it was
+        suffix = " in single precision" if rounded else ""
         raise ConfigError(field.name, (allowed(field) or "finite") + suffix, value)
 
 

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from structlat_jax.options import ConfigError, allowed, check, option
+from structlat_jax.options import ConfigError, allowed, check, conditions, option
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +34,18 @@ SENTENCES = [
     ("free", float("inf"), "free must be finite, not inf."),
     ("free", 1e39, "free must be finite in single precision, not 1e+39."),
 ]
+
+
+def test_a_value_that_is_wrong_as_it_stands_is_not_blamed_on_its_precision():
+    with pytest.raises(ConfigError) as caught:
+        check(Knobs(share=-0.1))
+    assert str(caught.value) == "share must be above 0, not -0.1."
+
+
+def test_where_an_option_is_read_is_said_in_words():
+    read = option(1, "a number", where={"mode": ("slow", "fast"), "name": ("x",)})
+    assert conditions(read) == "mode: slow or fast; name: x"
+    assert conditions(option(1, "a number")) == ""
 
 
 @pytest.mark.parametrize(("field", "value", "sentence"), SENTENCES)

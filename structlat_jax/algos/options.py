@@ -7,6 +7,12 @@ from structlat_jax.options import option
 ON_POLICY = ("rl2", "varibad", "maml")
 """Algorithms that learn from what was just collected, in whole trials."""
 
+_ON_POLICY = {"algorithm": ON_POLICY}
+_RECURRENT = {"algorithm": ("rl2", "varibad")}
+_VARIBAD, _MAML = {"algorithm": ("varibad",)}, {"algorithm": ("maml",)}
+_PEARL = {"algorithm": ("pearl",)}
+_BY_TASK = {"posterior": ("task", "truth"), **_PEARL}
+
 ALGORITHMS = ("pearl", "pearl-belief", "oracle", *ON_POLICY)
 
 WITHOUT_LATENT = ("oracle", "rl2", "maml")
@@ -29,16 +35,14 @@ class AlgorithmOptions:
         "does, or one of each training task's own, which the encoder learns to infer: known by the "
         "task's number, or by its ground truth (the environment's factors)",
         choices=("context", "task", "truth"),
+        where=_PEARL,
     )
-    decoder_width: int = option(
-        64,
-        "hidden width of the decoder of rewards and transitions (posterior: task or truth)",
-        low=1,
-    )
+    decoder_width: int = option(64, "hidden width of the decoder of rewards and transitions", low=1)
     imagined_tasks: bool = option(
         True,
         "beside every task of an update one that nobody has met, z from the prior and rewards from "
-        "the decoder (posterior: task or truth)",
+        "the decoder",
+        where=_BY_TASK,
     )
 
     targets: str = option(
@@ -74,25 +78,25 @@ class AlgorithmOptions:
 class OnPolicyOptions:
     """Trials: some episodes of one task, between which what was found out is kept."""
 
-    trial_episodes: int = option(
-        4, "episodes of a training trial (algorithm: rl2, varibad, maml)", low=1
-    )
-    task_trials: int = option(2, "trials per training task and meta-step (as above)", low=1)
+    trial_episodes: int = option(4, "episodes of a training trial", low=1, where=_ON_POLICY)
+    task_trials: int = option(2, "trials per training task and meta-step", low=1, where=_ON_POLICY)
     adapt_episodes: int = option(
-        5, "exploring episodes of a trial after which the policy adapts (algorithm: maml)", low=1
+        5, "exploring episodes of a trial after which the policy adapts", low=1, where=_MAML
     )
     minibatches: int = option(
         4,
-        "parts into which a meta-step's trials are cut, of which every update sees one (as above)",
+        "parts into which a meta-step's trials are cut, of which every update sees one",
         low=1,
+        where=_ON_POLICY,
     )
-    hidden: int = option(64, "width of the recurrent state (algorithm: rl2, varibad)", low=1)
-    belief_updates: int = option(
-        8, "updates of the belief per meta-step (algorithm: varibad)", low=1
-    )
-    belief_trials: int = option(16, "trials that each of these sees (algorithm: varibad)", low=1)
+    hidden: int = option(64, "width of the recurrent state", low=1, where=_RECURRENT)
+    belief_updates: int = option(8, "updates of the belief per meta-step", low=1, where=_VARIBAD)
+    belief_trials: int = option(16, "trials that each of these sees", low=1, where=_VARIBAD)
     kept_steps: int = option(
-        50, "meta-steps whose trials these are drawn from (algorithm: varibad)", low=1
+        50,
+        "meta-steps whose trials these are drawn from",
+        low=1,
+        where=_VARIBAD,
     )
 
 
@@ -100,17 +104,25 @@ class OnPolicyOptions:
 class OnPolicyHyper:
     """The coefficients of learning on policy (algorithm: rl2, varibad, maml)."""
 
-    clip: float = option(0.2, "how far the ratio of new to old densities counts", above=0.0)
-    gae: float = option(0.95, "decay of the advantage's look ahead", low=0.0, high=1.0)
-    value_weight: float = option(0.5, "weight of the value's loss", low=0.0)
+    clip: float = option(
+        0.2, "how far the ratio of new to old densities counts", above=0.0, where=_ON_POLICY
+    )
+    gae: float = option(
+        0.95, "decay of the advantage's look ahead", low=0.0, high=1.0, where=_ON_POLICY
+    )
+    value_weight: float = option(0.5, "weight of the value's loss", low=0.0, where=_ON_POLICY)
     shaped_share: float = option(
         1.0,
         "share of the shaped reward in what is maximised, the task's own being the rest",
         low=0.0,
         high=1.0,
+        where=_ON_POLICY,
     )
     belief_kl: float = option(
-        0.1, "weight of the KL of a belief to the one before it; 1: the evidence's bound", low=0.0
+        0.1,
+        "weight of the KL of a belief to the one before it; 1: the evidence's bound",
+        low=0.0,
+        where=_VARIBAD,
     )
     explore_share: float = option(
         0.0,
@@ -118,8 +130,9 @@ class OnPolicyHyper:
         "policy, which learns from the other half alone",
         low=0.0,
         high=1.0,
+        where=_ON_POLICY,
     )
-    inner_lr: float = option(0.1, "step size of MAML's adaptation", low=0.0)
+    inner_lr: float = option(0.1, "step size of MAML's adaptation", low=0.0, where=_MAML)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,19 +164,20 @@ class AlgorithmHyper:
     kl_ramp_updates: float = option(9_000.0, "updates over which the KL weight ramps", low=0.0)
     aggregate_kl: float = option(
         0.0,
-        "KL of the training tasks' mean posterior to the prior, per KL weight (posterior: task or "
-        "truth; Dirichlet blocks need --kl exact for it)",
+        "KL of the training tasks' mean posterior to the prior, per KL weight (Dirichlet "
+        "blocks need --kl exact for it)",
         low=0.0,
+        where=_BY_TASK,
     )
     decoder_weight: float = option(
-        0.03, "weight of the decoder's loss in the tasks' own posteriors", low=0.0
+        0.03, "weight of the decoder's loss in the tasks' own posteriors", low=0.0, where=_BY_TASK
     )
     block_delay: float = option(
         0.0,
         "updates after which one more block of z opens; until then it is drawn from the prior, so "
-        "that earlier blocks of the spec say what they can before later ones do; 0 for all at once "
-        "(posterior: task or truth)",
+        "that earlier blocks of the spec say what they can before later ones do; 0 for all at once",
         low=0.0,
+        where=_BY_TASK,
     )
     mean_reg: float = option(
         1e-5, "penalty on the squared policy mean, or on its squared logits", low=0.0

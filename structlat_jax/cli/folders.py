@@ -1,6 +1,7 @@
 """The folder that a command writes to, and how a signal ends it."""
 
 import contextlib
+import shlex
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import click
 from rich.console import Console
 
 from structlat_jax.cli.errors import EXIT_INTERRUPTED
+from structlat_jax.envs.spec import EnvSpec
 from structlat_jax.run import folders
 from structlat_jax.run.stop import heeded
 from structlat_jax.store import run_folder
@@ -58,10 +60,17 @@ def interruptible(out: Path, console: Console) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        text = f"interrupted; continue with --resume --out {out}"
+        text = f"interrupted; continue with --resume --out {out}{_code_again()}"
         with contextlib.suppress(OSError, SystemExit):  # nobody may be there any more
             console.print(text, soft_wrap=True)
         raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _code_again() -> str:
+    """Options that name an environment of somebody's own, which a folder does not run by itself."""
+    given = click.get_current_context().params
+    named = given.get("env")
+    return f" --env {shlex.quote(named)}" if named and EnvSpec(named).is_code else ""

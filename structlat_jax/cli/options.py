@@ -14,7 +14,7 @@ from structlat_jax.cli.errors import flag
 from structlat_jax.cli.values import LocalPath, Whole
 from structlat_jax.config import OWNERS, PRESETS, Config
 from structlat_jax.envs.spec import DEFAULT
-from structlat_jax.options import allowed
+from structlat_jax.options import allowed, conditions
 from structlat_jax.run.hosts import JOIN_SECONDS
 from structlat_jax.run.plan import PLAN_LIMITS
 
@@ -280,6 +280,7 @@ def _option(name: str, field: dataclasses.Field) -> Decorator:
     shown = "; ".join(f"{p}: {v}" if p else str(v) for p, v in values.items())
     limits = "" if field.metadata["choices"] else allowed(field)
     text = field.metadata["help"][0].upper() + field.metadata["help"][1:]
+    text += f" ({conditions(field)})" if field.metadata["where"] else ""
     text += f"; {limits}. [{shown}]" if limits else f". [{shown}]"
     if field.type is bool:
         return click.option(f"{flag(name)}/--no-{flag(name)[2:]}", name, default=None, help=text)

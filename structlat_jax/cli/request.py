@@ -42,6 +42,19 @@ def new_plan(options: dict[str, Any]) -> tuple[Plan, AnyEnv]:
     return Plan(config=config, preset=name, **numbers), env
 
 
+def unread(config: Config, options: dict[str, Any]) -> list[str]:
+    """A sentence about each option on the command line that this configuration does not read."""
+    fields, said = configuration.fields(), []
+    for name in given(options):
+        for other, values in fields[name].metadata["where"].items():
+            value = getattr(config.structure, other)
+            if value not in values:
+                rule = f"{flag(name)} is not read: that takes {flag(other)} {' or '.join(values)}"
+                said.append(f"{rule}, and it is {value}.")
+                break
+    return said
+
+
 def saved_env(config: Config, options: dict[str, Any]) -> AnyEnv:
     """The environment of a configuration that was read; ``--env`` and its options name it again.
 

@@ -65,6 +65,8 @@ def train(
         machine.configure(_seeds(options))
         machine.require_devices()
         plan, env = request.new_plan(options)
+        for sentence in request.unread(plan.config, options):
+            click.echo(f"note: {sentence}", err=True)
         # Whatever is wrong with them is said before anything is made.
         origin = origins.read(options["from_run"], make_setup(plan.config, env), plan.seeds)
         made = f"{slug(env.name) or 'env'}-{latent_slug(title(plan.config))}"

@@ -1,6 +1,9 @@
 """What an environment must be, looked at before anything is compiled: one abstract evaluation, and
 of a host environment one step."""
 
+import textwrap
+import traceback
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -97,8 +100,29 @@ def _shape(name: str, field: str, fn: Any, *arguments: Any, on: str = "") -> Any
     except EnvError:
         raise
     except Exception as error:  # anybody's code
-        words = " ".join(str(error).split())[:300].rstrip(".")
-        raise EnvError(f"{field} of {name} fails{on}: {type(error).__name__}: {words}.") from error
+        raise EnvError(f"{field} of {name} fails{on}: {_why(error)}{_place(error)}.") from error
+
+
+def _place(error: Exception) -> str:
+    """Where in somebody's code it was raised, as far as that can be told."""
+    own = [Path(__file__).parent, Path(jax.__file__).parents[1]]
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if path.is_file() and not any(path.is_relative_to(folder) for folder in own):
+            return f" (line {frame.lineno} of {path.name})"
+    return ""
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, jax.errors.TracerBoolConversionError):
+        return (
+            "Python's if, while, and, or, not cannot ask for a value of a compiled function; "
+            "jnp.where and jax.lax.cond can"
+        )
+    if isinstance(error, jax.errors.TracerArrayConversionError):
+        return "NumPy cannot compute with a value of a compiled function; jax.numpy can"
+    words = " ".join(str(error).split()).rstrip(".")
+    return f"{type(error).__name__}: {textwrap.shorten(words, 300, placeholder=' ...')}"
 
 
 def _require_split(name: str, tasks: Any, both: Any) -> None:

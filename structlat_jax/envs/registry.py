@@ -4,6 +4,7 @@ A package registers environments in the entry-point group `GROUP`, a name and a 
 """
 
 import dataclasses
+import difflib
 import functools
 import importlib
 import importlib.metadata
@@ -190,9 +191,11 @@ def _factory(name: str) -> Callable[..., AnyEnv]:
             return registered[name].load()
         except Exception as error:  # anybody's package
             raise EnvError(f"the environment {name} cannot be loaded: {_reason(error)}") from error
+    close = difflib.get_close_matches(name, names(), n=1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
     raise EnvError(
         f"env must be one of {', '.join(names())}, package.module:factory, or "
-        f"path/to/file.py:factory, not {name!r}."
+        f"path/to/file.py:factory, not {name!r}{hint}."
     )
 
 

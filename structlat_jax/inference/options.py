@@ -15,6 +15,7 @@ class InferenceOptions:
         "or, by the decoder of --posterior task, as they are; the encoder's posterior; or that of "
         "these which does best on the training tasks",
         choices=("auto", "hypotheses", "decoded", "amortised"),
+        where={"algorithm": ("pearl",)},
     )
     hypotheses: int = option(
         2048, "draws from the prior that are weighed, a power of two", low=2, high=2**20

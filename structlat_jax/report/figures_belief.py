@@ -120,9 +120,11 @@ def _columns(blocks: Sequence[Shown], nats: np.ndarray | None) -> list[_Column]:
     start = 0
     for i, block in enumerate(blocks):
         used = nats is None or bool(nats[i] >= USED)
-        learned = "" if nats is None else f"\n{nats[i]:.2f} nats" + ("" if used else ": unused")
         weights = block.kind == SIMPLEX
         parts = block.variables if weights or block.size > 1 else 1
+        whole = "together " if parts > 1 else ""
+        learned = "" if nats is None else f"\n{whole}{nats[i]:.2f} nats"
+        learned += "" if used else ": unused"
         step = block.variables * block.size // parts
         for part in range(parts):
             which = f", variable {part + 1}" if parts > 1 else ""

@@ -16,6 +16,7 @@ from structlat_jax.report.figures_style import (
     seeds_note,
     styled,
 )
+from structlat_jax.report.parts import OF_Z, Words
 
 
 @styled
@@ -29,6 +30,7 @@ def learning_curve(
     floor: float | None = None,
     kl: ArrayLike | None = None,
     block_names: Sequence[str] = (),
+    words: Words = OF_Z,
 ) -> Figure:
     """Return and KL while training: mean over seeds, 95 % t-interval, thin lines for seeds.
 
@@ -36,12 +38,13 @@ def learning_curve(
       updates: Gradient updates done at each evaluation, ``[P]``.
       test_return: Return of the last episode on test tasks, per evaluation, ``[S, P]``.
       train_return: The same on training tasks, ``[S, P]``.
-      prior_return: Return of episodes whose z came from the prior, ``[S, P]``.
+      prior_return: Return of episodes in which nothing that was seen decides, ``[S, P]``.
       title: Stands above the figure, for instance the latent spec.
       oracle: Mean return of the controller that knows the task, if anybody knows it.
       floor: Mean return of the untrained policy.
       kl: KL of the posterior to the prior in nats, ``[S, P, blocks]``; None leaves it out.
       block_names: One per block of the latent space, for instance ``dir:2x4``.
+      words: What these episodes are called.
 
     Raises:
       ValueError: if the shapes do not fit each other.
@@ -64,7 +67,7 @@ def learning_curve(
 
     seed_lines(top, thousands, test, PALETTE[0], "test tasks")
     seed_lines(top, thousands, train, PALETTE[5], "training tasks", "--")
-    seed_lines(top, thousands, prior, PALETTE[7], "test tasks, z from prior", "-.")
+    seed_lines(top, thousands, prior, PALETTE[7], f"test tasks, {words.before}", "-.")
     returns_axis(top, test, train, prior, oracle=oracle, floor=floor)
     top.set_ylabel("return of an episode")
     _legend_above(top, columns=2, title=seeds_note(test.shape[0]))
@@ -97,6 +100,7 @@ def adaptation_curve(
     title: str = "",
     oracle: ArrayLike | None = None,
     floor: ArrayLike | None = None,
+    words: Words = OF_Z,
 ) -> Figure:
     """Return against episode number on tasks that the agent must find out about.
 
@@ -106,6 +110,7 @@ def adaptation_curve(
       title: Stands above the figure.
       oracle: Return of the controller that knows the task, ``[S, T]``, if anybody knows it.
       floor: Return of the untrained policy, ``[S, T]``.
+      words: What the two kinds of episodes are called.
 
     Raises:
       ValueError: if the shapes do not fit each other.
@@ -124,7 +129,7 @@ def adaptation_curve(
     ax.set(xlim=(0.5, episodes + 0.5), xticks=episode_ticks(episodes))
     ax.set(xlabel="episode", ylabel="return of an episode")
 
-    shade_prior(ax, prior_episodes, episodes)
+    shade_prior(ax, prior_episodes, episodes, words)
     handles, labels = ax.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, title=seeds_note(seeds))
     if title:
@@ -132,14 +137,14 @@ def adaptation_curve(
     return figure
 
 
-def shade_prior(ax: Axes, prior_episodes: int, episodes: int) -> None:
+def shade_prior(ax: Axes, prior_episodes: int, episodes: int, words: Words = OF_Z) -> None:
     """Shades the episodes whose z came from the prior, and says above the axes which is which."""
     edge = min(prior_episodes, episodes) + 0.5
     if prior_episodes > 0:
         ax.axvspan(0.5, edge, color="#EDEDED", zorder=0, linewidth=0)
-        _above(ax, (0.5 + edge) / 2, "z from prior")
+        _above(ax, (0.5 + edge) / 2, words.before)
     if prior_episodes < episodes:
-        _above(ax, (edge + episodes + 0.5) / 2, "z from posterior")
+        _above(ax, (edge + episodes + 0.5) / 2, words.after)
 
 
 def _above(ax: Axes, x: float, text: str) -> None:

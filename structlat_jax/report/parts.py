@@ -16,6 +16,22 @@ USED = 0.1
 """Nats of KL to its prior from which on a block of z counts as used."""
 
 
+class Words(NamedTuple):
+    """How pictures and tables call the two kinds of episodes of an evaluation.
+
+    Attributes:
+      before: Those in which nothing that was seen decides.
+      after: The later ones.
+    """
+
+    before: str
+    after: str
+
+
+OF_Z = Words("z from prior", "z from posterior")
+OF_BELIEF = Words("nothing seen before", "with what was seen")
+
+
 class Shown(NamedTuple):
     """A block of z, as much as a figure must know.
 
@@ -68,6 +84,11 @@ def title(config: Config) -> str:
     dir:2x4,gau:2`` for others with a belief about z, or ``rl2``."""
     algorithm = "" if config.structure.acts_on_z else config.structure.algorithm
     return f"{algorithm} {believed(config)}".strip()
+
+
+def words(config: Config) -> Words:
+    """Those that suit what agents act on."""
+    return OF_Z if config.structure.acts_on_z else OF_BELIEF
 
 
 def blocks_of(space: LatentSpace) -> list[Part]:

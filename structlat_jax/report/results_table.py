@@ -14,19 +14,23 @@ def results_table(results: dict[str, Any]) -> Table:
     table = Table(title=f"{title}, {results['updates']:,} updates, {seeds}")
     table.add_column("measure")
     table.add_column("value", justify="right")
-    for name, (text, tell) in _MEASURES.items():
-        if name in results:
+    acts_on_z = results.get("algorithm", "pearl") == "pearl"
+    measures = _MEASURES if acts_on_z else _MEASURES | _OF_BELIEF
+    for name, (text, tell) in measures.items():
+        if name in results and text:
             table.add_row(text, tell(results, results[name]))
     for name, kl in results["kl_nats"].items():
-        table.add_row(f"KL of {name}", f"{kl:.2f} nats")
+        table.add_row(f"KL of {name}, in training", f"{kl:.2f} nats")
     for factor, blocks in results.get("recovery", {}).items():
         told = ", ".join(f"{name} {x:.2f}" for name, x in blocks.items() if x is not None)
         table.add_row(f"R^2 of {factor} from", told or "not finite")
     table.add_row(
         "updates per second of training, each seed", f"{results['updates_per_second'] or 0:.0f}"
     )
-    times = f"{results['wall_seconds']:.0f} s, {results['compile_seconds']:.1f} s"
-    table.add_row("wall, compile", times)
+    rate = results["updates_per_second"]
+    times = [results["wall_seconds"], results["compile_seconds"]]
+    times += [results["updates"] / rate] if rate else []
+    table.add_row("wall, of which compiling, training", ", ".join(f"{t:.0f} s" for t in times))
     return table
 
 
@@ -84,3 +88,14 @@ _MEASURES = {
     ),
 }
 """Fields of ``results.json`` in the order of the table: what they are called, how they are told."""
+
+_OF_BELIEF = {
+    "amortised_return": ("", _spread),  # it has no other inference
+    "prior_return": ("first episode's return", _formatted("{:.2f}")),
+    "first_posterior_return": ("second episode's return", _formatted("{:.2f}")),
+    "tasks_reached_by_prior": (
+        "test tasks reached in the first episode",
+        _formatted("{:.0f} %", factor=100.0),
+    ),
+}
+"""The same where agents act on what they believe: other names, and none for what is not told."""

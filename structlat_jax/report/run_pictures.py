@@ -13,7 +13,7 @@ from structlat_jax.report.figures_belief import belief
 from structlat_jax.report.figures_learning import adaptation_curve, learning_curve
 from structlat_jax.report.figures_style import save
 from structlat_jax.report.finished_run import factors_of, name_of_labels
-from structlat_jax.report.parts import believed, shown_blocks, title
+from structlat_jax.report.parts import Words, believed, shown_blocks, title, words
 from structlat_jax.report.plane import run_maps
 
 __all__ = ["of_run", "save"]
@@ -38,14 +38,14 @@ def of_run(
     """
     about, prior = f"{title(config)} on {env.name}", config.structure.blind_episodes
     space = believed(config)
-    spread = arrays.get("spread_test")
+    spread, own = arrays.get("spread_test"), words(config)
     made = {
         "learning_curve": lambda: _learning(
-            space, rows, results, f"Return while training\n{about}"
+            space, rows, results, f"Return while training\n{about}", own
         ),
         "adaptation_curve": lambda: adaptation_curve(
             *(arrays["returns_test"], prior, f"Return on tasks never seen before\n{about}"),
-            *(arrays.get("oracle_test"), arrays["floor_test"]),
+            *(arrays.get("oracle_test"), arrays["floor_test"], own),
         ),
     }
     if space.blocks:
@@ -58,11 +58,15 @@ def of_run(
         )
     if env.plane is None:
         return made
-    return {**made, **run_maps.of_run(env.plane, arrays, prior, about)}
+    return {**made, **run_maps.of_run(env.plane, arrays, prior, about, own)}
 
 
 def _learning(
-    space: LatentSpace, rows: list[dict[str, Any]], results: dict[str, Any], title: str
+    space: LatentSpace,
+    rows: list[dict[str, Any]],
+    results: dict[str, Any],
+    title: str,
+    own: Words,
 ) -> Figure:
     measured = [row for row in rows if "test_return" in row]
     failed = {one["seed"] for one in results.get("failed_seeds", [])}
@@ -86,4 +90,5 @@ def _learning(
         floor=results.get("floor_return"),
         kl=kl,
         block_names=names,
+        words=own,
     )

@@ -49,7 +49,8 @@ def begin(out: Path, before: Plan, plan: Plan) -> str | None:
     write_json(out / CONFIG_FILE, {**data, "updates": plan.updates})
     words = schedules.ended(plan.config.hyper, done)
     stays = f"; schedules that have ended stay at their end: {', '.join(words)}" if words else ""
-    return f"the run goes on from {done:,} to {plan.whole_updates:,} updates{stays}."
+    again = "its results are written anew at the end"
+    return f"the run goes on from {done:,} to {plan.whole_updates:,} updates, {again}{stays}."
 
 
 def _done(out: Path, plan: Plan) -> int:

@@ -58,6 +58,11 @@ class Adaptation(NamedTuple):
     spread: Float[Array, "T R E D"] | None = None
     leads: Leads | None = None
 
+    def __repr__(self) -> str:
+        """Shapes, not the numbers, of which there may be millions."""
+        known = {n: x for n, x in self._asdict().items() if x is not None and n != "leads"}
+        return f"Adaptation({', '.join(f'{n} {list(jnp.shape(x))}' for n, x in known.items())})"
+
 
 class References(NamedTuple):
     """What returns are held against, ``[T]`` each.

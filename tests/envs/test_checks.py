@@ -101,9 +101,12 @@ WRONG = {
     ),
     "tasks fail": (
         changed(sample_tasks=fails),
-        "sample_tasks of mine fails: KeyError: 'no such\\nthing'.",
+        "sample_tasks of mine fails: KeyError: 'no such\\nthing' (line ",
     ),
-    "reset fails": (changed(reset=fails), "reset of mine fails: KeyError: 'no such\\nthing'."),
+    "reset fails": (
+        changed(reset=fails),
+        "reset of mine fails: KeyError: 'no such\\nthing' (line ",
+    ),
     "reset takes one": (
         changed(reset=lambda key: jnp.zeros(1)),
         "reset of mine fails: TypeError: ",
@@ -260,3 +263,20 @@ def test_nothing_is_run():
         return line().step(state, action, task)
 
     require_env("mine", changed(step=step))
+
+
+def test_a_branch_on_what_is_not_known_yet_says_what_can_be_done_instead():
+    def step(state, action, task):
+        return 1.0 if action[0] > 0 else 0.0
+
+    with pytest.raises(EnvError) as caught:
+        require_env("mine", changed(step=step))
+    said = str(caught.value)
+    assert "Python's if" in said
+    assert "jnp.where" in said
+    assert f"(line {step.__code__.co_firstlineno + 1} of test_checks.py)" in said
+
+
+def test_numpy_in_a_compiled_function_is_told_from_it():
+    with pytest.raises(EnvError, match=r"jax.numpy can \(line \d+ of test_checks.py\)"):
+        require_env("mine", changed(observe=lambda state: np.sin(state)))

@@ -125,6 +125,10 @@ def test_it_continues_and_refuses_another_comparison(folder, run_here, trained):
     done = run_here("--algorithms", "pearl", "--out", folder, "--resume")
     assert_refused(done)
     assert "--algorithms" in done.err
+    done = run_here("--latents", "gau:3;dir:1x3", "--out", folder, "--resume")
+    assert_refused(done)
+    assert f"--latents: --resume continues {folder} as it is, with dir:1x3; gau:2." in told(done)
+    assert run_here("--latents", "dir:1x3;gau:2", "--out", folder, "--resume").code == 0
 
 
 def test_unknown_algorithms_are_refused(tmp_path, run_here):

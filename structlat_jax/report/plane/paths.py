@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from structlat_jax.envs.base import Plane
 from structlat_jax.report.figures_marks import marks, spread
 from structlat_jax.report.figures_style import PALETTE, arrays, styled
+from structlat_jax.report.parts import OF_Z
 from structlat_jax.report.plane.map import (
     GOAL,
     PATH,
@@ -138,6 +139,7 @@ def adaptation_paths(
     floor: ArrayLike | float = 0.0,
     label: ArrayLike | None = None,
     title: str = "",
+    before: str = OF_Z.before,
 ) -> Figure:
     """Paths of one run of the adaptation protocol per test task (paper, Fig. 3).
 
@@ -156,6 +158,7 @@ def adaptation_paths(
       floor: Return of the untrained policy, ``[T]`` or one for all: 0 % of the oracle.
       label: Numbers that tasks are sorted by, from the greatest, ``[T]``.
       title: Stands above the figure.
+      before: What the orange ones are called.
 
     Raises:
       ValueError: if the shapes do not fit each other.
@@ -192,7 +195,7 @@ def adaptation_paths(
     bar = figure.colorbar(scale, ax=axes, label="episodes of context", shrink=0.9, aspect=30)
     bar.locator = MaxNLocator(integer=True, nbins=6)
     bar.outline.set_visible(False)
-    prior = [("z from the prior", {"color": PALETTE[1], "linestyle": "-"})]
+    prior = [(before, {"color": PALETTE[1], "linestyle": "-"})]
     map_legend(figure, plane, goals=len(goals) > 0, more=prior if prior_episodes else [])
     caption = "task: return of the last episode"
     caption += "" if oracle is None else " / oracle (% of oracle)"

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from structlat_jax.envs.base import Plane
+from structlat_jax.report.parts import OF_Z, Words
 from structlat_jax.report.plane.map import starts_of
 from structlat_jax.report.plane.paths import adaptation_paths, prior_paths, task_map
 
@@ -14,15 +15,16 @@ _MOST_PATHS = 400
 
 
 def of_run(
-    plane: Plane, arrays: Mapping[str, np.ndarray], prior: int, about: str
+    plane: Plane, arrays: Mapping[str, np.ndarray], prior: int, about: str, words: Words = OF_Z
 ) -> dict[str, Callable[[], Figure]]:
     """The maps of a run, drawn when they are called; they show the first seed.
 
     Args:
       plane: Of its environment.
       arrays: As in ``adaptation.npz``.
-      prior: Episodes at the start whose z came from the prior.
+      prior: Episodes at the start in which nothing that was seen decides.
       about: Names the run in titles.
+      words: What these episodes are called.
     """
     goals, train = (
         None if g is None else g[0] for g in map(arrays.get, ("goal_test", "goal_train"))
@@ -38,8 +40,9 @@ def of_run(
         success, note = arrays.get("success_test"), ""
         if success is not None:
             own = success[0, ..., :prior].astype(bool).any(axis=-1).mean()
-            note = f"the {prior} of a task reach its goal in {own:.0%}"
-        title = f"Episodes with z from the prior\n{about}"
+            first = "episode" if prior == 1 else f"{prior} episodes"
+            note = f"a task's own goal is reached by its first {first} in {own:.0%} of tries"
+        title = f"Episodes with {words.before}\n{about}"
         return prior_paths(few, plane, goals, title=title, note=note)
 
     def adapting():
@@ -51,6 +54,7 @@ def of_run(
             floor=floor[0],
             label=arrays["label_test"][0],
             title=f"Paths while adapting: {about}",
+            before=words.before,
         )
 
     made = {"prior_paths": from_prior, "adaptation_paths": adapting}

@@ -76,13 +76,14 @@ function headBlock(panel, run, place) {
 /* Draws what is shown; of a new step alone, the paths. */
 function draw(stepOnly) {
   const look = theme();
+  const spanOf = (env) => extent(shownRuns().filter((run) => run.env === env).flatMap((run) => returnsShown(run, placeIn(run))));
   for (const { run, side, panels } of sides) {
-    const place = placeIn(run);
+    const place = placeIn(run), span = spanOf(run.env); /* returns of one environment are comparable */
     side.querySelector("p").textContent = sentence(run, place);
     for (const panel of panels) {
       if (panel.block !== undefined) headBlock(panel, run, place);
       if (stepOnly && panel.name !== "world") continue;
-      const { data, layout } = panel.draw(run, place, look);
+      const { data, layout } = panel.draw(run, place, look, span);
       Plotly.react(panel.chart, data, layout, { displayModeBar: false, responsive: true });
       if (panel.onClick && !panel.listens) {
         panel.chart.on("plotly_click", (event) => panel.onClick(event.points[0].x));

@@ -70,7 +70,7 @@ function inPlane(run, place, look) {
     const [x, y] = at(run.mark, seed, task);
     const r = run.plane.disc;
     if (r) shapes.push({ type: "circle", x0: x - r, x1: x + r, y0: y - r, y1: y + r, fillcolor: "#009E73", opacity: 0.25, line: { width: 0 } });
-    data.push({ x: [x], y: [y], mode: "markers", name: "target", hoverinfo: "name", marker: { symbol: "x", size: 10, color: "#009E73" } });
+    data.push({ x: [x], y: [y], mode: "markers", name: "goal", hoverinfo: "name", marker: { symbol: "x", size: 10, color: "#009E73" } });
   }
   const box = boxOf(run, place, paths);
   const units = run.plane.units ? ` (${plain(run.plane.units)})` : "";
