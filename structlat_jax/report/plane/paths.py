@@ -197,7 +197,9 @@ def adaptation_paths(
     bar.outline.set_visible(False)
     prior = [(before, {"color": PALETTE[1], "linestyle": "-"})]
     map_legend(figure, plane, goals=len(goals) > 0, more=prior if prior_episodes else [])
-    caption = "task: return of the last episode"
+    many = any(len(group) > 2 for group in groups)
+    caption = "tasks (+ n: n more with the same goal)" if many else "task"
+    caption += ": return of the last episode"
     caption += "" if oracle is None else " / oracle (% of oracle)"
     told = sum(map(len, groups))
     caption += f"; {told} of {tasks} tasks" if told < tasks else ""
