@@ -106,7 +106,7 @@ def test_a_file_that_was_changed_is_read_again(written):
 BUILT_IN = ", ".join(envs.BUILT_IN)
 ALLOWED = f"env must be one of {BUILT_IN}, package.module:factory, or path/to/file.py:factory, "
 WRONG = {
-    "pointrobot": f"{ALLOWED}not 'pointrobot'.",
+    "pointrobot": f"{ALLOWED}not 'pointrobot' (did you mean point_robot?).",
     "": f"{ALLOWED}not ''.",
     "absent.py": "the environment absent.py:make cannot be made: there is no file absent.py.",
     "mine_env.py:absent": "the environment mine_env.py:absent cannot be made: mine_env.py has no "
