@@ -17,12 +17,12 @@ _LARGE = 2**24  # bytes
 
 def return_freed_arrays() -> bool:
     """Has the C library give large blocks back as soon as they are freed, and keep those that the
-    products of an update come and go with; whether it obeyed.
+    products of an evaluation come and go with; whether it obeyed.
 
     By default glibc learns to keep blocks of up to 32 MiB, and a replay's copies, written by ever
     new threads at every checkpoint, add up to hundreds of mebibytes. But where every block of some
-    mebibytes is given back, a third of the time goes into handing out their pages anew. Other
-    libraries lack the call.
+    mebibytes is given back, a quarter of an evaluation goes into handing out their pages anew.
+    Other libraries lack the call.
     """
     set_option = _of_libc("mallopt")
     if set_option is None:

@@ -62,7 +62,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a setting of glibc")
 @pytest.mark.parametrize("how", ["set", "all"])
-def test_what_an_update_needs_for_a_moment_stays(how):
+def test_what_a_product_needs_for_a_moment_stays(how):
     """Its pages are handed out once, and not 50 times."""
     assert (kept(SCRATCH, how) > 20 * 1280) == (how == "all")  # or it would show nothing
 
