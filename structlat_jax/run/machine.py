@@ -27,7 +27,7 @@ def return_freed_arrays() -> bool:
     set_option = _of_libc("mallopt")
     if set_option is None:
         return False
-    return bool(set_option(_MMAP_THRESHOLD, _LARGE) and set_option(_TRIM_THRESHOLD, 2 * _LARGE))
+    return bool(set_option(_MMAP_THRESHOLD, _LARGE) and set_option(_TRIM_THRESHOLD, _LARGE // 2))
 
 
 def return_freed_pieces() -> bool:
