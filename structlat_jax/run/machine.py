@@ -11,18 +11,23 @@ from structlat_jax import settings
 from structlat_jax.errors import InputError
 from structlat_jax.settings import cores
 
-_MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of malloc.h
-_LARGE = 2**20  # bytes
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # M_... of malloc.h
+_LARGE = 2**24  # bytes
 
 
 def return_freed_arrays() -> bool:
-    """Has the C library give large blocks back as soon as they are freed; whether it obeyed.
+    """Has the C library give large blocks back as soon as they are freed, and keep those that the
+    products of an evaluation come and go with; whether it obeyed.
 
     By default glibc learns to keep blocks of up to 32 MiB, and a replay's copies, written by ever
-    new threads at every checkpoint, add up to hundreds of mebibytes. Other libraries lack the call.
+    new threads at every checkpoint, add up to hundreds of mebibytes. But where every block of some
+    mebibytes is given back, a quarter of an evaluation goes into handing out their pages anew.
+    Other libraries lack the call.
     """
     set_option = _of_libc("mallopt")
-    return bool(set_option and set_option(_MMAP_THRESHOLD, _LARGE))
+    if set_option is None:
+        return False
+    return bool(set_option(_MMAP_THRESHOLD, _LARGE) and set_option(_TRIM_THRESHOLD, _LARGE // 2))
 
 
 def return_freed_pieces() -> bool:

@@ -41,6 +41,32 @@ def test_large_blocks_go_back_when_they_are_freed(how):
     assert (kept(BLOCKS, how) > 20 * 2**20) == (how == "unset")  # or it would show nothing
 
 
+SCRATCH = """
+import ctypes, resource, sys
+from structlat_jax.run import machine
+if "set" in sys.argv:
+    assert machine.return_freed_arrays()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+if "all" in sys.argv:
+    assert libc.mallopt(-3, 2**20)  # every block of a mebibyte
+size = 5 * 2**20
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(50):
+    block = libc.malloc(ctypes.c_size_t(size))
+    ctypes.memset(block, 1, size)
+    libc.free(block)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a setting of glibc")
+@pytest.mark.parametrize("how", ["set", "all"])
+def test_what_a_product_needs_for_a_moment_stays(how):
+    """Its pages are handed out once, and not 50 times."""
+    assert (kept(SCRATCH, how) > 20 * 1280) == (how == "all")  # or it would show nothing
+
+
 PIECES = """
 import ctypes, sys, psutil
 from structlat_jax.run import machine
