@@ -61,7 +61,7 @@ class AlgorithmOptions:
     @property
     def tasks_are_known(self) -> bool:
         """Whether training tasks have posteriors of their own."""
-        return self.posterior != "context" and self.algorithm == "pearl"
+        return self.posterior != "context" and self.acts_on_z
 
     @property
     def acts_on_z(self) -> bool:
@@ -93,10 +93,7 @@ class OnPolicyOptions:
     belief_updates: int = option(8, "updates of the belief per meta-step", low=1, where=_VARIBAD)
     belief_trials: int = option(16, "trials that each of these sees", low=1, where=_VARIBAD)
     kept_steps: int = option(
-        50,
-        "meta-steps whose trials these are drawn from",
-        low=1,
-        where=_VARIBAD,
+        50, "meta-steps whose trials these are drawn from", low=1, where=_VARIBAD
     )
 
 

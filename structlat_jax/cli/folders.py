@@ -1,7 +1,6 @@
 """The folder that a command writes to, and how a signal ends it."""
 
 import contextlib
-import shlex
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,17 +59,11 @@ def interruptible(out: Path, console: Console) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        text = f"interrupted; continue with --resume --out {out}{_code_again()}"
+        named = EnvSpec(click.get_current_context().params.get("env") or "")
+        text = f"interrupted; continue with --resume --out {out}{named.flag_again}"
         with contextlib.suppress(OSError, SystemExit):  # nobody may be there any more
             console.print(text, soft_wrap=True)
         raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _code_again() -> str:
-    """Options that name an environment of somebody's own, which a folder does not run by itself."""
-    given = click.get_current_context().params
-    named = given.get("env")
-    return f" --env {shlex.quote(named)}" if named and EnvSpec(named).is_code else ""

@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import json
 import math
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -41,6 +42,12 @@ class EnvSpec:
     def is_code(self) -> bool:
         """Whether making it imports a file or a module that the name points to."""
         return ":" in self.name or self.name.endswith(".py")
+
+    @property
+    def flag_again(self) -> str:
+        """What names it again behind ``--resume`` if it is code, which a folder does not run by
+        itself; empty otherwise."""
+        return f" --env {shlex.quote(self.name)}" if self.is_code else ""
 
     def __str__(self) -> str:
         shown = self.name or f"{self.title or 'an environment'} (handed over as an object)"

@@ -107,7 +107,7 @@ def _agents(case: Case, album: Album) -> list[Agent]:
     if case.env is None:
         album.left_out.append(f"traversal of {case.label}: its environment is not at hand.")
         return []
-    if case.files.config.structure.algorithm != "pearl":
+    if not case.files.config.structure.acts_on_z:
         album.left_out.append(f"traversal of {case.label}: its agents do not act on a z.")
         return []
     try:

@@ -5,7 +5,6 @@ Nothing is unpickled: opening a stranger's folder executes no code, and takes no
 """
 
 import csv
-import shlex
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -88,11 +87,9 @@ def read_run(path: Path) -> RunFiles:
     except PermissionError:
         raise CheckpointError(f"{path} cannot be read: permission denied.") from None
     if missing:
-        name = config.env.name  # of somebody's own, which a folder does not run by itself
-        code = f" --env {shlex.quote(name)}" if config.env.is_code else ""
         raise FileNotFoundError(
             f"{path} is not a finished run: it has no {missing[0]} "
-            f"(--resume --out {path}{code} finishes it)."
+            f"(--resume --out {path}{config.env.flag_again} finishes it)."
         )
     adaptation = path / ADAPTATION_FILE
     arrays = npz.read(adaptation, partial(_check_arrays, adaptation, config))

@@ -4,6 +4,7 @@ import functools
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -93,7 +94,11 @@ def test_what_follows_the_end_of_an_episode_is_masked(trained):
 def test_interrupted_and_resumed(trained, place, here, monkeypatch):
     with monkeypatch.context() as patch:
         interrupt_at(patch, 10)
-        assert here(*TRAIN, "--out", "run").code == 130
+        done = here(*TRAIN, "--out", "run")
+    assert done.code == 130
+    assert "continue with --resume --out run --env own.py" in " ".join(done.out.split())
+    with pytest.raises(FileNotFoundError, match=r"--resume --out run --env .*own.py:make finishes"):
+        read_run(Path("run"))
     ran, before = times_run(place), listing(place)
     assert ran == 1
     line = assert_refused(here("--resume", "--out", "run"))

@@ -179,6 +179,11 @@ def test_code_is_told_from_names(name):
     assert not any(spec(one).is_code for one in ("point_robot", "", "pypy", "x.pyc"))
 
 
+def test_code_alone_has_to_be_named_again():
+    assert spec("my own.py:make").flag_again == " --env 'my own.py:make'"
+    assert spec("point_robot").flag_again == ""
+
+
 OLD = {"anchor_start": 0.0, "anchor_end": 3.141592653589793, "width": 64}
 
 

@@ -214,6 +214,20 @@ def test_results_table_of_one_seed_claims_no_spread():
     assert "±" not in text
 
 
+def test_results_table_of_agents_that_act_on_a_belief_has_words_of_their_own():
+    returns = hand_made()
+    summary = results.summarise(returns, returns, returns / 4, None, 2, success=returns > 0)
+    own = {"algorithm": "rl2", "title": "rl2", "seeds": len(returns)}
+    table = results_table({**summary, **ABOUT, **own})
+    text = table.title + " ".join(" ".join(column.cells) for column in table.columns)
+    assert text.startswith("rl2, 1,000 updates")
+    for words in ("first episode's return", "second episode's return", "in the first episode"):
+        assert words in text
+    for words in ("prior", "posterior"):
+        assert words not in text
+    assert "60 s, 12 s, 10 s" in text
+
+
 def test_results_table_has_no_row_for_what_nobody_knows():
     text = table_text(negative(), None, None, 2, floor=-80.0)
     assert "-20.00 ± 0.00" in text
