@@ -119,3 +119,40 @@ def test_it_is_dark_where_asked_and_no_wider_than_the_screen(opened, size):
         shades.append(np.asarray(image))
     assert np.median(shades[0]) > 200 > 60 > np.median(shades[1])
     assert min(shade.std() for shade in shades) > 5
+
+
+RANGES = (
+    """(place) => [...document.querySelectorAll(place)].map(chart => chart.layout.yaxis.range)"""
+)
+
+
+def test_returns_side_by_side_are_on_one_scale(case, open_page, tmp_path):
+    low = story.tell(case, 10**7).data
+    files = case.files
+    more = {**files.arrays, "returns_test": 5.0 * files.arrays["returns_test"]}
+    high = story.tell(case._replace(files=files._replace(arrays=more)), 10**7).data
+    path = tmp_path / "view.html"
+    path.write_text(page.page([low, {**high, "name": "more"}], page.library()))
+    tab = open_page(f"file://{path}", ".world .main-svg")
+    one, other = tab.evaluate(RANGES, ".returns")
+    assert one == other
+    assert one[1] > more["returns_test"][0, 0, 0].max()
+    alone = {**high, "name": "more", "env": "another"}
+    path.write_text(page.page([low, alone], page.library()))
+    one, other = open_page(f"file://{path}", ".world .main-svg").evaluate(RANGES, ".returns")
+    assert one != other
+
+
+def test_a_hypothesis_that_leads_out_of_the_world_is_left_out(case, open_page, tmp_path):
+    files = case.files
+    wild = {**files.arrays, "leads_test": 1e30 * np.ones_like(files.arrays["leads_test"])}
+    blind = case._replace(files=files._replace(arrays=wild), env=None)
+    path = tmp_path / "view.html"
+    path.write_text(page.page([story.tell(blind, 10**7).data], page.library()))
+    tab = open_page(f"file://{path}", ".world .main-svg")
+    low, high = tab.evaluate(RANGES, ".world")[0]
+    assert -100 < low < high < 100
+    shown = tab.evaluate(
+        "document.querySelector('.world').data.filter(t => t.name == 'hypotheses').map(t => t.y)"
+    )
+    assert all(len(y) == 0 for y in shown)
