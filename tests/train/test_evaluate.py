@@ -285,22 +285,3 @@ def test_each_part_of_an_episode_knows_what_the_ones_before_have_seen():
                 np.testing.assert_allclose(z[episode], latent, atol=1e-6)
             mean, _ = own.networks.policy(params.agent.policy, t.obs[episode, begin:end], latent)
             np.testing.assert_allclose(t.action[episode, begin:end], jnp.tanh(mean), atol=1e-4)
-
-
-@pytest.mark.parametrize(("at_once", "rounds"), [(2, 2), (3, 1), (99, 1)])
-def test_tasks_may_be_gone_through_at_once(at_once, rounds):
-    """Whatever does not divide them, and however many there are; those left over are a round of
-    their own."""
-    tasks, params = jnp.linspace(-1.0, 1.0, 5), network_params()
-
-    def run(count, tasks):
-        own = setup(eval_at_once=count)
-        return evaluate(own, config().hyper, params, tasks, jax.random.key(4))
-
-    results = [run(count, tasks) for count in (1, at_once)]
-    np.testing.assert_allclose(*(found.path for found in results), atol=1e-5)
-    np.testing.assert_allclose(*(found.returns for found in results), atol=1e-5)
-    for count, wanted in ((1, len(tasks)), (at_once, rounds)):
-        steps = jax.make_jaxpr(lambda x, n=count: run(n, x).returns)(tasks).eqns
-        loops = [one.params["length"] for one in steps if one.primitive.name == "scan"]
-        assert loops[0] == wanted

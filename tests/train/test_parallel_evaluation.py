@@ -1,12 +1,23 @@
-"""What seeds side by side are evaluated on: which tasks, with which keys."""
+"""What seeds side by side are evaluated on: which tasks, with which keys, and how many at once."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tiny import ORACLE, evaluator, one_seed, programs, quick_compile, setup
+import pytest
+from tiny import (
+    ORACLE,
+    config,
+    evaluator,
+    following_z,
+    learned,
+    one_seed,
+    programs,
+    quick_compile,
+    setup,
+)
 
 from structlat_jax.train import parallel
-from structlat_jax.train.evaluate import references
+from structlat_jax.train.evaluate import evaluate, references
 
 FIRST = 3
 SEEDS = 4
@@ -69,3 +80,23 @@ def test_evaluation_looks_at_the_first_training_tasks_only():
     assert parallel.seen_tasks(own, state.train_tasks, axis=1).tolist() == [
         [float(state.train_tasks[0, 0])]
     ]
+
+
+@pytest.mark.parametrize(("at_once", "rounds"), [(2, 2), (3, 1), (99, 1)])
+def test_tasks_may_be_gone_through_at_once(at_once, rounds):
+    """Whatever does not divide them, and however many there are; those left over are a round of
+    their own."""
+    fresh = learned()
+    tasks, params = jnp.linspace(-1.0, 1.0, 5), fresh._replace(agent=following_z(fresh.agent))
+
+    def run(count, tasks):
+        own = setup(eval_at_once=count)
+        return evaluate(own, config().hyper, params, tasks, jax.random.key(4))
+
+    results = [run(count, tasks) for count in (1, at_once)]
+    np.testing.assert_allclose(*(found.path for found in results), atol=1e-5)
+    np.testing.assert_allclose(*(found.returns for found in results), atol=1e-5)
+    for count, wanted in ((1, len(tasks)), (at_once, rounds)):
+        steps = jax.make_jaxpr(lambda x, n=count: run(n, x).returns)(tasks).eqns
+        loops = [one.params["length"] for one in steps if one.primitive.name == "scan"]
+        assert loops[0] == wanted
