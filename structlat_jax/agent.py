@@ -223,7 +223,7 @@ class Agent:
     @property
     def _reads(self) -> set[str]:
         s = self.config.structure
-        own = s.inference in ("auto", "decoded") or s.is_on_policy
+        own = s.inference in ("auto", "decoded", "explained") or s.is_on_policy
         return {"next_obs"} if own or s.next_obs_in_context else set()
 
     def _summary(self, belief: Belief) -> Any:

@@ -68,16 +68,23 @@ def make(parts: Parts, algorithm: Algorithm, model: WorldModel | None = None) ->
     )
 
 
-def make_decoded(parts: Parts, algorithm: Algorithm) -> Inference:
+def make_decoded(parts: Parts, algorithm: Algorithm, changes: bool = False) -> Inference:
     """The same, read through z by the algorithm's decoder, which it has where training tasks have
-    posteriors of their own; see `decoder.reader`."""
+    posteriors of their own; see `decoder.reader`.
+
+    Args:
+      parts: Of the run.
+      algorithm: As for `make`.
+      changes: Whether the changes of observations are evidence beside rewards.
+    """
     s, env = parts.structure, parts.env
     model = decoder.make(s.decoder_width, env.obs_dim, env.action_dim, parts.space.dim)
 
     def own(learned):
         return learned.agent.decoder, learned.agent.scale
 
-    return _make("decoded", parts, algorithm, decoder.reader(model), own)
+    name = "explained" if changes else "decoded"
+    return _make(name, parts, algorithm, decoder.reader(model, changes), own)
 
 
 def _make(
@@ -109,8 +116,8 @@ def _make(
         return Belief(drawn, jnp.zeros(space.stat_dim))
 
     def update(learned, hyper, belief, seen, length):
-        weight = hyper.evidence_weight
-        after = hypotheses.update(reader, own(learned), belief.hypotheses, seen, length, weight)
+        weights = (hyper.evidence_weight, hyper.change_steps)
+        after = hypotheses.update(reader, own(learned), belief.hypotheses, seen, length, *weights)
         return Belief(after, observe(learned, hyper, belief.total, seen, length))
 
     def prior(belief, choice):

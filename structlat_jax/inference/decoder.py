@@ -178,16 +178,20 @@ def log_density(
     """
     p = decoder.predict(params, scale, t.obs, t.action, z)
     of_change, of_shaped, of_reward = spreads(scale)
-    change = _normal(t.next_obs - t.obs - p.change, of_change, p.change_log_std)
     return LogDensity(
         reward=_own(t.reward, p, of_reward),
         shaped=_normal(t.train_reward - p.shaped, of_shaped, p.shaped_log_std),
-        change=jnp.sum(change, axis=-1),
+        change=_change(t.next_obs - t.obs, p, of_change),
     )
 
 
 def _normal(apart: Array, spread: Spread, log_std: Array) -> Array:
     return sparse.log_normal(apart / spread.std, log_std)
+
+
+def _change(change: Array, p: Predicted, spread: Spread) -> Array:
+    """Log-density of a change of the observation, over its last axis."""
+    return jnp.sum(_normal(change - p.change, spread, p.change_log_std), axis=-1)
 
 
 def _own(reward: Array, p: Predicted, spread: Spread) -> Array:
@@ -196,12 +200,12 @@ def _own(reward: Array, p: Predicted, spread: Spread) -> Array:
     return sparse.log_density(reward, p.paid, value)
 
 
-def reader(decoder: Decoder) -> Reader:
+def reader(decoder: Decoder, changes: bool = False) -> Reader:
     """Hypotheses read through z itself; its parameters are ``(the decoder's, scale)``.
 
-    Only what a task pays is evidence, not how it moves: few training tasks pin down how rewards
-    depend on z, which the critics and the policy read too, but a density of transitions that is
-    sharp and wrong between them would outweigh everything else.
+    What a task pays is evidence; how it moves only if ``changes`` is true. Few training tasks pin
+    down how rewards depend on z, which the critics and the policy read too, but a density of
+    transitions that is sharp and wrong between them may outweigh everything else.
     """
 
     def imagine(params, act, obs, z, horizon):
@@ -221,4 +225,14 @@ def reader(decoder: Decoder) -> Reader:
 
         return jax.vmap(in_task, out_axes=1)(z)
 
-    return Reader(imagine, lambda z, destination: z, log_density, expected_return)
+    def change_log_density(params, obs, action, z, next_obs):
+        p = decoder.predict(*params, obs, action, z)
+        return _change(next_obs - obs, p, spreads(params[1])[0])
+
+    return Reader(
+        imagine=imagine,
+        read=lambda z, destination: z,
+        log_density=log_density,
+        expected_return=expected_return,
+        change_log_density=change_log_density if changes else None,
+    )

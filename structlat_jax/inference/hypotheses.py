@@ -42,12 +42,15 @@ class Reader(NamedTuple):
         nats; all broadcast.
       expected_return: ``(params, imagined [N, H, ...], readings [M, n])`` to what imagined episodes
         pay where a hypothesis is right, undiscounted, ``[N, M]``.
+      change_log_density: ``(params, obs, action, reading, next_obs)`` to that of the change of the
+        observation in nats; all broadcast. None where it is no evidence.
     """
 
     imagine: Callable[..., Imagined]
     read: Callable[[Array, Array], Array]
     log_density: Callable[..., Array]
     expected_return: Callable[..., Array]
+    change_log_density: Callable[..., Array] | None = None
 
 
 class Hypotheses(NamedTuple):
@@ -59,12 +62,17 @@ class Hypotheses(NamedTuple):
       log_weights: Unnormalised, ``[N]``; zero before anything was seen.
       leads: Mean of where the imagined episodes of a group end, ``[G, obs_dim]``; the groups are
         equal shares of the order.
+      changes: Log-density of all changes of the observation that were seen, ``[N]``; None where
+        they are no evidence.
+      steps: How many were seen; None likewise.
     """
 
     z: Float[Array, "N D"]
     reading: Float[Array, "N n"]
     log_weights: Float[Array, " N"]
     leads: Float[Array, "G obs_dim"]
+    changes: Float[Array, " N"] | None = None
+    steps: Float[Array, ""] | None = None
 
 
 def draw(
@@ -94,7 +102,10 @@ def draw(
     z, destination = z[order], destination[order]
     grouped = destination.reshape(min(count, _SHOWN), -1, destination.shape[-1])
     leads = jnp.mean(grouped, axis=1)
-    return Hypotheses(z, reader.read(z, destination), jnp.zeros(count), leads)
+    drawn = Hypotheses(z, reader.read(z, destination), jnp.zeros(count), leads)
+    if reader.change_log_density is None:
+        return drawn
+    return drawn._replace(changes=jnp.zeros(count), steps=jnp.zeros(()))
 
 
 def prior_where(hypotheses: Hypotheses, condition: Bool[ArrayLike, ""]) -> Hypotheses:
@@ -110,15 +121,46 @@ def update(
     seen: Transition,
     length: Int[ArrayLike, ""],
     evidence_weight: ScalarLike,
+    change_steps: ScalarLike = 0.0,
 ) -> Hypotheses:
-    """Weighs the hypotheses by the first ``length`` of transitions ``[H]``; only the task's own
-    reward counts."""
-    log_density = reader.log_density(
-        params, seen.obs, seen.action, hypotheses.reading[:, None], seen.reward
+    """Weighs the hypotheses by the first ``length`` of transitions ``[H]``: by the task's own
+    rewards, and by how the observation changes where the reader counts that.
+
+    Args:
+      reader: Static.
+      params: The reader's.
+      hypotheses: The belief.
+      seen: Transitions of one episode, ``[H]``.
+      length: How many of them happened.
+      evidence_weight: Exponent of the rewards' likelihood.
+      change_steps: Steps that the changes of any number of steps count for at most.
+    """
+    counts = within(length, seen.reward.shape[-1])
+    given = (params, seen.obs, seen.action, hypotheses.reading[:, None])
+
+    def total(log_density):
+        return jnp.sum(jnp.where(counts, log_density, 0.0), axis=-1)
+
+    gain = evidence_weight * total(reader.log_density(*given, seen.reward))
+    if reader.change_log_density is None:
+        return hypotheses._replace(log_weights=hypotheses.log_weights + gain)
+    changes = hypotheses.changes + total(reader.change_log_density(*given, seen.next_obs))
+    steps = hypotheses.steps + jnp.sum(counts)
+    before = _coarsened(hypotheses.changes, hypotheses.steps, change_steps)
+    gain += _coarsened(changes, steps, change_steps) - before
+    return hypotheses._replace(
+        log_weights=hypotheses.log_weights + gain, changes=changes, steps=steps
     )
-    counted = jnp.where(within(length, seen.reward.shape[-1]), log_density, 0.0)
-    gain = evidence_weight * jnp.sum(counted, axis=-1)
-    return hypotheses._replace(log_weights=hypotheses.log_weights + gain)
+
+
+def _coarsened(log_density: Array, steps: Array, most: ScalarLike) -> Array:
+    """The log-density of ``steps`` observations as the evidence of ``most`` at most.
+
+    A likelihood with this exponent is that of data which are close to what was seen, and not equal
+    to it (the coarsened posterior: Miller and Dunson 2019, section 2): a model that is slightly
+    wrong everywhere is not made sure of nonsense by sheer numbers.
+    """
+    return log_density * most / jnp.maximum(most + steps, 1.0)
 
 
 def at(hypotheses: Hypotheses, position: Float[ArrayLike, ""]) -> Float[Array, " D"]:

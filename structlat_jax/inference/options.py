@@ -14,7 +14,7 @@ class InferenceOptions:
         "of the evaluation: Bayes' rule over draws from the prior, read through where they lead "
         "or, by the decoder of --posterior task, as they are; the encoder's posterior; or that of "
         "these which does best on the training tasks",
-        choices=("auto", "hypotheses", "decoded", "amortised"),
+        choices=("auto", "hypotheses", "decoded", "explained", "amortised"),
         where={"algorithm": ("pearl",)},
     )
     hypotheses: int = option(
@@ -36,4 +36,7 @@ class InferenceHyper:
 
     evidence_weight: float = option(
         1.0, "exponent of the likelihood that weighs hypotheses (1: Bayes, 0: prior)", low=0.0
+    )
+    change_steps: float = option(
+        20.0, "steps that changes of the observation count for at most, however many", low=0.0
     )

@@ -61,9 +61,10 @@ def _setup(config: Config, env: AnyEnv) -> Setup:
     if config.structure.explorer == "own" and env.explore is None:
         rule = f"held, uniform or smooth, since {env.name} has no explore of its own"
         raise ConfigError("explorer", rule, "own")
-    if config.structure.inference == "decoded" and not config.structure.tasks_are_known:
+    kind = config.structure.inference
+    if kind in ("decoded", "explained") and not config.structure.tasks_are_known:
         rule = "auto, hypotheses or amortised, since only `posterior` task and truth have a decoder"
-        raise ConfigError("inference", rule, "decoded")
+        raise ConfigError("inference", rule, kind)
     if config.structure.posterior == "truth" and env.factors is None:
         rule = f"context or task, since {env.name} has no factors that would be its truth"
         raise ConfigError("posterior", rule, "truth")
@@ -138,10 +139,11 @@ def _configured(parts: Parts, algorithm: Algorithm, encoder: Inference) -> Infer
         "hypotheses": lambda: bayes.make(parts, algorithm),
         "decoded": lambda: bayes.make_decoded(parts, algorithm),
         "amortised": lambda: encoder,
+        "explained": lambda: bayes.make_decoded(parts, algorithm, changes=True),
     }
     kind = parts.structure.inference
     if kind != "auto":
         return makers[kind]()
     if not parts.structure.tasks_are_known:  # nothing else has a decoder
-        del makers["decoded"]
+        del makers["decoded"], makers["explained"]
     return chosen.make([make() for make in makers.values()])

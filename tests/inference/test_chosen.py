@@ -18,12 +18,12 @@ from structlat_jax.train.setup import assemble
 
 HYPER = config().hyper
 KNOWN = config().structure.seen_tasks
-CANDIDATES = ("hypotheses", "decoded", "amortised")
+CANDIDATES = ("hypotheses", "decoded", "amortised", "explained")
 
 
 @cache
 def own():
-    """A setup with all three."""
+    """A setup with all of them."""
     return setup(inference="auto", posterior="task")
 
 
@@ -61,7 +61,7 @@ def path(inference, params, choice):
     )
 
 
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", range(len(CANDIDATES)))
 def test_it_believes_and_acts_as_the_chosen_one(number):
     """From the start to the z of an episode, bit for bit."""
     auto, one = own().inference, own().inference.candidates[number]

@@ -191,6 +191,18 @@ def test_a_reader_reads_z_and_weighs_what_was_paid_alone():
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+def test_a_reader_weighs_changes_only_if_asked():
+    params, scale, t, z = fitted()
+    given = ((params, scale), t.obs, t.action, z)
+    assert decoder.reader(MODEL).change_log_density is None
+    reader = decoder.reader(MODEL, changes=True)
+    expected = log_density(params, scale, t, z)
+    found = reader.change_log_density(*given, t.next_obs)
+    np.testing.assert_allclose(found, expected.change, rtol=1e-4, atol=1e-3)
+    paid = reader.log_density(*given, t.reward)
+    np.testing.assert_allclose(paid, expected.reward, rtol=1e-5)
+
+
 def test_imagined_episodes_go_where_the_decoder_says():
     params, scale, _, _ = fitted()
     reader, own = decoder.reader(MODEL), (params, scale)

@@ -67,6 +67,13 @@ CASES = {
         "inference": "decoded",
         "eval_draws": 2,
     },
+    "tasks' own posteriors, explained; dense": {
+        "env": "dense",
+        "posterior": "task",
+        "latent": "dir:1x2,gau:1",
+        "inference": "explained",
+        "choice": "thompson",
+    },
     "tasks' own posteriors, none imagined; episodes that end": {
         "env": "ending",
         "posterior": "task",
@@ -120,7 +127,7 @@ def test_structure_options_need_no_special_case(changes):
     assert all(x.shape == () for x in metrics.values())
     by_block = {f"kl {name}" for name in block_names(own.space)}
     assert by_block == {name for name in metrics if name.startswith("kl ")}
-    needs_none = s.inference in ("amortised", "decoded")
+    needs_none = s.inference in ("amortised", "decoded", "explained")
     assert (state.inference_params == {}) == (state.inference_moments == ()) == needs_none
     assert any(name.startswith("world_") for name in metrics) != needs_none
     assert (adaptation.encoder is not None) == s.eval_encoder
