@@ -179,7 +179,8 @@ def _loss(
     trained: dict[str, Params], params: TaskParams, parts: Parts, batch: Batch, c: Coefficients
 ) -> tuple[Float[Array, ""], _Aux]:
     """The sum of what trains the critics and the table (Bellman error on real and imagined tasks,
-    KL), the decoder (its likelihood; ``decoder_weight`` of it reaches the table), and the encoder
+    KL), the decoder (its likelihood; ``decoder_weight`` of it reaches the table, or a multiple of
+    that in blocks behind the first), and the encoder
     (the likelihood of z given contexts, real and imagined)."""
     space, t = parts.space, batch.transitions
     posterior = posterior_of(space, parts.known, trained["table"], batch.tasks)
@@ -191,7 +192,8 @@ def _loss(
     apart = jnp.sum(kl) - jnp.sum(told)  # of the mean posterior from the prior, per task
 
     # The value is that at z; what of the gradient goes on into the table is weighed.
-    weighed = fixed + c.decoder_weight * (z - fixed)
+    share = c.decoder_weight * jnp.where(space.block_of == 0, 1.0, c.decoder_later)
+    weighed = fixed + share * (z - fixed)
     found = decoder.log_density(
         parts.decoder, trained["decoder"], params.scale, t, weighed[:, None]
     )

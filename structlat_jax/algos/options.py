@@ -169,6 +169,13 @@ class AlgorithmHyper:
     decoder_weight: float = option(
         0.03, "weight of the decoder's loss in the tasks' own posteriors", low=0.0, where=_BY_TASK
     )
+    decoder_later: float = option(
+        1.0,
+        "that weight in blocks of z behind the first, as a multiple: what feedback undoes pays too "
+        "little for a block to say it unasked",
+        low=0.0,
+        where=_BY_TASK,
+    )
     block_delay: float = option(
         0.0,
         "updates after which one more block of z opens; until then it is drawn from the prior, so "

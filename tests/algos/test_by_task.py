@@ -197,6 +197,22 @@ def test_only_its_weight_lets_the_decoder_into_the_table():
     assert changed(loose, tied) == {"table"}
 
 
+def test_blocks_behind_the_first_may_hear_more_of_the_decoder():
+    params, one = trained().params, batch()
+
+    def rows(weight, later):
+        c = coefficients(decoder_weight=weight, decoder_later=later)
+        return np.asarray(updated(params, one, c)[0].table["rows"])
+
+    first = SPACE.blocks[0].stat_dim
+    none, alone, alike, more = (rows(*x) for x in ((0.0, 1.0), (9.0, 0.0), (9.0, 1.0), (9.0, 5.0)))
+    np.testing.assert_array_equal(none[:, first:], alone[:, first:])
+    assert np.any(none[:, :first] != alone[:, :first])
+    for one_way, other in ((alone, alike), (alike, more)):
+        np.testing.assert_array_equal(one_way[:, :first], other[:, :first])
+        assert np.any(one_way[:, first:] != other[:, first:])
+
+
 def test_the_encoder_has_no_say_in_what_is_learned():
     params, one = trained().params, batch()
     other = params._replace(encoder=jax.tree.map(lambda x: x + 0.1, params.encoder))
