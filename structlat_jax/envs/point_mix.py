@@ -136,14 +136,15 @@ tetrahedron = functools.partial(make, anchors=4, dimensions=3)
 def _preset(dims: int, styles: bool) -> Preset:
     """Straight episodes of one z each look into few places, in space all the less: an episode that
     has found nothing by half-time turns to another. Tasks of more than two numbers take longer to
-    learn, with steps of the full size for as much longer, have more to say, and want an encoder
-    that makes more of what was seen; what a style is comes after where the goal is, so that a block
-    for it opens later."""
+    learn, with steps of the full size for as much longer, and have more to say. What a style is
+    comes after where the goal is, so that a block for it opens later; places in space want an
+    encoder that makes more of what was seen."""
     changes = {**mixtures.SETTINGS, "next_obs_in_context": styles, "eval_draws": 2}
     if dims < 3 and not styles:
         return Preset(30_000, changes)
     changes |= {"lr_decay_start": 20_000.0, "lr_decay_end": 60_000.0}
-    changes |= {"encoder_width": 128, "encoder_depth": 3}
+    if dims > 2:
+        changes |= {"encoder_width": 128, "encoder_depth": 3}
     return Preset(60_000, {**changes, "kl_weight": 1e-3, "block_delay": 15_000.0})
 
 

@@ -253,4 +253,4 @@ def test_points_look_into_two_places_an_episode_and_longer_in_space(name):
     assert config.hyper.block_delay == (15_000 if long else 0)
     assert config.hyper.kl_weight == (0.001 if long else 0.003)
     encoder = (config.structure.encoder_width, config.structure.encoder_depth)
-    assert encoder == ((128, 3) if long else (64, 2))
+    assert encoder == ((128, 3) if env.obs_dim == 3 else (64, 2))
