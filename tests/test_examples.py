@@ -32,7 +32,7 @@ def test_it_is_what_is_said_of_it(name):
         about["latent"],
     )
     assert dict(agent.config.env.options) == about["env_options"]
-    assert sl.examples.file_of(name).stat().st_size < 2**18
+    assert sl.examples.file_of(name).stat().st_size < 2**19
 
 
 def test_there_are_at_least_five_of_several_environments():

@@ -18,6 +18,7 @@ ARM_FIELDS = (
     "choice",
     "hypotheses",
     "evidence_weight",
+    "change_steps",
     "eval_episodes",
     "eval_prior_episodes",
     "eval_draws",

@@ -12,8 +12,9 @@ class InferenceOptions:
     inference: str = option(
         "auto",
         "of the evaluation: Bayes' rule over draws from the prior, read through where they lead "
-        "or, by the decoder of --posterior task, as they are; the encoder's posterior; or that of "
-        "these which does best on the training tasks",
+        "or, by the decoder of --posterior task, as they are (explained: by changes of the "
+        "observation too); the encoder's posterior; or that of hypotheses, decoded and amortised "
+        "which does best on the training tasks",
         choices=("auto", "hypotheses", "decoded", "explained", "amortised"),
         where={"algorithm": ("pearl",)},
     )
@@ -38,5 +39,8 @@ class InferenceHyper:
         1.0, "exponent of the likelihood that weighs hypotheses (1: Bayes, 0: prior)", low=0.0
     )
     change_steps: float = option(
-        20.0, "steps that changes of the observation count for at most, however many", low=0.0
+        20.0,
+        "steps that changes of the observation count for at most, however many",
+        low=0.0,
+        where={"inference": ("explained",)},
     )

@@ -18,12 +18,12 @@ from structlat_jax.train.setup import assemble
 
 HYPER = config().hyper
 KNOWN = config().structure.seen_tasks
-CANDIDATES = ("hypotheses", "decoded", "amortised", "explained")
+CANDIDATES = ("hypotheses", "decoded", "amortised")
 
 
 @cache
 def own():
-    """A setup with all of them."""
+    """A setup with all three."""
     return setup(inference="auto", posterior="task")
 
 
