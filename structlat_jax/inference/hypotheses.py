@@ -142,15 +142,14 @@ def update(
         return jnp.sum(jnp.where(counts, log_density, 0.0), axis=-1)
 
     gain = evidence_weight * total(reader.log_density(*given, seen.reward))
-    if reader.change_log_density is None:
-        return hypotheses._replace(log_weights=hypotheses.log_weights + gain)
-    changes = hypotheses.changes + total(reader.change_log_density(*given, seen.next_obs))
-    steps = hypotheses.steps + jnp.sum(counts)
-    before = _coarsened(hypotheses.changes, hypotheses.steps, change_steps)
-    gain += _coarsened(changes, steps, change_steps) - before
-    return hypotheses._replace(
-        log_weights=hypotheses.log_weights + gain, changes=changes, steps=steps
-    )
+    after = hypotheses
+    if reader.change_log_density is not None:
+        changes = hypotheses.changes + total(reader.change_log_density(*given, seen.next_obs))
+        steps = hypotheses.steps + jnp.sum(counts)
+        before = _coarsened(hypotheses.changes, hypotheses.steps, change_steps)
+        gain += _coarsened(changes, steps, change_steps) - before
+        after = hypotheses._replace(changes=changes, steps=steps)
+    return after._replace(log_weights=hypotheses.log_weights + gain)
 
 
 def _coarsened(log_density: Array, steps: Array, most: ScalarLike) -> Array:

@@ -201,7 +201,10 @@ FIRST = {
     "latents/natural.py": ("tests/latents/test_families.py",),
     "latents/space.py": ("tests/latents/test_space.py", "tests/latents/test_families.py"),
     "latents/von_mises_fisher.py": ("tests/latents/test_von_mises_fisher.py",),
-    "inference/hypotheses.py": ("tests/inference/test_hypotheses.py",),
+    "inference/hypotheses.py": (
+        "tests/inference/test_hypotheses.py",
+        "tests/inference/test_change_evidence.py",
+    ),
     "inference/imagined.py": ("tests/inference/test_world_model.py",),
     "inference/sparse.py": ("tests/inference/test_world_model.py",),
     "inference/world_model.py": ("tests/inference/test_world_model.py",),

@@ -217,7 +217,8 @@ BELIEF = {
             "z, destination = z[order], destination[order]",
             "z, destination = z[order], destination",
         ),
-        ("evidence_weight * jnp.sum", "jnp.sum"),
+        ("evidence_weight * total", "total"),
+        ("* most / jnp.maximum", "/ jnp.maximum"),
         ("leads = jnp.mean(grouped, axis=1)", "leads = grouped[:, 0]"),
         ("(hypotheses.z - mean(hypotheses)) ** 2", "hypotheses.z**2"),
         ("reshape(groups, -1), axis=1)", "reshape(-1, groups), axis=0)"),
@@ -233,7 +234,7 @@ BELIEF = {
     ],
     "inference/bayes.py": [
         ("belief.hypotheses, jnp.bool_(True)", "belief.hypotheses, jnp.bool_(False)"),
-        ("weight = hyper.evidence_weight", "weight = 1.0"),
+        ("(hyper.evidence_weight, hyper", "(1.0, hyper"),
         ('s.choice == "thompson"', 's.choice == "greedy"'),
         ("categorical(key, drawn.log_weights)", "categorical(key, 0 * drawn.log_weights)"),
         ("hyper.lr * step_size_share(hyper, state.updates)", "hyper.lr"),
