@@ -6,14 +6,11 @@ step is a call. The third program is the first with a C library that gives every
 to the system, as it did for the sake of memory before the bounds that `machine` sets.
 """
 
-import ctypes
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 import jax
-import jax.numpy as jnp
 from rich.console import Console
 
 from benchmarks import harness
@@ -23,10 +20,9 @@ from structlat_jax.run.machine import return_freed_arrays
 from structlat_jax.shapes import make_key
 from structlat_jax.train.evaluate import evaluate
 from structlat_jax.train.learn import init
-from structlat_jax.train.parallel import seen_tasks
+from structlat_jax.train.parallel import evaluated_tasks
 from structlat_jax.train.setup import make_setup
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # M_... of malloc.h
 _MEBIBYTE = 2**20
 
 
@@ -48,7 +44,7 @@ def command(name: str, tasks: int, repeats: int, quick: bool, out: Path | None) 
         "task by task": given_back(False, one_by_one),
         f"{tasks} tasks at once": given_back(False, evaluation(config.replace(eval_at_once=tasks))),
     }
-    if sys.platform == "linux" and return_freed_arrays():
+    if return_freed_arrays():
         calls["task by task, every MiB given back"] = given_back(True, one_by_one)
     else:
         Console(stderr=True).print("no glibc: the program on another heap is left out")
@@ -66,8 +62,7 @@ def evaluation(config: configuration.Config) -> Callable[[], jax.Array]:
     """The protocol on the tasks of seed 0, by an agent of that seed that has learned nothing."""
     setup = make_setup(config)
     state = init(setup, make_key(0))
-    seen = seen_tasks(setup, state.train_tasks)
-    tasks = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), seen, state.test_tasks)
+    tasks = evaluated_tasks(setup, state.train_tasks, state.test_tasks)
 
     @jax.jit
     def run(learned, tasks, key):
@@ -77,14 +72,13 @@ def evaluation(config: configuration.Config) -> Callable[[], jax.Array]:
 
 
 def given_back(always: bool, call: Callable[[], jax.Array]) -> Callable[[], jax.Array]:
-    """The call with the bounds of `machine`, or with those of a mebibyte."""
+    """The call with the bounds of `machine`, or with one of a mebibyte."""
 
     def run() -> jax.Array:
-        return_freed_arrays()
         if always:
-            set_option = ctypes.CDLL(None).mallopt
-            set_option(_MMAP_THRESHOLD, _MEBIBYTE)
-            set_option(_TRIM_THRESHOLD, _MEBIBYTE)
+            return_freed_arrays(_MEBIBYTE)
+        else:
+            return_freed_arrays()
         return call()
 
     return run

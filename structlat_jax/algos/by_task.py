@@ -180,8 +180,8 @@ def _loss(
 ) -> tuple[Float[Array, ""], _Aux]:
     """The sum of what trains the critics and the table (Bellman error on real and imagined tasks,
     KL), the decoder (its likelihood; ``decoder_weight`` of it reaches the table, or a multiple of
-    that in blocks behind the first), and the encoder
-    (the likelihood of z given contexts, real and imagined)."""
+    that in blocks behind the first), and the encoder (the likelihood of z given contexts, real and
+    imagined)."""
     space, t = parts.space, batch.transitions
     posterior = posterior_of(space, parts.known, trained["table"], batch.tasks)
     z = space.transform(posterior, batch.latent_noise)

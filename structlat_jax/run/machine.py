@@ -15,9 +15,9 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # M_... of malloc.h
 _LARGE = 2**24  # bytes
 
 
-def return_freed_arrays() -> bool:
-    """Has the C library give large blocks back as soon as they are freed, and keep those that the
-    products of an evaluation come and go with; whether it obeyed.
+def return_freed_arrays(large: int = _LARGE) -> bool:
+    """Has the C library give blocks of ``large`` bytes back as soon as they are freed, and keep
+    those that the products of an evaluation come and go with; whether it obeyed.
 
     By default glibc learns to keep blocks of up to 32 MiB, and a replay's copies, written by ever
     new threads at every checkpoint, add up to hundreds of mebibytes. But where every block of some
@@ -27,7 +27,7 @@ def return_freed_arrays() -> bool:
     set_option = _of_libc("mallopt")
     if set_option is None:
         return False
-    return bool(set_option(_MMAP_THRESHOLD, _LARGE) and set_option(_TRIM_THRESHOLD, _LARGE // 2))
+    return bool(set_option(_MMAP_THRESHOLD, large) and set_option(_TRIM_THRESHOLD, large // 2))
 
 
 def return_freed_pieces() -> bool:

@@ -113,12 +113,12 @@ def make_programs(
 
     def evaluate_seed(hyper, state, seed, eval_round, repeat):
         key = evaluation_key(seed, eval_round)
-        tasks = _join(seen_tasks(setup, state.train_tasks), state.test_tasks)
+        tasks = evaluated_tasks(setup, state.train_tasks, state.test_tasks)
         return evaluate_each(setup, hyper, state.learned, tasks, key, repeat)
 
     def references_seed(untrained, train_tasks, test_tasks, seed):
         key = evaluation_key(seed)
-        tasks = _join(seen_tasks(setup, train_tasks), test_tasks)
+        tasks = evaluated_tasks(setup, train_tasks, test_tasks)
         return references(setup, untrained, tasks, key)
 
     return Programs(
@@ -139,8 +139,10 @@ def seen_tasks(setup: Setup, train_tasks: Task, axis: int = 0) -> Task:
     return jax.tree.map(lambda x: x[keep], train_tasks)
 
 
-def _join(one: Task, other: Task) -> Task:
-    return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), one, other)
+def evaluated_tasks(setup: Setup, train_tasks: Task, test_tasks: Task) -> Task:
+    """The tasks of one seed's evaluation: the `seen_tasks`, then the test tasks."""
+    seen = seen_tasks(setup, train_tasks)
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), seen, test_tasks)
 
 
 def seed_numbers(programs: Programs, first: int | ArrayLike) -> Array:
