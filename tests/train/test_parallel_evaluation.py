@@ -37,6 +37,13 @@ def test_evaluation_covers_training_then_test_tasks():
     assert not np.array_equal(other_round.z, found.z)
 
 
+def test_training_tasks_come_first_and_only_those_that_are_looked_at():
+    made, seen = setup(), setup().config.structure.seen_tasks
+    training, test = jnp.arange(seen + 2.0), -1.0 - jnp.arange(3.0)
+    tasks = parallel.evaluated_tasks(made, training, test)
+    np.testing.assert_array_equal(tasks, [*range(seen), -1, -2, -3])
+
+
 def test_the_first_repeat_alone_is_that_of_all():
     made, hyper = programs(1)
     numbers = parallel.seed_numbers(made, 5)
