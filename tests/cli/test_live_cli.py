@@ -34,6 +34,7 @@ def assert_has(points, rows):
 @pytest.mark.slow
 def test_a_run_that_is_interrupted_and_goes_on_is_told_whole(here, tmp_path, port, monkeypatch):
     monkeypatch.setattr(page_server, "PACE", 0.05)
+    monkeypatch.setattr(page_server, "LINGER", 20.0)  # the machine may be busy
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
         interrupt_at(patch, 10)

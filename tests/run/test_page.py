@@ -179,7 +179,47 @@ def test_who_does_not_take_the_answer_keeps_the_end_only_a_moment(live):
         assert time.monotonic() - start < 2.0
 
 
-def test_a_finished_run_is_there_from_the_start_and_step_by_step_at_the_end(live, tmp_path):
+def test_an_answer_from_before_the_end_is_not_the_end(live, monkeypatch):
+    """It was read before the end was there, and is given only then."""
+    monkeypatch.setattr(page_server, "LINGER", 20.0)
+    logger, port = live()
+    given, usual = [], page_server.PageServer.news
+
+    def slow(server, since):
+        news, whole = usual(server, since)
+        if not given:
+            given.append(news)
+            while not server._ended.is_set():
+                time.sleep(0.01)
+            time.sleep(0.2)
+        return news, whole
+
+    monkeypatch.setattr(page_server.PageServer, "news", slow)
+    watcher = Watcher(port)
+    while not given:
+        time.sleep(0.01)
+    logger.close()
+    assert watcher.told()[1] is None
+
+
+def test_a_page_that_is_behind_hears_the_end(live, monkeypatch):
+    monkeypatch.setattr(page_history, "MOST", 4)
+    monkeypatch.setattr(page_server, "LINGER", 20.0)
+    logger, port = live()
+    for step in range(12):
+        logger.log(step, {"q": np.full(2, step)})
+    watcher = Watcher(port)
+    while not watcher.items:
+        time.sleep(0.001)
+    logger.close()
+    points, end = watcher.told()
+    assert (list(points), end) == (list(range(12)), None)
+
+
+def test_a_finished_run_is_there_from_the_start_and_step_by_step_at_the_end(
+    live, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(page_server, "LINGER", 20.0)  # the machine may be busy
     run = write_run(tmp_path / "run", checkpoint=False)
     logger, port = live(run=run, env=walker())
     watcher = Watcher(port)
@@ -207,7 +247,8 @@ def test_metrics_that_cannot_be_read_are_a_sentence(live, tmp_path):
     assert news(port, 2)[0] == [{"updates": 10, "metrics": {"q": [1.0, 1.0]}}]
 
 
-def test_an_evaluation_that_cannot_be_shown_is_a_sentence(live, tmp_path):
+def test_an_evaluation_that_cannot_be_shown_is_a_sentence(live, tmp_path, monkeypatch):
+    monkeypatch.setattr(page_server, "LINGER", 20.0)  # the machine may be busy
     run = write_run(tmp_path / "run", checkpoint=False)
     (run / "adaptation.npz").write_bytes(b"nothing")
     logger, port = live(run=run)

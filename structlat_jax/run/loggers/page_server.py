@@ -6,12 +6,13 @@ name of its own point here.
 """
 
 import contextlib
+import functools
 import re
 import socketserver
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 
@@ -65,6 +66,7 @@ class PageServer(socketserver.ThreadingTCPServer):
         self._ended = threading.Event()
         self._open = 0  # questions that are not answered yet
         self._heard = -float("inf")  # when the last one was
+        self._told = False  # whether somebody has been answered up to the end
         threading.Thread(target=self.serve_forever, args=(0.1,), daemon=True).start()
 
     @property
@@ -78,14 +80,22 @@ class PageServer(socketserver.ThreadingTCPServer):
         with self._changed:
             return self._open > 0 or time.monotonic() - self._heard < LINGER
 
-    def news(self, since: int) -> bytes:
-        """See `History.news`; waits until it is time."""
+    def news(self, since: int) -> tuple[bytes, bool]:
+        """See `History.news`; waits until it is time. Also whether that is all there will be."""
         if not self.history.is_long(since):
             self._ended.wait(PACE)
-        return self.history.news(since)
+        whole = self._ended.is_set() and not self.history.is_long(since)
+        return self.history.news(since), whole
+
+    def tell(self, since: int, answer: Callable[[bytes], None]) -> None:
+        """Gives whoever asks the news."""
+        with self._answering():
+            news, whole = self.news(since)
+            answer(news)
+            self._told |= whole
 
     @contextlib.contextmanager
-    def answering(self) -> Iterator[None]:
+    def _answering(self) -> Iterator[None]:
         """Within it, a question is answered."""
         with self._changed:
             self._open += 1
@@ -101,12 +111,11 @@ class PageServer(socketserver.ThreadingTCPServer):
         """Answers whoever waits for news, which has its end now, and listens no more."""
         if self._ended.is_set():
             return
-        watched, since = self.watched, time.monotonic()
+        watched = self.watched
         self._ended.set()
         with self._changed:
-            self._changed.wait_for(
-                lambda: not watched or (self._open == 0 and self._heard >= since), LINGER
-            )
+            # An answer that was begun before may end now, and has not the end.
+            self._changed.wait_for(lambda: not watched or (self._open == 0 and self._told), LINGER)
         self.shutdown()
         self.server_close()
 
@@ -129,8 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/":
             self._answer("text/html; charset=utf-8", self.server.page)
         elif news:
-            with self.server.answering():
-                self._answer("application/json", self.server.news(int(news[1])))
+            self.server.tell(int(news[1]), functools.partial(self._answer, "application/json"))
         else:
             self.send_error(HTTPStatus.NOT_FOUND)
 
