@@ -40,6 +40,17 @@ def test_a_line_per_evaluation_off_a_terminal(clock):
     ]
 
 
+def test_a_line_a_minute_where_evaluations_are_rare(clock):
+    def use(meter):
+        logger = meter.logger()
+        for updates in range(1, 8):
+            clock[0] += 25.0
+            logger.log(updates, EVALUATED if updates == 4 else KL)
+
+    done = [int(line.partition("/")[0]) for line in shown(use).splitlines()]
+    assert done == [3, 4, 7]  # after 75 seconds, the evaluation, 75 after that
+
+
 def test_what_nobody_knows_is_not_shown(clock):
     """No oracle, no KL, and no rate yet after the first meta-step."""
     lines = shown(lambda m: m.logger().log(20, {"test_return": np.array([-30.0, -20.0])}))

@@ -1,4 +1,4 @@
-"""The terminal: a progress bar, or a line per evaluation where there is no terminal."""
+"""The terminal: a progress bar, or where there is none a line per evaluation and one a minute."""
 
 import contextlib
 import datetime
@@ -20,6 +20,10 @@ _USUAL = re.compile(
 """Names for which a line has no room, or which it shows in a way of its own; all others, which
 somebody has added, are shown as they are."""
 
+QUIET = 60.0
+"""Seconds without a line, off a terminal, after which there is one: a log is to show that a run goes
+on."""
+
 
 class Meter:
     """What a program shows of one run or of several of equal length, one after the other.
@@ -32,6 +36,7 @@ class Meter:
 
     def __init__(self, updates: int, console: Any, runs: int = 1):
         self._updates, self._runs, self._console = updates, runs, console
+        self._said = time.perf_counter()  # when the last line was
         self._bar = _bar(console)
         fields = {"status": "compiling", "left": "?"}
         self._task = self._bar.add_task("train", total=updates * runs, **fields)
@@ -81,7 +86,9 @@ class Meter:
         known = np.isfinite(left)
         shown = str(datetime.timedelta(seconds=round(left))) if known else "?"
         self._bar.update(self._task, completed=done, status=status, left=shown)
-        if not self._console.is_terminal and evaluated:
+        now = time.perf_counter()
+        if not self._console.is_terminal and (evaluated or now - self._said >= QUIET):
+            self._said = now
             total = self._updates * self._runs
             rest = f"  {left:.0f} s left" if known else ""
             self.message(f"{done:>7,}/{total:,} updates  {status}{rest}")
