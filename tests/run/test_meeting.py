@@ -62,8 +62,8 @@ def test_processes_that_do_not_fit_are_told(port):
 
 def test_a_port_that_is_taken_is_said_at_once(taken):
     begin = time.monotonic()
-    assert "this machine: Address already in use." in meet(taken.getsockname()[1], 2, 0)
-    assert time.monotonic() - begin < 2
+    assert "this machine: Address already in use." in meet(taken.getsockname()[1], 2, 0, 100.0)
+    assert time.monotonic() - begin < 20
 
 
 def test_nobody_listens(port):
@@ -71,7 +71,7 @@ def test_nobody_listens(port):
     said = meet(port, 2, 1, 0.5)
     assert f"process 0 is not to be found at --coordinator {HOST}:{port} in 0.5 s" in said
     assert "Connection refused" in said
-    assert 0.4 < time.monotonic() - begin < 3
+    assert 0.4 < time.monotonic() - begin < 20
 
 
 def test_what_answers_may_be_something_else(taken):

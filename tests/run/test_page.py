@@ -176,7 +176,7 @@ def test_who_does_not_take_the_answer_keeps_the_end_only_a_moment(live):
         silent.sendall(b"GET /news?since=0 HTTP/1.1\r\nHost: localhost\r\n")  # and no more
         start = time.monotonic()
         logger.close()
-        assert time.monotonic() - start < 2.0
+        assert time.monotonic() - start < 8.0  # a request may take 10
 
 
 def test_an_answer_from_before_the_end_is_not_the_end(live, monkeypatch):
