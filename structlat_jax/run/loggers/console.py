@@ -21,8 +21,8 @@ _USUAL = re.compile(
 somebody has added, are shown as they are."""
 
 QUIET = 60.0
-"""Seconds without a line, off a terminal, after which there is one: a log is to show that a run goes
-on."""
+"""Seconds without a line, off a terminal, after which there is one: a log is to show that a run
+goes on."""
 
 
 class Meter:
