@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -10,6 +9,7 @@ import time
 import host_line
 import jax
 import numpy as np
+import psutil
 import pytest
 import tiny
 from program import ROOT, TINY
@@ -55,8 +55,8 @@ def test_a_run_that_goes_on_is_one_that_did_not_stop(tmp_path):
     assert agent.act(np.zeros(1), agent.sample_z(agent.prior(), jax.random.key(0))).shape == (1,)
 
 
-def test_a_run_that_is_killed_again_and_again(tmp_path):
-    """The program, by SIGKILL, and in between its workers."""
+def test_a_run_that_is_killed_ten_times(tmp_path):
+    """By turns one of its workers and the program, by SIGKILL."""
     (tmp_path / "own.py").write_text(FILE.format(tests=str(ROOT / "tests")))
     command = [sys.executable, "-m", "structlat_jax.cli.main", "train", "--env", "own.py"]
     fresh = [*TINY, "--updates", "200", "--checkpoint-seconds", "0", "--workers", "2"]
@@ -67,19 +67,44 @@ def test_a_run_that_is_killed_again_and_again(tmp_path):
 
     with start(*fresh, "--out", "whole") as whole:
         assert whole.wait(600) == 0
-    steps, runs = 0, [start(*fresh, "--out", "killed")]
-    for wanted in (5, 15, 25):
-        while steps < wanted and runs[-1].poll() is None:
-            time.sleep(0.05)
-            saved = list((tmp_path / "killed").glob("metrics.csv"))
-            steps = len(saved[0].read_text().splitlines()) // 2 if saved else 0
-        runs[-1].send_signal(signal.SIGKILL)
-        runs[-1].wait(20)
-        runs.append(start("--out", "killed", "--resume", "--workers", "1"))
-    assert runs[-1].wait(600) == 0
+    run, killed = start(*fresh, "--out", "killed"), []
+    for wanted in range(3, 33, 3):  # of 40 meta-steps
+        done = meta_steps(tmp_path / "killed", run, wanted)
+        assert done < 40, "it has ended before the last kill"
+        if len(killed) % 2:
+            run.kill()
+            run.wait(20)
+            run = start("--out", "killed", "--resume", "--workers", "1")
+            killed.append(run.pid)
+        else:
+            worker = workers_of(run)[0]
+            worker.kill()
+            killed.append(worker.pid)
+    assert run.wait(600) == 0
+    assert len(set(killed)) == 10
     for found, expected in zip(
         returns(tmp_path / "killed"), returns(tmp_path / "whole"), strict=True
     ):
         np.testing.assert_array_equal(found, expected)
     said = json.loads((tmp_path / "killed" / "results.json").read_text())
     assert (said["env"], said["failed_seeds"]) == ("line", [])
+
+
+def meta_steps(folder, run, wanted):
+    """Waits until so many are done; how many there are."""
+    done = 0
+    while done < wanted and run.poll() is None:
+        time.sleep(0.02)
+        saved = list(folder.glob("metrics.csv"))
+        done = len(saved[0].read_text().splitlines()) // 2 if saved else 0
+    return done
+
+
+def workers_of(run):
+    """Its processes, as soon as it has one."""
+    found = []
+    while not found and run.poll() is None:
+        children = psutil.Process(run.pid).children(recursive=True)
+        found = [one for one in children if "structlat_jax.envs.host.worker" in one.cmdline()]
+        time.sleep(0.02)
+    return found
