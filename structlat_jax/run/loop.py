@@ -13,9 +13,9 @@ import numpy as np
 from structlat_jax import settings
 from structlat_jax.inference import chosen
 from structlat_jax.report import results
-from structlat_jax.run import failures, machine, origins
+from structlat_jax.run import failures, machine, origins, starts
 from structlat_jax.run.loggers.base import Logger
-from structlat_jax.run.measures import evaluation_metrics
+from structlat_jax.run.measures import evaluation_metrics, step_rows
 from structlat_jax.run.outcome import Lanes, Outcome, summary
 from structlat_jax.run.plan import Plan
 from structlat_jax.run.stop import Stop
@@ -69,14 +69,19 @@ def run(job: Job, resume: bool, logger: Logger) -> Outcome:
     devices = len(programs.mesh.devices)
     logger.message(f"compiled in {compile_seconds:.1f} s for {devices} device(s)")
     numbers = parallel.seed_numbers(programs, lanes.seeds)
+
+    def begun(state):
+        if job.origin is None:
+            return state
+        return origins.begin(setup, state, parallel.pad(programs, job.origin.networks))
+
     state = programs.init(numbers)
     tasks = (state.train_tasks, state.test_tasks)
     references = parallel.trim(programs, programs.references(state.params, *tasks, numbers))
-    if job.origin is not None:
-        state = origins.begin(setup, state, parallel.pad(programs, job.origin.networks))
+    state = begun(state)
 
     with _store(job) as saved, Stop() as stop:
-        rows, first = [], 0
+        rows, first, earlier = [], 0, 0.0
         if resume and saved is not None and saved.latest is not None:
             like = jax.eval_shape(lambda s: jax.tree.map(lambda x: x[: plan.seeds], s), state)
             state, rows = saved.restore(like, logger.message)
@@ -86,6 +91,19 @@ def run(job: Job, resume: bool, logger: Logger) -> Outcome:
                 raise CheckpointError(
                     f"{job.out} has done more updates than its configuration says."
                 )
+            earlier = rows[-1]["seconds"]
+        elif starts.steps(plan):
+            own = (lanes.seeds.tolist(), lambda start: begun(programs.restart(numbers, start)))
+            with starts.kept(job.out, job.store, plan.identity()) as tried:
+                given = starts.Given(plan, programs, hyper, *own)
+                best = starts.choose(given, state, tried, logger, stop)
+            if best is None:
+                return Outcome(rows, None, None, None, None, None, {}, interrupted=True)
+            state, rows, earlier = best
+            first = starts.steps(plan)
+            if saved is not None:
+                saved.save(first, parallel.trim(programs, state), rows)
+        starts.clear(job.out)
         loop = _Loop(job, programs, hyper, numbers, references, logger, rows, saved, stop)
         state = loop.go(state, first)
     if stop.asked:  # even after the last meta-step: there may be another run to come
@@ -97,7 +115,7 @@ def run(job: Job, resume: bool, logger: Logger) -> Outcome:
     outcome = Outcome(rows, adaptation, seen, held_out, references, learned, {}, interrupted=False)
     timing = {
         "compile_seconds": compile_seconds,
-        "wall_seconds": time.perf_counter() - start + loop.earlier,
+        "wall_seconds": time.perf_counter() - start + earlier,
         "updates_per_second": loop.rate,
         "jax_version": jax.__version__,
         "device": f"{devices} x {programs.mesh.devices.flat[0].device_kind}",
@@ -116,7 +134,7 @@ def about(plan: Plan, setup: Setup) -> dict[str, Any]:
         "seeds": plan.seeds,
         "first_seed": plan.seed,
         "updates": plan.whole_updates,
-        "env_steps": plan.steps * setup.env_steps_per_step,
+        "env_steps": (plan.steps + starts.extra_steps(plan)) * setup.env_steps_per_step,
         "inference": setup.inference.name,
     }
 
@@ -141,7 +159,7 @@ class _Loop:
         self.adaptation = None
         self.failed = failures.found(rows, self.plan.seeds)
         self.rate = None
-        self.earlier = rows[-1]["seconds"] if rows else 0.0  # of the sessions before a resume
+        self.earlier = rows[-1]["seconds"] if rows else 0.0  # of other sessions, and of starts
         self.references = references
 
     def go(self, state, first):
@@ -227,15 +245,7 @@ class _Loop:
         """One row per seed; notes which seeds have just stopped being finite."""
         metrics = dict(metrics)
         not_finite_at = metrics.pop("not_finite_at")
-        rows = [
-            {
-                "updates": updates,
-                "seed": number,
-                "seconds": round(seconds, 3),
-                **{name: float(values[seed]) for name, values in metrics.items()},
-            }
-            for seed, number in enumerate(self.seeds)
-        ]
+        rows = step_rows(updates, self.seeds, seconds, metrics)
         new = failures.mark(rows, not_finite_at, self.failed)
         self.failed.update(new)
         if new:

@@ -1,10 +1,35 @@
-"""The numbers of an evaluation that a learning curve shows."""
+"""The numbers that a learning curve shows."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from structlat_jax.train.choose import Trial
 from structlat_jax.train.evaluate import Adaptation, References
 from structlat_jax.train.setup import Setup
+
+
+def step_rows(
+    updates: int, seeds: Sequence[int], seconds: float, metrics: Mapping[str, np.ndarray]
+) -> list[dict[str, Any]]:
+    """The rows of ``metrics.csv`` of one meta-step, one per seed.
+
+    Args:
+      updates: Updates done.
+      seeds: Numbers of the seeds.
+      seconds: Since the run began.
+      metrics: By name, ``[S]``.
+    """
+    return [
+        {
+            "updates": updates,
+            "seed": number,
+            "seconds": round(seconds, 3),
+            **{name: float(values[seed]) for name, values in metrics.items()},
+        }
+        for seed, number in enumerate(seeds)
+    ]
 
 
 def evaluation_metrics(

@@ -15,9 +15,19 @@ from structlat_jax.train.state import Metrics, TrainState
 from structlat_jax.train.trials import act
 
 
-def init(setup: Setup, key: Key) -> TrainState:
-    """The state of one seed before any experience: its tasks, its networks, an empty replay."""
-    key_tasks, key_split, key_networks, key_train = jax.random.split(key, 4)
+def init(setup: Setup, key: Key, start: Array | None = None) -> TrainState:
+    """The state of one seed before any experience: its tasks, its networks, an empty replay.
+
+    Args:
+      setup: Static.
+      key: For everything random.
+      start: A number from 1 up for another start of the same seed: with the same tasks, but with
+        other networks and draws.
+    """
+    key_tasks, key_split, *own = jax.random.split(key, 4)
+    if start is not None:
+        own = [jax.random.fold_in(one, start) for one in own]
+    key_networks, key_train = own
     train_tasks, test_tasks = _tasks(setup, key_tasks, key_split)
     params, own = init_params(setup, key_networks)
     trials = setup.algorithm.on_policy

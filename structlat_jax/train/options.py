@@ -11,6 +11,18 @@ class TrainOptions:
 
     train_tasks: int = option(30, "number of training tasks", low=1)
     test_tasks: int = option(10, "number of test tasks", low=1)
+    starts: int = option(
+        1,
+        "how many times a seed's first updates are done, each time from other networks; the start "
+        "whose training episodes return most goes on",
+        low=1,
+    )
+    start_updates: int = option(
+        3000,
+        "updates of each of several starts, rounded up to whole meta-steps; a run of no more has "
+        "one start",
+        low=1,
+    )
     updates_per_step: int = option(300, "gradient updates per meta-step", low=1)
     prior_episodes: int = option(5, "episodes per task and meta-step with z from the prior", low=1)
     explore_episodes: int = option(5, "episodes that explore without the policy", low=0)

@@ -31,7 +31,7 @@ _REFERENCES = 2**32 - 1  # a round of evaluation that no number of updates is
 
 
 class Programs(NamedTuple):
-    """The three verbs of a run over seeds; all arrays lead with ``[padded]``.
+    """The verbs of a run over seeds; all arrays lead with ``[padded]``.
 
     Attributes:
       setup: The static half.
@@ -39,6 +39,8 @@ class Programs(NamedTuple):
       padded: Seeds that run, a multiple of the devices; the surplus is to be ignored.
       mesh: The devices.
       init: ``(seed numbers [padded])`` to a state.
+      restart: ``(seed numbers [padded], number)`` to the state of another start, from 1 up; see
+        `learn.init`.
       step: ``(hyper, state)`` to ``(state, metrics)``; the state is donated. In a host environment
         workers collect in the middle of it; see `hosted`.
       evaluate: ``(hyper, state, seed numbers, round, repeat)`` to an `Adaptation` of one repeat on
@@ -54,6 +56,7 @@ class Programs(NamedTuple):
     padded: int
     mesh: Mesh
     init: Callable[[Array], TrainState]
+    restart: Callable[[Array, int], TrainState]
     step: Callable[[Hyper, TrainState], tuple[TrainState, Metrics]]
     evaluate: Callable[[Hyper, TrainState, Array, Array, Array], Adaptation]
     references: Callable[[Params, Task, Task, Array], References]
@@ -96,6 +99,14 @@ def make_programs(
     def init_seed(seed):
         return init(setup, root_keys(seed)[0])
 
+    def restart_seed(seed, start):
+        return init(setup, root_keys(seed)[0], start)
+
+    restarted = over(restart_seed)
+
+    def restart(numbers, start):
+        return restarted(numbers, jnp.full_like(numbers, start))
+
     if isinstance(setup.env, HostEnv):
         return Programs(
             setup=setup,
@@ -103,6 +114,7 @@ def make_programs(
             padded=padded,
             mesh=mesh,
             init=over(init_seed),
+            restart=restart,
             step=hosted.Step(setup, seeds, over),
             evaluate=hosted_programs.Evaluate(setup, seeds, over, evaluation_key),
             references=hosted_programs.Known(setup, seeds, over, evaluation_key),
@@ -127,6 +139,7 @@ def make_programs(
         padded=padded,
         mesh=mesh,
         init=over(init_seed),
+        restart=restart,
         step=over(step_seed, carried=1),
         evaluate=over(evaluate_seed),
         references=over(references_seed),

@@ -37,6 +37,10 @@ class TrainState(NamedTuple):
         return Learned(self.params, self.inference_params)
 
 
+COLLECTED = ("collected_posterior_return", "collected_last_return", "collected_prior_return")
+"""What training episodes return by the most that is known of their task: the first of these metrics
+that there is."""
+
 Metrics = dict[str, Array]
 """What a meta-step reports, each a scalar per seed, by name; all means over the meta-step but for
 ``not_finite_at``: the first update, counted from 1 over the whole run, whose losses were not finite
