@@ -3,13 +3,8 @@
 from types import MappingProxyType
 
 SETTINGS = MappingProxyType(
-    {
-        **{"train_tasks": 100, "eval_train_tasks": 10, "kl": "exact", "aggregate_kl": 3.0},
-        "starts": 6,
-    }
+    {"train_tasks": 100, "eval_train_tasks": 10, "kl": "exact", "aggregate_kl": 3.0}
 )
 """Mixtures of a low concentration lie near corners and edges, of which few training tasks leave
 some empty. And what lies between them is a task too: draws from the prior are to be what training
-has seen, so that the mean of the training tasks' posteriors is tied to it. How tasks are arranged
-in z is settled early, in half of all starts so that a base task is no corner of a Dirichlet
-block."""
+has seen, so that the mean of the training tasks' posteriors is tied to it."""

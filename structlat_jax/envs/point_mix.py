@@ -135,11 +135,12 @@ tetrahedron = functools.partial(make, anchors=4, dimensions=3)
 
 def _preset(dims: int, styles: bool) -> Preset:
     """Straight episodes of one z each look into few places, in space all the less: an episode that
-    has found nothing by half-time turns to another. Tasks of more than two numbers take longer to
-    learn, with steps of the full size for as much longer, and have more to say. What a style is
-    comes after where the goal is, so that a block for it opens later; places in space want an
-    encoder that makes more of what was seen."""
-    changes = {**mixtures.SETTINGS, "next_obs_in_context": styles, "eval_draws": 2}
+    has found nothing by half-time turns to another. In half of all starts one anchor comes to be no
+    corner of a Dirichlet block, which lasts and is learned more slowly, so that there are several
+    starts. Tasks of more than two numbers take longer to learn, with steps of the full size for as
+    much longer, and have more to say. What a style is comes after where the goal is, so that a
+    block for it opens later; places in space want an encoder that makes more of what was seen."""
+    changes = {**mixtures.SETTINGS, "next_obs_in_context": styles, "eval_draws": 2, "starts": 6}
     if dims < 3 and not styles:
         return Preset(30_000, changes)
     changes |= {"lr_decay_start": 20_000.0, "lr_decay_end": 60_000.0}

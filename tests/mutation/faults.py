@@ -21,6 +21,7 @@ from faults_learning import (
     TRAINING_TESTS,
     UPDATE,
 )
+from faults_runs import RUN_TESTS, RUNS
 
 LATENTS = {
     "latents/categorical.py": [
@@ -187,6 +188,7 @@ TESTS = (
     (ACTOR_CRITICS, ACTOR_TESTS),
     (CHOICES, CHOICES_TESTS),
     (PITCH, PITCH_TESTS),
+    (RUNS, RUN_TESTS),
 )
 """Which tests are to notice which faults; the others are not asked, to save time."""
 

@@ -9,7 +9,7 @@ from faults import FAULTS
 import structlat_jax
 
 LIBRARY = Path(structlat_jax.__file__).parent
-CHECKED = ("latents/", "algos/", "inference/", "data/", "train/", "envs/", "nets/")
+CHECKED = ("latents/", "algos/", "inference/", "data/", "train/", "envs/", "nets/", "run/")
 
 
 def test_there_are_enough_of_them_everywhere():

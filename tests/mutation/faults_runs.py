@@ -1,0 +1,23 @@
+"""Small faults in the loop around meta-steps."""
+
+RUNS = {
+    "run/starts.py": [
+        ("if s.starts > 1 and each < plan.steps else 0", "if s.starts > 1 else 0"),
+        ("* (plan.config.structure.starts - 1)", "* plan.config.structure.starts"),
+        ("if done == 0 and start:", "if done == 1 and start:"),
+        ("if done == each - 1:", "if done == 0:"),
+        ("len(table) // 3)", "len(table))"),
+        ("(returned > race.returned) | (start == 0)", "returned > race.returned"),
+        ("(returned > race.returned) | (start == 0)", "(returned >= race.returned)"),
+        ("found[list(failures.found(own, seeds))] = -np.inf", "pass"),
+        ("best=jax.tree.map(pick, state, race.best)", "best=state"),
+        ("np.where(is_new, returned, race.returned)", "returned"),
+        ("int(race.chosen[seed]) * each + step", "step"),
+        ("first = saved.latest", "first = 0"),
+    ],
+    "train/learn.py": [
+        ("jax.random.fold_in(one, start) for one in own", "one for one in own"),
+    ],
+}
+
+RUN_TESTS = ("tests/run/test_starts.py",)
