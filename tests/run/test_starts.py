@@ -200,6 +200,7 @@ def test_what_is_not_finite_does_not_go_on(scripted):
     at = [[0, 0], [9, 0], [0, 0], [0, 0], [0, 0], [0, 3]]
     found = scripted(returns, at)
     np.testing.assert_array_equal(found.state.params, [[1], [0]])  # none is finite: the first
+    np.testing.assert_array_equal(found.state.updates, [10, 10])
     assert not any("not_finite_at" in row for row in found.rows)
 
 
