@@ -8,13 +8,15 @@ from rich.text import Text
 
 from structlat_jax.report import cells
 from structlat_jax.report.cells import Cell, Row, Section
+from structlat_jax.report.contrasts import contrasts
 from structlat_jax.report.finished_run import RunFiles
 
 _FIELDS = ("kl_nats", "block_used", "recovery", "recovery_matched")
 
 
 def with_structure(built: dict[str, Any], runs: Mapping[str, RunFiles]) -> dict[str, Any]:
-    """A table from `table.build_arms`, its rows with what ``results.json`` says of the blocks.
+    """A table from `table.build_arms`, its rows with what ``results.json`` says of the blocks, and
+    all but the first with their `contrasts.contrasts` to it.
 
     Args:
       built: The table.
@@ -24,31 +26,40 @@ def with_structure(built: dict[str, Any], runs: Mapping[str, RunFiles]) -> dict[
         {**row, **{name: runs[row["latent"]].results.get(name, {}) for name in _FIELDS}}
         for row in built["rows"]
     ]
+    first = runs[rows[0]["latent"]]
+    for row in rows[1:]:
+        row["contrasts"] = contrasts(runs[row["latent"]], first)
     return {**built, "rows": rows}
 
 
-def sections(name: str, built: dict[str, Any]) -> tuple[Section, Section]:
-    """The two tables of a family, of returns and of blocks; columns that are empty throughout are
-    left out."""
-    against = {one["latent"]: one for one in built["comparisons"]}
+def sections(name: str, built: dict[str, Any]) -> list[Section]:
+    """The tables of a family: of returns, of differences to the first row if there are others, and
+    of blocks; columns that are empty throughout are left out."""
     factors = dict.fromkeys(factor for row in built["rows"] for factor in row["recovery"])
     returns = {
         "latent": cells.latent,
         "last\nepisode": cells.mean,
-        "to the\nfirst row": lambda row: _to_first(against.get(row["latent"])),
         "% of\noracle": cells.number("percent_of_oracle", 0),
         "encoder's\nposterior": cells.encoder,
         "first\nposterior": cells.number("first_posterior_return"),
         "prior\nreaches": cells.percent("tasks_reached_by_prior"),
         "s per\nseed": cells.number("seconds_per_seed_and_core", 0),
     }
+    differences = {
+        "to the first row": cells.latent,
+        "last\nepisode": _contrast("test_return"),
+        "first\nposterior": _contrast("first_posterior_return"),
+        "encoder's\nposterior": _contrast("amortised_return"),
+        "prior reaches\n(points)": _contrast("tasks_reached_by_prior", 100.0),
+    }
     blocks = {
         "latent": cells.latent,
         "KL in nats (used)": _blocks,
         **{f"R^2 of {factor}": _recovery(factor) for factor in factors},
     }
-    tables = (returns, blocks)
-    return tuple(cells.section(name, columns, built["rows"]) for columns in tables)
+    rows = built["rows"]
+    tables = [(returns, rows), (differences, rows[1:]), (blocks, rows)]
+    return [cells.section(name, columns, some) for columns, some in tables if some]
 
 
 def markdown(
@@ -75,15 +86,22 @@ def terminal(families: Mapping[str, dict[str, Any]]) -> Group:
 
 
 _NOTE = (
-    "Returns are means over test tasks, with 95 % intervals over seeds; differences are to the "
-    "first row of a family, paired by seed. KL in nats, and in what share of seeds it is at least "
-    "0.1. R^2 of a factor is that of the best linear map from a block's last posterior mean, on "
-    "tasks that it was not fitted to."
+    "Returns are means over test tasks, with 95 % intervals over seeds; differences are paired by "
+    "seed, and a share of tasks differs by points of its percentage. KL in nats, and in what share "
+    "of seeds it is at least 0.1. R^2 of a factor is that of the best linear map from a block's "
+    "last posterior mean, on tasks that it was not fitted to."
 )
 
 
-def _to_first(one: Row | None) -> str | None:
-    return None if one is None else cells.difference(one)
+def _contrast(name: str, times: float = 1.0) -> Cell:
+    def tell(row):
+        found = row["contrasts"][name]
+        if found is None or found["mean"] is None:
+            return None
+        interval = found["ci95"] and [times * end for end in found["ci95"]]
+        return cells.spread(times * found["mean"], interval, "+.2f")
+
+    return tell
 
 
 def _blocks(row: Row) -> str | None:

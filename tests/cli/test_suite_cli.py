@@ -5,6 +5,7 @@ import json
 import signal
 
 import made_up
+import numpy as np
 import pytest
 from folders import listing
 from program import assert_refused
@@ -16,7 +17,7 @@ from structlat_jax.envs import make, registry
 from structlat_jax.envs.families import KNOWN, named
 from structlat_jax.envs.spec import parse_options
 from structlat_jax.errors import InputError
-from structlat_jax.report import album, suite_text
+from structlat_jax.report import album, contrasts, suite_text
 from structlat_jax.run import lanes
 
 MADE = [f"--{k.replace('_', '-')}={v}" for k, v in SIZES.items() if k != "latent"]
@@ -119,6 +120,32 @@ def test_each_latent_is_compared_with_the_gaussian(folder):
     assert "dir:1x3 1.25 (100 %), gau:2 1.25 (100 %)" in text
 
 
+def test_differences_are_paired_by_seed(folder):
+    """Of all that a latent may be better in, from the same numbers as the rows themselves."""
+    built = json.loads((folder / "suite.json").read_text())["triangle+gain=0.3"]
+    first, *others = built["rows"]
+    for row in others:
+        found = row["contrasts"]
+        assert list(found) == list(contrasts.MEASURES)
+        ours, theirs = (np.array(one["test_return"]["per_seed"]) for one in (row, first))
+        assert found["test_return"]["per_seed"] == pytest.approx((ours - theirs).tolist())
+        for name in ("first_posterior_return", "tasks_reached_by_prior"):
+            assert found[name]["mean"] == pytest.approx(row[name] - first[name], abs=1e-6)
+        difference = row["amortised_return"]["mean"] - first["amortised_return"]["mean"]
+        assert found["amortised_return"]["mean"] == pytest.approx(difference, abs=1e-6)
+    _, differences, _ = suite_text.sections("triangle+gain=0.3", built)
+    assert [row[0] for row in differences.rows] == [row["latent"] for row in others]
+    assert differences.rows[0][1].startswith(
+        f"{others[0]['contrasts']['test_return']['mean']:+.2f}"
+    )
+
+
+def test_a_family_of_one_latent_has_no_differences(folder):
+    built = json.loads((folder / "suite.json").read_text())["speed_mix"]
+    alone = {**built, "rows": built["rows"][:1]}
+    assert len(suite_text.sections("speed_mix", alone)) == 2
+
+
 def test_columns_that_nobody_fills_are_left_out(folder):
     built = json.loads((folder / "suite.json").read_text())["speed_mix"]
     before = suite_text.sections("speed_mix", built)
@@ -127,7 +154,7 @@ def test_columns_that_nobody_fills_are_left_out(folder):
         row |= {"percent_of_oracle": None, "recovery": {}}
     after = suite_text.sections("speed_mix", built)
     gone = [set(old.heads) - set(new.heads) for old, new in zip(before, after, strict=True)]
-    assert gone == [{"% of\noracle"}, {"R^2 of mixture"}]
+    assert gone == [{"% of\noracle"}, set(), {"R^2 of mixture"}]
     assert all(len(row) == len(one.heads) for one in after for row in one.rows)
 
 
