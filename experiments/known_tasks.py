@@ -83,8 +83,9 @@ def of_run(
         raise InputError(f"{env.name} has no factors to be read.")
     programs = parallel.make_programs(setup, files.seeds)
     first = files.results["first_seed"]
-    tasks = programs.init(parallel.seed_numbers(programs, first)).train_tasks
-    tasks = parallel.trim(programs, tasks)
+    # Compiled for the tasks alone, so that no replay is made beside them.
+    draw = jax.jit(lambda numbers: programs.init(numbers).train_tasks)
+    tasks = parallel.trim(programs, draw(parallel.seed_numbers(programs, first)))
     numbers = jnp.arange(files.config.structure.train_tasks)
     each = []
     for seed in range(files.seeds):

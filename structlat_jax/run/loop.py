@@ -75,6 +75,9 @@ def run(job: Job, resume: bool, logger: Logger) -> Outcome:
             return state
         return origins.begin(setup, state, parallel.pad(programs, job.origin.networks))
 
+    def again(attempt):
+        return begun(programs.restart(numbers, attempt))
+
     state = programs.init(numbers)
     tasks = (state.train_tasks, state.test_tasks)
     references = parallel.trim(programs, programs.references(state.params, *tasks, numbers))
@@ -93,9 +96,8 @@ def run(job: Job, resume: bool, logger: Logger) -> Outcome:
                 )
             earlier = rows[-1]["seconds"]
         elif starts.steps(plan):
-            own = (lanes.seeds.tolist(), lambda start: begun(programs.restart(numbers, start)))
             with starts.kept(job.out, job.store, plan.identity()) as tried:
-                given = starts.Given(plan, programs, hyper, *own)
+                given = starts.Given(plan, programs, hyper, lanes.seeds.tolist(), again)
                 best = starts.choose(given, state, tried, logger, stop)
             if best is None:
                 return Outcome(rows, None, None, None, None, None, {}, interrupted=True)

@@ -9,7 +9,7 @@ test task nor the ground truth has a part in the choice. Tasks are a seed's own,
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ import numpy as np
 from structlat_jax.config import Hyper
 from structlat_jax.run import failures, machine
 from structlat_jax.run.loggers.base import Logger
+from structlat_jax.run.loggers.console import QUIET
 from structlat_jax.run.measures import step_rows
 from structlat_jax.run.plan import Plan
 from structlat_jax.run.stop import Stop
@@ -31,9 +32,6 @@ from structlat_jax.train.state import COLLECTED, TrainState
 
 FOLDER = "starts"
 """Of a run folder, while its starts are tried: their checkpoints."""
-
-QUIET = 60.0
-"""Seconds after which a start says how far it is."""
 
 Rows = list[dict[str, Any]]
 
@@ -139,13 +137,13 @@ def choose(
         state, metrics = programs.step(given.hyper, state)
         metrics = {name: np.asarray(x)[: plan.seeds] for name, x in metrics.items()}
         now = time.perf_counter()
-        rows += _noted(
-            given, rows[start * each * plan.seeds :], metrics, done, earlier + now - begin
-        )
+        own = rows[start * each * plan.seeds :]
+        new = _noted(given, own, metrics, done, earlier + now - begin)
+        rows += new
         if done == each - 1:
-            own = rows[start * each * plan.seeds :]
-            race = _better(race, _on_host(programs, state), own, start, plan.seeds)
-            logger.message(_said(own, start, plan))
+            returned = _returned(own + new, plan.seeds)
+            race = _better(race, _on_host(programs, state), returned, start)
+            logger.message(_said(returned, start, plan))
         elif now - last_word >= QUIET:
             last_word = now
             updates = (done + 1) * plan.config.structure.updates_per_step
@@ -160,17 +158,14 @@ def choose(
     return _chosen(given, race, rows, like, earlier, earlier + time.perf_counter() - begin, logger)
 
 
-@contextlib.contextmanager
 def kept(
     out: Path | None, store: type[Checkpoints], identity: dict[str, Any]
-) -> Iterator[Checkpoints | None]:
+) -> contextlib.AbstractContextManager[Checkpoints | None]:
     """What keeps the starts of a run in its folder; None where it has none."""
     if out is None:
-        yield None
-        return
+        return contextlib.nullcontext()
     (out / FOLDER).mkdir(exist_ok=True)
-    with store(out / FOLDER, identity=identity) as saved:
-        yield saved
+    return store(out / FOLDER, identity=identity)
 
 
 def clear(out: Path | None) -> None:
@@ -211,9 +206,8 @@ def _returned(own: Rows, seeds: int) -> np.ndarray:
     return np.where(np.isfinite(found), found, -np.inf).astype(np.float32)
 
 
-def _better(race: Race, state: TrainState, own: Rows, start: int, seeds: int) -> Race:
-    """The race after the end of a start."""
-    returned = _returned(own, seeds)
+def _better(race: Race, state: TrainState, returned: np.ndarray, start: int) -> Race:
+    """The race after the end of a start, by what its training episodes return, ``[S]``."""
     is_new = (returned > race.returned) | (start == 0)
 
     def pick(new, old):
@@ -226,8 +220,7 @@ def _better(race: Race, state: TrainState, own: Rows, start: int, seeds: int) ->
     )
 
 
-def _said(own: Rows, start: int, plan: Plan) -> str:
-    returned = _returned(own, plan.seeds)
+def _said(returned: np.ndarray, start: int, plan: Plan) -> str:
     finite = returned[np.isfinite(returned)]
     mean = f"{finite.mean():.2f}" if len(finite) else "nothing finite"
     return f"start {start + 1} of {plan.config.structure.starts}: training episodes return {mean}"

@@ -5,14 +5,13 @@ must call this machine by a name of the loopback: no page of the network can rea
 name of its own point here.
 """
 
-import contextlib
 import functools
 import re
 import socketserver
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 
@@ -89,18 +88,12 @@ class PageServer(socketserver.ThreadingTCPServer):
 
     def tell(self, since: int, answer: Callable[[bytes], None]) -> None:
         """Gives whoever asks the news."""
-        with self._answering():
-            news, whole = self.news(since)
-            answer(news)
-            self._told |= whole
-
-    @contextlib.contextmanager
-    def _answering(self) -> Iterator[None]:
-        """Within it, a question is answered."""
         with self._changed:
             self._open += 1
         try:
-            yield
+            news, whole = self.news(since)
+            answer(news)
+            self._told |= whole
         finally:
             with self._changed:
                 self._open -= 1
