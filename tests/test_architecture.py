@@ -49,6 +49,7 @@ LAYERS = (
     {"algos"},
     {"inference.bayes"},
     {"train.explore", "train.over_seeds", "train.rollout", "train.setup", "train.state"},
+    {"train.posterior_contexts"},
     {"train.trials"},
     {"train.collect", "train.players"},
     {"train.learn", "train.evaluate"},

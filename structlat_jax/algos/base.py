@@ -4,11 +4,13 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from jaxtyping import Float, ScalarLike
+
 from structlat_jax.config import Hyper
 from structlat_jax.data.batches import Batch
 from structlat_jax.envs.host.policy import Policy
 from structlat_jax.nets.networks import DiscreteNetworks, Networks
-from structlat_jax.shapes import Array, Episodes, Key, Params, Task
+from structlat_jax.shapes import Array, Episodes, Key, Params, Task, Transition
 
 
 class Trials(NamedTuple):
@@ -23,6 +25,11 @@ class Trials(NamedTuple):
     episodes: Episodes
     noise: Array
     explored: Array
+
+
+def maximised(t: Transition, share: ScalarLike) -> Float[Array, "*batch"]:
+    """The reward that is maximised: this share of the shaped one, the task's own being the rest."""
+    return share * t.train_reward + (1.0 - share) * t.reward
 
 
 @dataclasses.dataclass(frozen=True)

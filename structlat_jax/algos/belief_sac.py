@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from structlat_jax.algos import pearl_sac
+from structlat_jax.algos.base import maximised
 from structlat_jax.algos.pearl_sac import Coefficients, Losses, Optimisers, improve
 from structlat_jax.data.batches import Batch
 from structlat_jax.inference import additive, belief
@@ -92,7 +93,8 @@ def critic_loss(
     more = additive.evidence_of(networks, space, encoder, features)
     later = jax.lax.stop_gradient(belief.describe(space, total[:, None] + more))
     v_t = networks.v(target_v, t.next_obs, later)
-    target = c.reward_scale * t.train_reward + (1.0 - t.done) * c.discount * v_t
+    paid = c.reward_scale * maximised(t, c.shaped_share)
+    target = paid + (1.0 - t.done) * c.discount * v_t
     q_tm1 = networks.q(q, t.obs, t.action, given[:, None])
     error = q_tm1 - jax.lax.stop_gradient(target)
     bellman = jnp.sum(jnp.mean(error**2, axis=(1, 2)))

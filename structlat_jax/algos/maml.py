@@ -14,7 +14,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from structlat_jax.algos import actor, ppo
-from structlat_jax.algos.base import Algorithm, Learner, OnPolicy, Trials
+from structlat_jax.algos.base import Algorithm, Learner, OnPolicy, Trials, maximised
 from structlat_jax.config import Hyper
 from structlat_jax.inference import adapted
 from structlat_jax.inference.adapted import Tried
@@ -78,7 +78,7 @@ def behind(net: MLP, policy: Params, hyper: Hyper, trials: Trials, first: int) -
         return drawn, actor.log_density(drawn, mean, log_std)
 
     drawn, log_prob = jax.vmap(of_one)(tried, t.obs[:, rest], trials.noise[:, rest])
-    after = part(rest, drawn, ppo.maximised(t, hyper))
+    after = part(rest, drawn, maximised(t, hyper.shaped_share))
     # Who was made to explore learns from the rest of the trial alone.
     after = after._replace(taken=after.taken & ~trials.explored[:, rest, None])
     gained = jax.vmap(adapted.advantages, in_axes=(0, 0, None))(

@@ -108,13 +108,6 @@ class OnPolicyHyper:
         0.95, "decay of the advantage's look ahead", low=0.0, high=1.0, where=_ON_POLICY
     )
     value_weight: float = option(0.5, "weight of the value's loss", low=0.0, where=_ON_POLICY)
-    shaped_share: float = option(
-        1.0,
-        "share of the shaped reward in what is maximised, the task's own being the rest",
-        low=0.0,
-        high=1.0,
-        where=_ON_POLICY,
-    )
     belief_kl: float = option(
         0.1,
         "weight of the KL of a belief to the one before it; 1: the evidence's bound",
@@ -146,6 +139,13 @@ class AlgorithmHyper:
     discount: float = option(0.9, "discount factor", low=0.0, high=1.0)
     tau: float = option(0.005, "Polyak step of the target value network", above=0.0, high=1.0)
     reward_scale: float = option(1.0, "multiplies the reward in the Bellman target", above=0.0)
+    shaped_share: float = option(
+        1.0,
+        "share of the shaped reward in what is maximised, the task's own being the rest",
+        low=0.0,
+        high=1.0,
+        where={"algorithm": (*ON_POLICY, "pearl-belief")},
+    )
     entropy_weight: float = option(0.01, "weight of the policy's entropy", low=0.0)
     entropy_end: float = option(
         0.1, "entropy weight after the decay, as a share of that before", low=0.0, high=1.0

@@ -42,6 +42,7 @@ class Coefficients(NamedTuple):
     context_reward_scale: ScalarLike = 1.0
     entropy_target: ScalarLike = 0.0
     open_blocks: ScalarLike = jnp.inf
+    shaped_share: ScalarLike = 1.0
 
 
 class Optimisers(NamedTuple):

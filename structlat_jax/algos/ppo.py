@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, ScalarLike
 
 from structlat_jax.algos.actor import Actor, Targets, entropy_of, log_density
-from structlat_jax.algos.base import Trials
+from structlat_jax.algos.base import Trials, maximised
 from structlat_jax.algos.schedules import entropy_weight, step_size_share
 from structlat_jax.config import Hyper
 from structlat_jax.inference import recurrent
@@ -72,11 +72,6 @@ def clipped(apart: Array, advantage: Array, clip: ScalarLike) -> Array:
     """``min(ratio A, clip(ratio) A)`` of log-ratios of new to old densities."""
     ratio = jnp.exp(apart)
     return jnp.minimum(ratio * advantage, jnp.clip(ratio, 1.0 - clip, 1.0 + clip) * advantage)
-
-
-def maximised(t: Transition, hyper: Hyper) -> Float[Array, "*batch"]:
-    """The reward that is maximised: a mixture of the shaped one and the task's own."""
-    return hyper.shaped_share * t.train_reward + (1.0 - hyper.shaped_share) * t.reward
 
 
 def advantages(
@@ -153,7 +148,7 @@ def taken_of(
     noise = trials.noise.reshape(mean.shape)
     drawn = mean + jnp.exp(log_std) * noise
     value = actor.value(params.v, params.targets, t.obs, given)
-    gained = advantages(maximised(t, hyper), value, valid, hyper.discount, hyper.gae)
+    gained = advantages(maximised(t, hyper.shaped_share), value, valid, hyper.discount, hyper.gae)
     explored = jnp.repeat(trials.explored, trials.noise.shape[2], axis=1)
     acted = valid & ~explored
     centred = gained - mean_over(gained, acted)

@@ -15,23 +15,23 @@ _ON_POLICY = MappingProxyType(
         "entropy_weight": 0.003,
         "lr": 1e-3,
         "encoder_lr": 1e-3,
-        "lr_decay_start": 3_000.0,
-        "lr_decay_end": 8_000.0,
-        "trial_episodes": 3,
+        "lr_decay_start": 6_000.0,
+        "lr_decay_end": 12_000.0,
+        "trial_episodes": 4,
         "task_trials": 1,
     }
 )
+_UPDATES = 12_000
+
+_BELIEF = MappingProxyType({"belief_kl": 10.0, "belief_updates": 32, "belief_trials": 8})
 
 SETTINGS: Mapping[str, tuple[int, Mapping[str, Any]]] = MappingProxyType(
     {
         "pearl-belief": (30_000, {"algorithm": "pearl-belief"}),
         "oracle": (30_000, {"algorithm": "oracle"}),
-        "rl2": (8_000, {**_ON_POLICY, "algorithm": "rl2"}),
-        "varibad": (8_000, {**_ON_POLICY, "algorithm": "varibad", "belief_kl": 1.0}),
-        "maml": (
-            8_000,
-            {**_ON_POLICY, "algorithm": "maml", "trial_episodes": 10},
-        ),
+        "rl2": (_UPDATES, {**_ON_POLICY, "algorithm": "rl2"}),
+        "varibad": (_UPDATES, {**_ON_POLICY, **_BELIEF, "algorithm": "varibad"}),
+        "maml": (_UPDATES, {**_ON_POLICY, "algorithm": "maml", "trial_episodes": 10}),
     }
 )
 """By algorithm: gradient updates per seed, and fields of the configuration."""

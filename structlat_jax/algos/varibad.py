@@ -4,11 +4,12 @@ A recurrent network says after every step what it believes of z, as evidence abo
 decoder that reads z predicts every transition of the trial, past and future; together they follow
 the bound
 
-    mean_t [ mean over the trial's steps of -log p(r, s' | s, a, z_t) + belief_kl / L * KL_t ],
+    mean_t [ mean over steps of -log p(r, s' | s, a, z_t) + belief_kl / L * KL_t ],
 
-z_t drawn from the belief after t steps, KL_t that of this belief to the one before it (the first
-to the prior), L the steps of a trial; trials come from a memory of their own. The policy is given
-the belief's parameters, without a gradient into the belief, and learns by `ppo`.
+over steps of the whole trial (`some_steps` of it), z_t drawn from the belief after t steps, KL_t
+that of this belief to the one before it (the first to the prior), L the steps of a trial; trials
+come from a memory of their own. The policy is given the belief's parameters, without a gradient
+into the belief, and learns by `ppo`.
 """
 
 from typing import Any, NamedTuple
@@ -33,6 +34,9 @@ from structlat_jax.shapes import Key, Params, Transition
 
 POINTS = 8
 """Steps of a trial whose beliefs a decoder is asked about in one update, the start among them."""
+
+ASKED = 64
+"""Transitions that these are to predict, or all of a shorter trial."""
 
 
 class BeliefParams(NamedTuple):
@@ -122,7 +126,7 @@ def bound(
       log-densities in nats per transition), ``learned`` (sum of all KL_t of a trial, nats), and
       ``kl [blocks]`` (of the last belief to the prior, nats).
     """
-    key_at, key_z, key_kl, key_prior = jax.random.split(key, 4)
+    key_at, key_z, key_asked, key_kl, key_prior = jax.random.split(key, 5)
     count, steps = seen.valid.shape
     start = jnp.zeros((count, params["encoder"]["net"]["state"]["kernel_head"].shape[0]))
     hidden = recurrent.states(params["encoder"]["net"], start, features, seen.valid)
@@ -132,11 +136,11 @@ def bound(
     # Evenly over the trial, its start always among them: one belief in each of so many parts.
     share = (jnp.arange(POINTS) - jax.random.uniform(key_at, (count, POINTS))) / (POINTS - 1)
     at = jnp.ceil(jnp.maximum(share, 0.0) * steps).astype(jnp.int32)
-    asked = jax.tree.map(lambda x: jax.vmap(lambda own, i: own[i])(x, at), posterior)
+    asked = _at(posterior, at)
     z = space.transform(asked, space.noise(key_z, (count, POINTS)))
-    every = jax.tree.map(lambda x: x[:, None], seen.transitions)
-    density = decoder.log_density(model, params["decoder"], scale, every, z[:, :, None])
-    counts = jnp.broadcast_to(seen.valid[:, None], density.reward.shape)
+    every = jax.tree.map(lambda x: x[:, None], some_steps(seen, key_asked))
+    density = decoder.log_density(model, params["decoder"], scale, every.transitions, z[:, :, None])
+    counts = jnp.broadcast_to(every.valid, density.reward.shape)
     fit = {f"decoder_{n}": -ppo.mean_over(x, counts) for n, x in density._asdict().items()}
 
     first, last = (jax.tree.map(lambda x, i=i: x[:, i], posterior) for i in (0, -1))
@@ -151,6 +155,21 @@ def bound(
 
 
 _SHIFTED = (slice(None, -1), slice(1, None))
+
+
+def some_steps(seen: Remembered, key: Key) -> Remembered:
+    """`ASKED` steps of each trial, evenly over it: one in each of so many parts."""
+    count, steps = seen.valid.shape
+    if steps <= ASKED:
+        return seen
+    place = (jnp.arange(ASKED) + jax.random.uniform(key, (count, ASKED))) * (steps / ASKED)
+    at = jnp.minimum(place.astype(jnp.int32), steps - 1)
+    return _at(seen, at)
+
+
+def _at(x: Any, at: Array) -> Any:
+    """Steps ``[K, N]`` of what has so many of each trial, ``[K, L, ...]``."""
+    return jax.tree.map(lambda leaf: jax.vmap(lambda own, i: own[i])(leaf, at), x)
 
 
 def make(parts: Parts) -> Algorithm:

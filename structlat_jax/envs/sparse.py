@@ -9,12 +9,12 @@ _ON_POLICY = MappingProxyType(
         "discount": 0.995,
         "shaped_share": 0.3,
         "explore_share": 0.5,
-        "trial_episodes": 6,
-        "task_trials": 2,
+        "trial_episodes": 20,
     }
 )
 
-PRESETS = MappingProxyType({name: Preset(8_000, _ON_POLICY) for name in ("rl2", "varibad")})
+PRESETS = MappingProxyType({name: Preset(12_000, _ON_POLICY) for name in ("rl2", "varibad")})
 """For who learns on policy: finding it is worth the rest of the trial, which a look ahead of some
 steps does not see, and half of the trials begin with exploring episodes, so that it is seen what
-there is to be found."""
+there is to be found. Trials are as long as those of an evaluation: a memory that was trained on six
+episodes has lost the place by the twentieth."""

@@ -96,6 +96,8 @@ class Inference:
         is there, the agent acts on its belief: it looks at it before every step and updates it
         after every step, in all episodes alike, and no z is chosen. None where one z is chosen per
         episode.
+      gathered: Total evidence ``[stat_dim]`` to the belief that has seen as much; None where a
+        belief is more than a sum of evidence, or no z is inferred.
       told: ``(belief, task)`` to the belief of an agent that is told which task it is in; None
         where it has to find out.
       rest: ``(learned, hyper, belief)`` to the belief as it is acted on in the next episode, worked
@@ -121,6 +123,7 @@ class Inference:
     moments: Callable[[Params], Any] = lambda _: ()
     fit: Callable[[Hyper, Any, Any, Key], tuple[Any, dict[str, Array]]] = _nothing_to_fit
     condition: Callable[[Learned, Any], Array] | None = None
+    gathered: Callable[[Array], Any] | None = None
     told: Callable[[Any, Any], Any] | None = None
     rest: Callable[[Learned, Hyper, Any], Any] | None = None
     explores: bool = False

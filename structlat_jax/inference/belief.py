@@ -14,14 +14,14 @@ from structlat_jax.inference.base import Inference
 from structlat_jax.latents import LatentSpace
 from structlat_jax.nets.networks import Networks
 
-_UNIT = 4.0  # natural parameters from 1e-2 to 1e4 come to lie between 0 and 2.5
-
 
 def describe(
     space: LatentSpace, total: Float[ArrayLike, "*batch stat"]
 ) -> Float[Array, "*batch given"]:
-    """What stands for a belief: the posterior mean of z, and the natural parameters, whose size
-    says how sure it is, on a scale that is linear near zero and logarithmic further out.
+    """What stands for a belief: the posterior mean of z, and the natural parameters x as
+    ``x / (1 + |x|)``, whose size says how sure it is. (Of a precision in units of a standard normal
+    prior's that is one less the variance.) It is bounded, since evidence is not: an agent that has
+    seen more than any did in training is as sure as those were, and acts alike.
 
     Args:
       space: Any latent space.
@@ -31,7 +31,7 @@ def describe(
       ``[..., dim + stat_dim]``.
     """
     mean = space.mean(space.posterior(total))
-    return jnp.concatenate([mean, jnp.arcsinh(total) / _UNIT], axis=-1)
+    return jnp.concatenate([mean, total / (1.0 + jnp.abs(total))], axis=-1)
 
 
 def width(space: LatentSpace) -> int:
@@ -57,4 +57,5 @@ def make(networks: Networks, space: LatentSpace, next_obs: bool) -> Inference:
         choose=lambda learned, total, obs, left, choice: given(total),
         sample=lambda total, key: given(total),
         condition=lambda learned, total: given(total),
+        gathered=lambda total: total,
     )

@@ -11,7 +11,7 @@ from structlat_jax.report.finished_run import RunFiles
 
 
 def _first_posterior(run: RunFiles) -> np.ndarray:
-    return run.returns()[..., run.config.structure.blind_episodes].mean(axis=(1, 2))
+    return results.first_posterior(run.returns(), run.config.structure.blind_episodes)
 
 
 def _encoder(run: RunFiles) -> np.ndarray | None:
@@ -23,8 +23,7 @@ def _reached(run: RunFiles) -> np.ndarray | None:
     found = run.success()
     if found is None:
         return None
-    blind = found[..., : run.config.structure.blind_episodes]
-    return blind.astype(bool).any(axis=-1).mean(axis=(1, 2))
+    return results.reached_by_prior(found, run.config.structure.blind_episodes)
 
 
 MEASURES: Mapping[str, Callable[[RunFiles], np.ndarray | None]] = MappingProxyType(

@@ -37,6 +37,18 @@ def last_episode(returns: np.ndarray) -> np.ndarray:
     return returns[..., -1].mean(axis=(1, 2))
 
 
+def first_posterior(returns: np.ndarray, prior_episodes: int) -> np.ndarray:
+    """Of each seed, ``[S, T, R, E]`` to the mean return ``[S]`` of the first episode whose z is
+    inferred."""
+    return returns[..., prior_episodes].mean(axis=(1, 2))
+
+
+def reached_by_prior(success: np.ndarray, prior_episodes: int) -> np.ndarray:
+    """Of each seed, ``[S, T, R, E]`` to the share ``[S]`` of tasks in which an episode with z from
+    the prior succeeded."""
+    return success[..., :prior_episodes].astype(bool).any(axis=-1).mean(axis=(1, 2))
+
+
 def episodes_until_level(returns: np.ndarray, level: float) -> int | None:
     """The first episode (from 1) whose mean return is at least ``level``, or None.
 
@@ -126,12 +138,12 @@ def _means(
     least = float(floor.mean())
     found |= {
         "prior_return": float(test[..., :prior_episodes].mean()),
-        "first_posterior_return": float(test[..., prior_episodes].mean()),
+        "first_posterior_return": float(first_posterior(test, prior_episodes).mean()),
         "floor_return": least if np.isfinite(least) else None,
         "episodes_to_80_percent": episodes_until(test, least),
     }
     if success is not None:
-        reached = success[..., :prior_episodes].astype(bool).any(axis=-1)
+        reached = reached_by_prior(success, prior_episodes)
         found["tasks_reached_by_prior"] = float(reached.mean())
     if oracle is not None:
         best = float(oracle.mean())

@@ -6,11 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from structlat_jax.config import Hyper
-from structlat_jax.data.batches import context_sampler, draw_contexts
 from structlat_jax.inference import additive
 from structlat_jax.nets.heads import acting_noise
 from structlat_jax.shapes import Array, Episodes, Key
-from structlat_jax.train import rollout, trials
+from structlat_jax.train import posterior_contexts, rollout, trials
 from structlat_jax.train.explore import EXPLORERS
 from structlat_jax.train.setup import Setup
 from structlat_jax.train.state import Metrics, TrainState
@@ -44,7 +43,7 @@ def collect(setup: Setup, hyper: Hyper, state: TrainState, key: Key) -> tuple[Ep
       Episodes ``[T, E]`` and the mean return of each kind of which there are any.
     """
     if setup.inference.condition is not None:
-        block = trials.block(setup, hyper, state.learned, state.train_tasks, key)
+        block = trials.block(setup, hyper, state, key)
     else:
         block = _gone_through(setup, state, intend(setup, hyper, state, key))
     return block, returns_by_kind(setup, block)
@@ -99,15 +98,9 @@ def _posterior_latents(setup: Setup, hyper: Hyper, state: TrainState, key: Key) 
     """z for the posterior episodes, ``[T, episodes, D]``; only if the replay holds something."""
     s = setup.structure
     key_context, key_sample = jax.random.split(key)
-    shape = (s.train_tasks, s.posterior_episodes)
-    sampler = context_sampler(setup, s.posterior_episodes)
-    draws = jax.random.uniform(key_context, (s.train_tasks, sampler.draws))
-    noise = setup.space.noise(key_sample, shape)
+    noise = setup.space.noise(key_sample, (s.train_tasks, s.posterior_episodes))
 
-    def of_task(inputs):
-        task, task_draws, task_noise = inputs
-        same = jnp.full((s.posterior_episodes,), task)
-        found = draw_contexts(setup, hyper, state.replay, task_draws, same)
+    def of_task(task, found, task_noise):
         posterior = additive.infer_contexts(
             *(setup.networks, setup.space, state.params.encoder),
             *(found.features, found.owners, found.length),
@@ -117,9 +110,9 @@ def _posterior_latents(setup: Setup, hyper: Hyper, state: TrainState, key: Key) 
             return z
         # One half acts as if the task were known, which finds out what it takes; the other as in
         # an evaluation.
+        same = jnp.full((s.posterior_episodes,), task)
         own = setup.algorithm.own_posterior(state.params, same)
         known = setup.space.transform(own, task_noise, hard=True)
         return jnp.where(jnp.arange(len(z))[:, None] < len(z) // 2, known, z)
 
-    # One task after the other: all contexts at once would not fit into a cache.
-    return jax.lax.map(of_task, (jnp.arange(s.train_tasks), draws, noise))
+    return posterior_contexts.over_tasks(setup, hyper, state.replay, of_task, noise, key_context)

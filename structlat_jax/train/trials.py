@@ -1,17 +1,21 @@
 """Trials of agents that act on their belief: episodes of one task in a row, what was found out kept
 between them."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 from structlat_jax.algos.base import Trials
 from structlat_jax.config import Hyper
+from structlat_jax.inference import additive
 from structlat_jax.inference.base import Learned
 from structlat_jax.nets.heads import acting_noise
 from structlat_jax.shapes import Episodes, Key, Task
-from structlat_jax.train import rollout
+from structlat_jax.train import posterior_contexts, rollout
 from structlat_jax.train.explore import EXPLORERS
 from structlat_jax.train.setup import Setup
+from structlat_jax.train.state import TrainState
 
 
 def act(
@@ -22,6 +26,7 @@ def act(
     episodes: int,
     key: Key,
     exploring: bool = False,
+    begun: Any = None,
 ) -> Trials:
     """One trial of each task ``[M]``, its actions drawn.
 
@@ -33,6 +38,7 @@ def act(
       episodes: Of each trial.
       key: For actions and resets.
       exploring: Whether ``hyper.explore_share`` of the trials begin without the policy; static.
+      begun: The beliefs that they begin with, ``[M]``; by default none has seen anything.
     """
     env, inference = setup.env, setup.inference
     key_act, key_reset, key_which, key_explore = jax.random.split(key, 4)
@@ -52,13 +58,14 @@ def act(
         own = setup.algorithm.act(learned.agent, obs, condition, step_noise)
         return jnp.where(explores, action, own) if exploring else own
 
-    def one(task, resets, own):
-        start = unseen if inference.told is None else inference.told(unseen, task)
+    def one(task, start, resets, own):
+        start = unseen if start is None else start
+        start = start if inference.told is None else inference.told(start, task)
         given = (learned, hyper, task, start, resets, own)
         return rollout.trial(env, inference, choose, *given)[0]
 
     resets = jax.random.split(key_reset, shape)
-    seen = jax.vmap(one)(tasks, resets, (noise, flags, actions))
+    seen = jax.vmap(one)(tasks, begun, resets, (noise, flags, actions))
     return Trials(seen, noise, explored)
 
 
@@ -76,18 +83,42 @@ def explore(setup: Setup, tasks: Task, key: Key) -> Episodes:
     return every(tasks, resets, EXPLORERS[s.explorer](env, key_actions, shape))
 
 
-def block(setup: Setup, hyper: Hyper, learned: Learned, tasks: Task, key: Key) -> Episodes:
+def block(setup: Setup, hyper: Hyper, state: TrainState, key: Key) -> Episodes:
     """What a replay keeps of one meta-step, ``[T, E]``: as many episodes as it would have with a z
-    for each, the prior and the posterior ones of a task being one trial."""
-    s = setup.structure
-    key_trial, key_explore = jax.random.split(key)
-    count = s.prior_episodes + s.posterior_episodes
-    seen = act(setup, hyper, learned, tasks, count, key_trial).episodes
-    if not s.explore_episodes:
-        return seen
+    for each. Prior and posterior episodes of a task are one trial; but where a belief can begin
+    with a context of the replay, half of the posterior ones do, so that what only exploring
+    episodes have found is gone to as well."""
+    s, tasks = setup.structure, state.train_tasks
+    key_trial, key_explore, key_context = jax.random.split(key, 3)
+    told = s.posterior_episodes // 2 if setup.inference.gathered is not None else 0
+    count = s.prior_episodes + s.posterior_episodes - told
+    seen = act(setup, hyper, state.learned, tasks, count, key_trial).episodes
     prior, posterior = (
         jax.tree.map(lambda x, own=own: x[:, own], seen)
         for own in (slice(s.prior_episodes), slice(s.prior_episodes, None))
     )
-    parts = (prior, explore(setup, tasks, key_explore), posterior)
+    parts = [prior, posterior]
+    if s.explore_episodes:
+        parts.insert(1, explore(setup, tasks, key_explore))
+    if told:
+        parts.append(_from_contexts(setup, hyper, state, told, key_context))
     return jax.tree.map(lambda *x: jnp.concatenate(x, axis=1), *parts)
+
+
+def _from_contexts(setup: Setup, hyper: Hyper, state: TrainState, count: int, key: Key) -> Episodes:
+    """So many episodes, ``[T, count]``, each of which begins with a context of its own."""
+    networks, space, encoder = setup.networks, setup.space, state.params.encoder
+    key_context, key_act = jax.random.split(key)
+
+    def total(task, found, given):
+        del task, given
+        evidence = additive.evidence_of(networks, space, encoder, found.features)
+        return additive.totals_of(space, evidence, found.owners, found.length)
+
+    totals = posterior_contexts.over_tasks(setup, hyper, state.replay, total, None, key_context)
+    totals = jnp.where(state.replay.written > 0, totals[:, :count], 0.0)
+    shape = totals.shape[:2]
+    begun = jax.vmap(setup.inference.gathered)(totals.reshape(-1, space.stat_dim))
+    each = jax.tree.map(lambda x: jnp.repeat(x, shape[1], axis=0), state.train_tasks)
+    seen = act(setup, hyper, state.learned, each, 1, key_act, begun=begun).episodes
+    return jax.tree.map(lambda x: x[:, 0].reshape(*shape, *x.shape[2:]), seen)

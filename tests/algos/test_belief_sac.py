@@ -26,7 +26,7 @@ def made(algorithm):
     with quick_compile():
         state = init(own, key_state)
         hyper = own.config.hyper
-        block = trials.block(own, hyper, state.learned, state.train_tasks, key_block)
+        block = trials.block(own, hyper, state, key_block)
         rings = replay.write(state.replay, own.layout, block)
         sampler = batches.sampler(own, hyper, batches.view(own, hyper, rings))
         return own, state, sampler.make(sampler.draw(key_batch))
@@ -45,7 +45,7 @@ def told():
 def test_the_bellman_target_values_the_belief_that_the_transition_leads_to(on_belief):
     own, state, batch = on_belief
     networks, space, params = own.networks, own.space, state.params
-    c = coefficients_at(own.config.hyper, jnp.int32(7))
+    c = coefficients_at(own.config.hyper, jnp.int32(7))._replace(shaped_share=0.3)
     seen = Thinned(batch.context.owners, batch.context.length)
     loss, aux = belief_sac.critic_loss(
         *((params.encoder, params.q), params.target_v, networks, space, False),
@@ -67,9 +67,9 @@ def test_the_bellman_target_values_the_belief_that_the_transition_leads_to(on_be
             features = additive.context_features(one, c.context_reward_scale, False)
             more = additive.evidence_of(networks, space, params.encoder, features)
             later = belief.describe(space, jnp.float32(total) + more)
-            target = one.train_reward + (1 - one.done) * c.discount * networks.v(
-                params.target_v, one.next_obs, later
-            )
+            v_t = networks.v(params.target_v, one.next_obs, later)
+            paid = 0.3 * one.train_reward + 0.7 * one.reward
+            target = paid + (1 - one.done) * c.discount * v_t
             q = networks.q(params.q, one.obs, one.action, given)
             expected += float(jnp.sum((q - target) ** 2)) / t.reward.size
     np.testing.assert_allclose(loss, expected, rtol=1e-3)
@@ -110,14 +110,17 @@ def test_who_is_told_learns_as_pearl_does_with_the_truth_as_z(told):
     assert all(jax.tree.leaves(same))
 
 
-def test_surer_beliefs_look_different_and_stay_bounded():
+def test_surer_beliefs_look_surer_and_more_than_sure_like_sure():
     own = make_setup(config(latent="gau:2"), line())
-    totals = jnp.array([[1.0, 1.0, 0.5, 0.5], [100.0, 100.0, 50.0, 50.0], [1e6, 1e6, 5e5, 5e5]])
-    given = belief.describe(own.space, totals)
-    np.testing.assert_allclose(given[:, :2], 0.5 * totals[:, :2] / (1.0 + totals[:, :2]), rtol=1e-5)
-    assert np.all(np.diff(given[:, 2]) > 0.5)
-    assert np.all(np.abs(given) < 4.0)
+    seen = jnp.array([1.0, 10.0, 100.0, 1e6])[:, None]
+    totals = seen * jnp.array([1.0, 1.0, 0.5, -0.5])
+    given = np.asarray(belief.describe(own.space, totals))
     assert given.shape[1] == belief.width(own.space)
+    mean = np.array([0.5, -0.5]) * seen / (1.0 + seen)
+    np.testing.assert_allclose(given[:, :2], mean, rtol=1e-5)
+    np.testing.assert_allclose(given[:, 2:4], 1.0 - 1.0 / (1.0 + np.tile(seen, 2)), rtol=1e-5)
+    assert np.all(np.diff(given[:2], axis=0)[:, [2, 3, 4]] > 0.3)
+    assert np.all(np.abs(given[3] - given[2]) < 0.03)
 
 
 def test_small_heads_start_small_here_too(told):

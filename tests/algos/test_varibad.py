@@ -12,6 +12,7 @@ from structlat_jax.algos import varibad
 from structlat_jax.inference import decoder
 from structlat_jax.inference import recurrent as inference
 from structlat_jax.nets import recurrent
+from structlat_jax.shapes import Transition
 from structlat_jax.train import trials
 from structlat_jax.train.learn import init
 from structlat_jax.train.setup import make_setup
@@ -131,3 +132,22 @@ def test_the_memory_is_a_ring_and_gives_back_what_it_was_given():
         assert numbers == set(range(max(1, number - 1), number + 1))
     np.testing.assert_array_equal(found.last.sum(axis=1), EPISODES)
     assert np.all(found.valid)
+
+
+def test_long_trials_are_asked_about_evenly_and_short_ones_whole():
+    steps = 3 * varibad.ASKED
+    at = jnp.broadcast_to(jnp.arange(steps, dtype=jnp.float32), (2, steps))
+    t = jax.tree.map(lambda _: at, Transition(*range(6)))
+    seen = varibad.Remembered(t, at < 150, at == 9)
+    some = varibad.some_steps(seen, jax.random.key(0))
+    place = np.asarray(some.transitions.reward)
+    assert place.shape == (2, varibad.ASKED)
+    np.testing.assert_array_equal(
+        place // 3, np.broadcast_to(np.arange(varibad.ASKED), place.shape)
+    )
+    assert set((place % 3).ravel()) == {0, 1, 2}
+    assert (place[0] != place[1]).any()
+    np.testing.assert_array_equal(some.valid, place < 150)
+    np.testing.assert_array_equal(some.last, place == 9)
+    short = jax.tree.map(lambda x: x[:, : varibad.ASKED], seen)
+    assert varibad.some_steps(short, jax.random.key(0)) is short

@@ -43,6 +43,7 @@ OFF_POLICY = {
     "entropy_weight": 0.02,
     "kl_weight": 1e-4,
     "kl_weight_start": 1e-4,
+    "context_best_of": 1,
 }
 ON_POLICY = {
     "updates_per_step": 8,
