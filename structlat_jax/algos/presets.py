@@ -9,6 +9,7 @@ from typing import Any
 
 _ON_POLICY = MappingProxyType(
     {
+        "starts": 1,
         "updates_per_step": 16,
         "minibatches": 4,
         "discount": 0.97,
@@ -23,12 +24,18 @@ _ON_POLICY = MappingProxyType(
 )
 _UPDATES = 12_000
 
+_OFF_POLICY = MappingProxyType({"starts": 1, "lr_decay_start": 8_000.0, "lr_decay_end": 30_000.0})
+
+_ON_BELIEF = MappingProxyType({"kl_weight": 1e-5, "kl_weight_start": 1e-5, "context_best_of": 1})
+"""No draw from the prior is acted on, so that little ties beliefs to it; and what to do while
+nothing was found yet is learned from contexts in which nothing was."""
+
 _BELIEF = MappingProxyType({"belief_kl": 10.0, "belief_updates": 32, "belief_trials": 8})
 
 SETTINGS: Mapping[str, tuple[int, Mapping[str, Any]]] = MappingProxyType(
     {
-        "pearl-belief": (30_000, {"algorithm": "pearl-belief"}),
-        "oracle": (30_000, {"algorithm": "oracle"}),
+        "pearl-belief": (30_000, {**_OFF_POLICY, **_ON_BELIEF, "algorithm": "pearl-belief"}),
+        "oracle": (30_000, {**_OFF_POLICY, "algorithm": "oracle"}),
         "rl2": (_UPDATES, {**_ON_POLICY, "algorithm": "rl2"}),
         "varibad": (_UPDATES, {**_ON_POLICY, **_BELIEF, "algorithm": "varibad"}),
         "maml": (_UPDATES, {**_ON_POLICY, "algorithm": "maml", "trial_episodes": 10}),
