@@ -30,7 +30,9 @@ _ON_BELIEF = MappingProxyType({"kl_weight": 1e-5, "kl_weight_start": 1e-5, "cont
 """No draw from the prior is acted on, so that little ties beliefs to it; and what to do while
 nothing was found yet is learned from contexts in which nothing was."""
 
-_BELIEF = MappingProxyType({"belief_kl": 10.0, "belief_updates": 32, "belief_trials": 8})
+_BELIEF = MappingProxyType(
+    {"belief_kl": 40.0, "encoder_lr": 2.5e-3, "belief_updates": 32, "belief_trials": 8}
+)
 
 SETTINGS: Mapping[str, tuple[int, Mapping[str, Any]]] = MappingProxyType(
     {
