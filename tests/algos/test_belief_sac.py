@@ -12,16 +12,16 @@ from structlat_jax.algos.schedules import coefficients_at
 from structlat_jax.data import batches, replay
 from structlat_jax.inference import additive, belief
 from structlat_jax.nets.init import initialise
-from structlat_jax.train import trials
+from structlat_jax.train import posterior_contexts, trials
 from structlat_jax.train.learn import init
 from structlat_jax.train.setup import make_setup
 
 pytestmark = pytest.mark.slow
 
 
-def made(algorithm):
+def made(algorithm, **changes):
     """A setup, its state with one block in the replay, and a batch."""
-    own = make_setup(config(algorithm=algorithm), line())
+    own = make_setup(config(algorithm=algorithm, **changes), line())
     key_state, key_block, key_batch = jax.random.split(jax.random.key(0), 3)
     with quick_compile():
         state = init(own, key_state)
@@ -73,6 +73,36 @@ def test_the_bellman_target_values_the_belief_that_the_transition_leads_to(on_be
             q = networks.q(params.q, one.obs, one.action, given)
             expected += float(jnp.sum((q - target) ** 2)) / t.reward.size
     np.testing.assert_allclose(loss, expected, rtol=1e-3)
+
+
+def test_half_of_the_posterior_episodes_begin_with_a_context_of_the_replay(monkeypatch):
+    own, state, _ = made("pearl-belief", posterior_episodes=5)
+    hyper, space, begun = own.config.hyper, own.space, []
+    tasks, told = own.structure.train_tasks, own.structure.posterior_episodes // 2
+    act = trials.act
+
+    def acting(*args, **options):
+        begun.append(options.get("begun"))
+        return act(*args, **options)
+
+    monkeypatch.setattr(trials, "act", acting)
+    with quick_compile():
+        first = trials.block(own, hyper, state, jax.random.key(4))
+        rings = replay.write(state.replay, own.layout, first)
+        trials.block(own, hyper, state._replace(replay=rings), jax.random.key(5))
+    assert [x is None for x in begun] == [True, False] * 2
+    assert begun[1].shape == (tasks * told, space.stat_dim)
+    np.testing.assert_array_equal(begun[1], 0.0)  # nothing is in the replay yet
+    key = jax.random.split(jax.random.split(jax.random.key(5), 3)[2])[0]
+    found = posterior_contexts.over_tasks(own, hyper, rings, lambda *x: x[1], None, key)
+    evidence = additive.evidence_of(own.networks, space, state.params.encoder, found.features)
+    for task in range(tasks):
+        for i in range(told):
+            one = jax.tree.map(lambda x, k=task: np.asarray(x[k]), found)
+            total = np.zeros(space.stat_dim)
+            for episode in np.flatnonzero(one.owners[i]):
+                total += np.sum(evidence[task, episode, : one.length[episode]], axis=0)
+            np.testing.assert_allclose(begun[3][task * told + i], total, rtol=1e-4, atol=1e-5)
 
 
 def test_some_contexts_are_empty_and_some_episodes_not_over(on_belief):
