@@ -67,7 +67,7 @@ def test_every_algorithm_has_its_own_settings_and_each_latent_its_run(folder, tr
     plans = {one.label: one.plan for group in trained for one in group}
     assert list(plans) == LABELS
     assert plans["rl2"].config.structure.algorithm == "rl2"
-    assert plans["rl2"].config.hyper.discount == 0.995
+    assert plans["rl2"].config.hyper.discount == 0.985
     assert plans["varibad dir:1x3"].config.structure.latent == "dir:1x3"
     assert plans["pearl gau:2"].config.structure.algorithm == "pearl"
     assert all(plan.config.structure.width == SIZES["width"] for plan in plans.values())
