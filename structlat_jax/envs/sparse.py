@@ -7,6 +7,7 @@ from structlat_jax.envs.base import Preset
 _ON_POLICY = MappingProxyType(
     {
         "discount": 0.985,
+        "entropy_weight": 0.015,
         "shaped_share": 0.3,
         "explore_share": 0.5,
         "trial_episodes": 20,
@@ -16,8 +17,7 @@ _ON_POLICY = MappingProxyType(
 PRESETS = MappingProxyType(
     {
         "pearl-belief": Preset(30_000, {"shaped_share": 0.3}),
-        "rl2": Preset(12_000, _ON_POLICY),
-        "varibad": Preset(12_000, {**_ON_POLICY, "entropy_weight": 0.015}),
+        **{name: Preset(12_000, _ON_POLICY) for name in ("rl2", "varibad")},
     }
 )
 """For who acts on a belief the task's own reward counts too, since the shaped one alone leads to
