@@ -105,6 +105,21 @@ def test_half_of_the_posterior_episodes_begin_with_a_context_of_the_replay(monke
             np.testing.assert_allclose(begun[3][task * told + i], total, rtol=1e-4, atol=1e-5)
 
 
+def test_what_a_trial_begins_with_is_acted_on(on_belief):
+    own, state, _ = on_belief
+    tasks = state.train_tasks
+    sure = jnp.broadcast_to(jnp.full(own.space.stat_dim, 50.0), (len(tasks), own.space.stat_dim))
+
+    def first_action(begun):
+        given = (own, own.config.hyper, state.learned, tasks, 1, jax.random.key(6))
+        return trials.act(*given, begun=begun).episodes.transitions.action[:, 0, 0]
+
+    with quick_compile():
+        unseen, nothing, told = map(first_action, (None, 0.0 * sure, sure))
+    np.testing.assert_array_equal(unseen, nothing)
+    assert np.all(np.abs(told - unseen) > 1e-4)
+
+
 def test_some_contexts_are_empty_and_some_episodes_not_over(on_belief):
     _, _, batch = on_belief
     keys = jax.random.split(jax.random.key(2), 400)
