@@ -6,10 +6,10 @@ z is drawn from the posterior that these stand for. The Bellman error, the KL an
 train them; the encoder learns by example, from the z that these posteriors draw, what a context
 says of it. That parts learning z from finding out about z.
 
-Beside the training tasks stand imagined ones, whose z is drawn from the prior and whose rewards and
-transitions the decoder gives (after Lee and Chung 2021, who mix the latent dynamics of training
-tasks): the critics and the policy learn what to do wherever the prior is, and the encoder to infer
-z in tasks that are none of the training ones.
+Beside the training tasks stand imagined ones, whose z is drawn from the prior and whose rewards the
+decoder gives, and transitions too where tasks differ in them (after Lee and Chung 2021, who mix the
+latent dynamics of training tasks): the critics and the policy learn what to do wherever the prior
+is, and the encoder to infer z in tasks that are none of the training ones.
 
 Blocks of z may open in turn: what is closed is drawn from the prior, so that its block can say
 nothing and what pays most is said by the blocks before it. A block of another kind may be quicker
@@ -23,11 +23,12 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from structlat_jax.algos import imagined_tasks
 from structlat_jax.algos.base import ActorCritic
 from structlat_jax.algos.known_tasks import KnownTasks, information, posterior_of
 from structlat_jax.algos.pearl_sac import Coefficients
 from structlat_jax.algos.soft import cool, tempered
-from structlat_jax.data.batches import Batch, Context
+from structlat_jax.data.batches import Batch
 from structlat_jax.inference import additive, decoder
 from structlat_jax.inference.decoder import Decoder, Scale
 from structlat_jax.latents import LatentSpace
@@ -103,7 +104,8 @@ class Parts(NamedTuple):
       actor, space, decoder: As they are.
       known: What training tasks are known by.
       imagined: Whether a task that nobody has met stands beside every task of an update.
-      next_obs: Whether the encoder sees the next observation.
+      next_obs: Whether tasks differ in their dynamics, so that the encoder sees the next
+        observation, and imagined tasks have transitions of their own.
     """
 
     actor: ActorCritic
@@ -201,7 +203,8 @@ def _loss(
     own = jax.lax.stop_gradient(trained["decoder"])
     wide, every = t, z
     if parts.imagined:
-        there = imagine(parts.decoder, own, params.scale, t, batch.imagined.z)
+        given = (own, params.scale, t, fixed, batch.imagined.z)
+        there = imagined_tasks.imagine(parts.decoder, *given, moves=parts.next_obs)
         wide = jax.tree.map(lambda *x: jnp.concatenate(x), t, there)
         every = jnp.concatenate([z, batch.imagined.z])
     error, q_tm1 = parts.actor.bellman_error(trained["q"], params, wide, every, c, batch.next_noise)
@@ -224,15 +227,6 @@ def _loss(
     return loss, _Aux(wide, jax.lax.stop_gradient(every), terms)
 
 
-def imagine(
-    model: Decoder, params: Params, scale: Scale, t: Transition, z: Float[Array, "T D"]
-) -> Transition:
-    """Tasks' transitions ``[T, B]`` as they would be in the tasks of z ``[T, D]``: what was done
-    where, with the decoder's means in place of what came of it."""
-    p = model.predict(params, scale, t.obs, t.action, z[:, None])
-    return t._replace(next_obs=t.obs + p.change, train_reward=p.shaped)
-
-
 def _encoder_loss(
     encoder: Params,
     own: Params,
@@ -250,7 +244,7 @@ def _encoder_loss(
     context, imagined = batch.context, batch.imagined
     blend = imagined.blend[:, None] ** 2
     between = z + blend * (imagined.z - z)
-    seen = simulate(parts.decoder, own, scale, context, between, imagined.paid)
+    seen = imagined_tasks.simulate(parts.decoder, own, scale, context, between, imagined.paid)
     features = additive.context_features(seen, c.context_reward_scale, parts.next_obs)
     both = jnp.stack([context.features, jax.lax.stop_gradient(features)])
     evidence = additive.evidence_of(parts.actor.networks, parts.space, encoder, both)
@@ -259,20 +253,3 @@ def _encoder_loss(
     )(evidence)
     posterior = parts.space.posterior(totals)
     return -jnp.sum(parts.space.log_prob(posterior, jnp.stack([z, between]))) / len(z)
-
-
-def simulate(
-    model: Decoder,
-    params: Params,
-    scale: Scale,
-    context: Context,
-    z: Float[Array, "M D"],
-    paid: Float[Array, "E H"],
-) -> Transition:
-    """The transitions ``[E, H]`` of contexts as they would be in the tasks of z, with draws of
-    whether a reward is paid."""
-    t = context.transitions
-    of_episode = context.owners.T @ z
-    p = model.predict(params, scale, t.obs, t.action, of_episode[:, None])
-    reward = jnp.where(paid < jax.nn.sigmoid(p.paid), p.reward, 0.0)
-    return t._replace(next_obs=t.obs + p.change, reward=reward)

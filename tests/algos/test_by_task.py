@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tiny import quick_compile, setup
 
-from structlat_jax.algos import by_task, known_tasks, pearl, pearl_sac
+from structlat_jax.algos import by_task, imagined_tasks, known_tasks, pearl, pearl_sac
 from structlat_jax.data import batches
 from structlat_jax.inference import additive, decoder
 from structlat_jax.train.learn import init, meta_step
@@ -101,7 +101,8 @@ def by_hand(params, one, c):
     """What the losses are to be, as one program, which compiles in a fraction of the time."""
     scale = decoder.track(params.scale, one.transitions)
     posterior, z = posterior_and_z(params, one)
-    there = by_task.imagine(MODEL, params.decoder, scale, one.transitions, one.imagined.z)
+    given = (MODEL, params.decoder, scale, one.transitions, z, one.imagined.z)
+    there = imagined_tasks.imagine(*given, moves=S.next_obs_in_context)
     found = decoder.log_density(MODEL, params.decoder, scale, one.transitions, z[:, None])
     return {
         "q": bellman(params, one.transitions, z, c),
@@ -130,7 +131,7 @@ def test_the_encoder_learns_from_the_tasks_and_from_what_lies_between_them_and_t
     given = (MODEL, params.decoder, scale, one.context, between, one.imagined.paid)
     features = [
         one.context.features,
-        additive.context_features(by_task.simulate(*given), c.context_reward_scale, True),
+        additive.context_features(imagined_tasks.simulate(*given), c.context_reward_scale, True),
     ]
     total = 0.0
     for own, target in zip(features, (z, between), strict=True):
@@ -139,35 +140,6 @@ def test_the_encoder_learns_from_the_tasks_and_from_what_lies_between_them_and_t
         )
         total += -np.mean(np.sum(SPACE.log_prob(posterior, target), axis=-1))
     np.testing.assert_allclose(losses.encoder, total, rtol=1e-4)
-
-
-def test_imagined_tasks_are_what_the_decoder_says():
-    params, t, z = trained().params, batch().transitions, batch().imagined.z
-    found = by_task.imagine(MODEL, params.decoder, params.scale, t, z)
-    for name in ("obs", "action", "done"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(t, name))
-    for i in range(M):
-        p = MODEL.predict(params.decoder, params.scale, t.obs[i], t.action[i], z[i])
-        np.testing.assert_allclose(found.train_reward[i], p.shaped, rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(found.next_obs[i], t.obs[i] + p.change, rtol=1e-4, atol=1e-5)
-
-
-def test_simulated_contexts_belong_to_their_tasks():
-    params, context = trained().params, batch().context
-    z = jnp.stack([jnp.array([1.0, 0.0, 0.0, -3.0]), jnp.array([0.0, 0.0, 1.0, 3.0])])
-    always, never = (jnp.full(context.transitions.reward.shape, u) for u in (0.0, 1.0))
-    given = (MODEL, params.decoder, params.scale, context, z)
-    paid, unpaid = by_task.simulate(*given, always), by_task.simulate(*given, never)
-    assert np.all(unpaid.reward == 0)
-    owners = np.asarray(context.owners)
-    for episode in range(owners.shape[1]):
-        if not owners[:, episode].any():
-            continue
-        own = z[np.argmax(owners[:, episode])]
-        t = jax.tree.map(lambda x, e=episode: x[e], context.transitions)
-        p = MODEL.predict(params.decoder, params.scale, t.obs, t.action, own)
-        np.testing.assert_allclose(paid.reward[episode], p.reward, rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(paid.next_obs[episode], t.obs + p.change, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
