@@ -45,7 +45,7 @@ def cheetah_dir(backend: str = "auto", horizon: int = 200) -> Env:
         pay=pay,
         factors=lambda task: {"direction": task.aim[None]},
         label=lambda task: task.aim,
-        presets=presets.of_two("cheetah_dir"),
+        presets=presets.of_two(),
     )
     return env(family, backend, horizon)
 
@@ -123,7 +123,7 @@ def ant_dir(directions: str = "two", backend: str = "auto", horizon: int = 200) 
         factors=lambda task: {"direction": jnp.stack([jnp.cos(task.aim), jnp.sin(task.aim)])},
         label=lambda task: task.aim,
         ends=True,
-        presets=presets.of_two("ant_dir") if two else presets.aimed("ant_dir"),
+        presets=presets.of_two() if two else presets.aimed("ant_dir"),
     )
     return env(family, backend, horizon)
 

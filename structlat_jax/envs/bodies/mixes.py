@@ -182,7 +182,7 @@ class _Mixture:
             factors=factors,
             label=lambda task: task.mixture[0],
             ends=self.bases is not None,
-            presets=presets.mixed(name),
+            presets=presets.mixed(),
         )
         return env(family, backend, horizon)
 

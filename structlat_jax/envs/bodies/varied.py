@@ -70,6 +70,6 @@ def _made(name: str, kind: Kind, spread: float, backend: str, horizon: int) -> E
         factors=lambda task: task.numbers,
         label=lambda task: jnp.sum(task.numbers["mass"]),
         ends=True,
-        presets=presets.varied(name),
+        presets=presets.varied(),
     )
     return env(family, backend, horizon)
