@@ -21,7 +21,7 @@ from faults_learning import (
     TRAINING_TESTS,
     UPDATE,
 )
-from faults_runs import RUN_TESTS, RUNS
+from faults_runs import IMAGINED, IMAGINED_TESTS, RUN_TESTS, RUNS
 
 LATENTS = {
     "latents/categorical.py": [
@@ -189,6 +189,7 @@ TESTS = (
     (CHOICES, CHOICES_TESTS),
     (PITCH, PITCH_TESTS),
     (RUNS, RUN_TESTS),
+    (IMAGINED, IMAGINED_TESTS),
 )
 """Which tests are to notice which faults; the others are not asked, to save time."""
 

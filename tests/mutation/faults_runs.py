@@ -1,4 +1,4 @@
-"""Small faults in the loop around meta-steps."""
+"""Small faults in the loop around meta-steps, and in what is imagined within one."""
 
 RUNS = {
     "run/starts.py": [
@@ -21,3 +21,18 @@ RUNS = {
 }
 
 RUN_TESTS = ("tests/run/test_starts.py",)
+
+IMAGINED = {
+    "algos/imagined_tasks.py": [
+        ("there.change - told(z).change", "there.change"),
+        ("if moves else seen", "if True else seen"),
+        ("t._replace(train_reward=there.shaped)", "t"),
+        ("told(other)", "told(z)"),
+        ("paid < jax.nn.sigmoid(p.paid)", "paid > jax.nn.sigmoid(p.paid)"),
+    ],
+    "algos/by_task.py": [
+        ("scale, t, fixed, batch.imagined.z)", "scale, t, batch.imagined.z, fixed)"),
+    ],
+}
+
+IMAGINED_TESTS = ("tests/algos/test_imagined_tasks.py", "tests/algos/test_by_task.py")
