@@ -25,7 +25,6 @@ NONE = setup(
 )
 S, SPACE, NETWORKS = OWN.structure, OWN.space, OWN.networks
 MODEL = decoder.make(S.decoder_width, OWN.env.obs_dim, OWN.env.action_dim, SPACE.dim)
-M, B = S.meta_batch, S.batch_size
 
 
 def static(imagined):

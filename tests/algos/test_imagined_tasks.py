@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from test_by_task import MODEL, B, batch, posterior_and_z, trained
+from test_by_task import MODEL, batch, posterior_and_z, trained
 
 from structlat_jax.algos import imagined_tasks
 
@@ -14,10 +14,7 @@ def imagined(z=None, moves=True):
     t, own = one.transitions, posterior_and_z(params, one)[1]
     other = one.imagined.z if z is None else z
     model = (MODEL, params.decoder, params.scale)
-    said = [
-        MODEL.predict(*model[1:], t.obs, t.action, jnp.repeat(x[:, None], B, axis=1))
-        for x in (own, other)
-    ]
+    said = [MODEL.predict(*model[1:], t.obs, t.action, x[:, None]) for x in (own, other)]
     return t, imagined_tasks.imagine(*model, t, own, other, moves), *said
 
 

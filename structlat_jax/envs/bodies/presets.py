@@ -34,8 +34,8 @@ _SETTINGS: Mapping[str, Any] = {
     "eval_at_once": 40,
 }
 """What `cheetah_vel` learns with in minutes, which was found with agents that are told the task: a
-fifth of PEARL's entropy, which keeps a cheetah where it is, targets that follow four times as fast,
-and a look ahead of a third of its steps. One episode of each kind: there are many tasks."""
+quarter of PEARL's entropy, which keeps a cheetah where it is, targets that follow four times as
+fast, and a look ahead of a third of its steps. One episode of each kind: there are many tasks."""
 
 _UPDATES = 48_000
 
