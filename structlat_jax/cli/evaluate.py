@@ -55,7 +55,7 @@ def compare(run: Path, arms: Sequence[str], out: Path | None, **options: Any) ->
     start = _fresh(unchanged, files)
     if env.spec is not None and env.spec.options == files.config.env.options:
         require_same_tasks(unchanged, files, start.state)
-    learned = _learned(run, files.seeds, unchanged)
+    learned = learned_of(run, files.seeds, unchanged)
     known = references(unchanged, files, start)
     console = make_console()
     rows: list[dict[str, Any]] = []
@@ -88,7 +88,7 @@ def references(setup: Setup, files: RunFiles, start: Start) -> References:
     programs, numbers, fresh = start
     tasks = (fresh.train_tasks, fresh.test_tasks)
     found = parallel.trim(programs, programs.references(fresh.params, *tasks, numbers))
-    return jax.tree.map(lambda x: x[finite, setup.structure.seen_tasks :], found)
+    return _on_test_tasks(setup, found, finite)
 
 
 def require_same_tasks(setup: Setup, files: RunFiles, fresh: TrainState) -> None:
@@ -140,6 +140,11 @@ def evaluate(setup: Setup, learned: Learned, files: RunFiles) -> Adaptation:
     state = fresh._replace(params=own.agent, inference_params=mine)
     hyper = parallel.spread(programs, setup.config.hyper)
     found = repeats.evaluate(programs, hyper, state, numbers, files.results["updates"]).adaptation
+    return _on_test_tasks(setup, found, finite)
+
+
+def _on_test_tasks(setup: Setup, found: Any, finite: np.ndarray) -> Any:
+    """What is of the seeds that are finite and of the tasks behind the `seen_tasks`."""
     return jax.tree.map(lambda x: x[finite, setup.structure.seen_tasks :], found)
 
 
@@ -210,7 +215,17 @@ def _configs(run: Path, arms: Sequence[str]) -> dict[str, Config]:
     return found
 
 
-def _learned(run: Path, seeds: int, setup: Setup) -> Learned:
+def learned_of(run: Path, seeds: int, setup: Setup) -> Learned:
+    """What the agents of a run have learned, ``[seeds]``, on the host.
+
+    Args:
+      run: Its folder.
+      seeds: How many it has.
+      setup: Of its own configuration.
+
+    Raises:
+      CheckpointError: if something is not there, or not of the setup's shapes.
+    """
     each = [checkpoint.load_learned(run, seed, setup) for seed in range(seeds)]
     return jax.tree.map(lambda *x: np.stack(x), *each)
 
