@@ -4,7 +4,7 @@ import made_up
 import numpy as np
 from looks import assert_clear
 
-from structlat_jax.report import figures_simplex, suite_pictures
+from structlat_jax.report import figures_simplex, recovery, suite_pictures
 from structlat_jax.report.album import Album
 
 S = 3
@@ -52,6 +52,10 @@ def test_what_is_recovered_is_that_of_the_seed_in_the_middle():
     linear, matched = figure.axes
     assert linear.get_title().startswith("gau:4\nlinear map, cross-validated\nR² ")
     assert matched.get_title().startswith("dir:1x3,gau:1\ndir:1x3: classes matched\nR² 0.")
+    own = recovery.of_evaluation(run.config.latent_space(), run.arrays, run.finite)
+    scores = own["mixture"]["dir:1x3"].matched
+    told = f"R² {scores.mean():.2f} ({scores.min():.2f} to {scores.max():.2f})"
+    assert matched.get_title().endswith(told)
     kinds = ("train", "test")
     truth = np.concatenate([run.arrays[f"factor_mixture_{kind}"][1] for kind in kinds])
     says = np.concatenate([run.arrays[f"belief_{kind}"][1, :, 0, -1] for kind in kinds])
