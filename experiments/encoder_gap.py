@@ -70,17 +70,8 @@ def command(run: Path, named: str | None, repeats: int, out: Path | None) -> int
     _show(rows)
     if out is not None:
         make_folder(out.parent)
-        said = {name: files.results[name] for name in ("first_seed", "updates")}
-        write_json(
-            out,
-            {
-                "latent": files.latent,
-                "seeds": files.seeds,
-                "repeats": repeats,
-                **said,
-                "ways": rows,
-            },
-        )
+        said = {name: files.results[name] for name in ("seeds", "first_seed", "updates")}
+        write_json(out, {"latent": files.latent, **said, "repeats": repeats, "ways": rows})
     return 0
 
 
@@ -90,8 +81,8 @@ def _by_hypotheses(given: Setup, run: Path, repeats: int) -> Setup:
     Raises:
       InputError: if the run has none.
     """
-    s = given.structure
-    if s.algorithm != "pearl" or s.inference not in ("auto", "hypotheses"):
+    known = (given.inference, *given.inference.candidates)
+    if "hypotheses" not in [one.name for one in known]:
         raise InputError(f"agents of {run} have learned no hypotheses: they need --inference auto.")
     return make_setup(given.config.replace(inference="hypotheses", eval_repeats=repeats), given.env)
 

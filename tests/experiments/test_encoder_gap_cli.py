@@ -1,21 +1,23 @@
 """Agents that act on another z than their inference would choose."""
 
-import json
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
-from click.testing import CliRunner
+from read_runs import read_by
 
 import structlat_jax as sl
 from experiments import encoder_gap
 from structlat_jax.errors import InputError
+from structlat_jax.inference.base import Learned
+from structlat_jax.inference.bayes import Belief
 from structlat_jax.inference.hypotheses import Hypotheses
 from structlat_jax.shapes import make_key
+from structlat_jax.train.learn import init_params
 from structlat_jax.train.setup import make_setup
 
+SPACE = sl.latent_space("gau:2")
 SMALL = {"latent": "gau:2", "posterior": "task", "inference": "hypotheses", "eval_repeats": 1}
 
 
@@ -46,21 +48,27 @@ def test_a_simplex_has_no_normal():
     assert names[0] == "hypotheses"
 
 
+def test_each_way_acts_on_what_it_is_named_after():
+    """Hypotheses that are sure of one place, and an encoder that is sure of another."""
+    made = make_setup(tiny.config(**SMALL), "triangle")
+    learned = Learned(*init_params(made, make_key(0)))
+    z = jnp.array([[3.0, -2.0], [5.0, 6.0]])
+    drawn = Hypotheses(z, z, jnp.array([0.0, -1e6]), z)
+    total = 1e4 * SPACE.evidence(jnp.array([-1.0, 1.0, 3.0, 3.0]))
+    mean = SPACE.mean(SPACE.posterior(total))
+    assert np.linalg.norm(mean - z[0]) > 1.0
+    given = (learned, Belief(drawn, total), jnp.zeros(2), 4, (jnp.float32(0.5), make_key(1)))
+    found = {name: way(*given) for name, way in encoder_gap.ways(made).items()}
+    for name, where in found.items():
+        place = mean if name.startswith("encoder") else z[0]
+        np.testing.assert_allclose(where, place, atol=0.05, err_msg=name)
+
+
 @pytest.mark.slow
 def test_ways_differ_and_the_first_is_the_inference(tmp_path, kept_programs):
-    options = {"seeds": 2, "seed": 4, "updates": 5, "evals": 1, "out": tmp_path / "run"}
-    with tiny.quick_compile():
-        run = sl.train(tiny.config(**SMALL), "triangle", **options)
-        out = tmp_path / "deep" / "gap.json"
-        done = CliRunner().invoke(encoder_gap.command, [str(run.path), "--out", str(out)])
-    assert done.exit_code == 0, done.output
-    said = json.loads(out.read_text())
-    assert (said["latent"], said["seeds"], said["first_seed"], said["repeats"]) == (
-        "gau:2",
-        2,
-        4,
-        1,
-    )
+    run, _, said = read_by(encoder_gap.command, tiny.config(**SMALL), tmp_path)
+    first = [said[name] for name in ("latent", "seeds", "first_seed", "repeats")]
+    assert first == ["gau:2", 2, 4, 1]
     ways = {row["way"]: row for row in said["ways"]}
     assert len(ways) == 7
     first = ways["hypotheses"]["last_return"]["per_seed"]

@@ -1,11 +1,9 @@
 """What the posteriors of training tasks say, read in three ways."""
 
-import json
-
 import numpy as np
 import pytest
 import tiny
-from click.testing import CliRunner
+from read_runs import read_by
 
 import structlat_jax as sl
 from experiments import known_tasks
@@ -61,14 +59,9 @@ def test_no_task_is_nearly_a_base_task_that_is_missing():
 
 @pytest.mark.slow
 def test_a_run_is_read(tmp_path, kept_programs):
-    options = {"seeds": 2, "seed": 4, "updates": 5, "evals": 1, "out": tmp_path / "run"}
+    run, shown, said = read_by(known_tasks.command, tiny.config(**SMALL), tmp_path)
     with tiny.quick_compile():
-        run = sl.train(tiny.config(**SMALL), "triangle", **options)
-        out = tmp_path / "deep" / "known.json"
-        done = CliRunner().invoke(known_tasks.command, [str(run.path), "--out", str(out)])
-        assert done.exit_code == 0, done.output
         space, beliefs, factors, first = known_tasks.of_run(run.path)
-    said = json.loads(out.read_text())
     assert (said["latent"], said["tasks"], first) == ("dir:1x3,gau:2", 8, 4)
     assert [row["seed"] for row in said["seeds"]] == [4, 5]
     assert (str(space), beliefs.shape, factors["mixture"].shape) == (
@@ -79,7 +72,7 @@ def test_a_run_is_read(tmp_path, kept_programs):
     np.testing.assert_allclose(factors["mixture"], stored, rtol=1e-6)
     value = said["seeds"][1]["blocks"]["gau:2"]["mixture"]["nearest"]
     assert value == known_tasks.nearest(beliefs[1, :, 3:], factors["mixture"][1])
-    assert f"{value:.2f}" in done.output
+    assert f"{value:.2f}" in shown
 
 
 @pytest.mark.slow
