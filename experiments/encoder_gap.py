@@ -8,6 +8,7 @@ Trained agents go through the protocol of their run again, each time acting on a
 - hypotheses, a draw: a draw from their weights;
 - their normal, a draw: a draw from the normal with their mean and covariance, which is what an
   encoder's posterior could be at best where all blocks are Gaussian;
+- their normal, numbers by themselves: the same without covariances, as the encoder's posterior is;
 - their mean;
 - encoder, most promising: of 256 draws from its posterior the one that promises most under these;
 - encoder, a draw: what `--inference amortised` does;
@@ -71,7 +72,8 @@ def command(run: Path, named: str | None, repeats: int, out: Path | None) -> int
     if out is not None:
         make_folder(out.parent)
         said = {name: files.results[name] for name in ("seeds", "first_seed", "updates")}
-        write_json(out, {"latent": files.latent, **said, "repeats": repeats, "ways": rows})
+        said |= {"repeats": repeats, "jax_version": jax.__version__, "ways": rows}
+        write_json(out, {"latent": files.latent, "env": str(env.spec), **said})
     return 0
 
 
@@ -104,6 +106,11 @@ def ways(setup: Setup) -> Mapping[str, Callable[..., Any]]:
     def normal(learned, belief, obs, left, choice):
         return normal_draw(belief.hypotheses, choice[1])
 
+    def diagonal(learned, belief, obs, left, choice):
+        drawn = belief.hypotheses
+        noise = jax.random.normal(choice[1], (space.dim,))
+        return hypotheses.mean(drawn) + hypotheses.spread(drawn) * noise
+
     def promising(learned, belief, obs, left, choice):
         return _most_promising(setup, learned, belief.total, obs, left, choice[1])
 
@@ -113,11 +120,12 @@ def ways(setup: Setup) -> Mapping[str, Callable[..., Any]]:
     def encoder_mean(learned, belief, obs, left, choice):
         return space.mean(space.posterior(belief.total))
 
+    normals = {"their normal, a draw": normal, "their normal, numbers by themselves": diagonal}
     gaussian = all(block.family == "gau" for block in space.blocks)  # others' z has a simplex
     return {
         "hypotheses": own.choose,
         "hypotheses, a draw": a_draw,
-        **({"their normal, a draw": normal} if gaussian else {}),
+        **(normals if gaussian else {}),
         "their mean": mean,
         "encoder, most promising": promising,
         "encoder, a draw": encoder_draw,
