@@ -20,7 +20,7 @@ from structlat_jax.algos.options import (
 from structlat_jax.algos.presets import SETTINGS
 from structlat_jax.data.options import DataHyper, DataOptions
 from structlat_jax.envs import AnyEnv, EnvError, EnvSpec, Preset
-from structlat_jax.envs.legacy import read_env, unsaid
+from structlat_jax.envs.legacy import read_env, unsaid, without_gone
 from structlat_jax.inference.options import InferenceHyper, InferenceOptions
 from structlat_jax.latents import LatentOptions, LatentSpace, latent_space
 from structlat_jax.nets.options import NetworkOptions
@@ -175,7 +175,7 @@ class Config:
             env, structure = read_env(data.get("env"), {**before, **given})
         except EnvError as error:
             raise ConfigError(None, str(error)) from None
-        return (base or Config()).replace(env=env, **structure, **data.get("hyper", {}))
+        return (base or Config()).replace(env=env, **structure, **without_gone(data.get("hyper", {})))
 
 
 def fields() -> dict[str, dataclasses.Field]:

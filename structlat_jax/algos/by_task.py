@@ -13,7 +13,9 @@ is, and the encoder to infer z in tasks that are none of the training ones.
 
 Blocks of z may open in turn: what is closed is drawn from the prior, so that its block can say
 nothing and what pays most is said by the blocks before it. A block of another kind may be quicker
-to say it, and would leave nothing to them (capacity that grows: Burgess et al. 2018).
+to say it, and would leave nothing to them (capacity that grows: Burgess et al. 2018). And blocks
+behind the first may be asked how the observation changes, from the start and whether they are open
+or not: a style that feedback undoes pays too little for a block to say it unasked.
 """
 
 from typing import Any, NamedTuple
@@ -106,6 +108,8 @@ class Parts(NamedTuple):
       imagined: Whether a task that nobody has met stands beside every task of an update.
       next_obs: Whether tasks differ in their dynamics, so that the encoder sees the next
         observation, and imagined tasks have transitions of their own.
+      changes: Whether blocks of z behind the first are asked, from the start, how the observation
+        changes.
     """
 
     actor: ActorCritic
@@ -114,6 +118,7 @@ class Parts(NamedTuple):
     known: KnownTasks
     imagined: bool
     next_obs: bool
+    changes: bool = False
 
 
 def init_optimisers(params: TaskParams) -> TaskOptimisers:
@@ -181,29 +186,23 @@ def _loss(
     trained: dict[str, Params], params: TaskParams, parts: Parts, batch: Batch, c: Coefficients
 ) -> tuple[Float[Array, ""], _Aux]:
     """The sum of what trains the critics and the table (Bellman error on real and imagined tasks,
-    KL), the decoder (its likelihood; ``decoder_weight`` of it reaches the table, or a multiple of
-    that in blocks behind the first), and the encoder (the likelihood of z given contexts, real and
-    imagined)."""
+    KL), the decoder (its likelihood, and what it asks of the table; see `_fit_decoder`), and the
+    encoder (the likelihood of z given contexts, real and imagined)."""
     space, t = parts.space, batch.transitions
     posterior = posterior_of(space, parts.known, trained["table"], batch.tasks)
-    z = space.transform(posterior, batch.latent_noise)
-    z = jnp.where(space.block_of < c.open_blocks, z, batch.imagined.z)
-    fixed = jax.lax.stop_gradient(z)
+    own = space.transform(posterior, batch.latent_noise)
+    z = jnp.where(space.block_of < c.open_blocks, own, batch.imagined.z)
+    read = own if parts.changes else z  # the decoder's: what it asks for is open to it
+    fixed = jax.lax.stop_gradient(read)
     kl = space.kl(posterior, batch.kl_key)
     told = information(space, parts.known, trained["table"], posterior, z)
     apart = jnp.sum(kl) - jnp.sum(told)  # of the mean posterior from the prior, per task
 
-    # The value is that at z; what of the gradient goes on into the table is weighed.
-    share = c.decoder_weight * jnp.where(space.block_of == 0, 1.0, c.decoder_later)
-    weighed = fixed + share * (z - fixed)
-    found = decoder.log_density(
-        parts.decoder, trained["decoder"], params.scale, t, weighed[:, None]
-    )
-    fit = jax.tree.map(lambda x: -jnp.mean(x), found)
-    own = jax.lax.stop_gradient(trained["decoder"])
+    fit, asked = _fit_decoder(trained["decoder"], params.scale, parts, t, read, c)
+    model = jax.lax.stop_gradient(trained["decoder"])
     wide, every = t, z
     if parts.imagined:
-        given = (own, params.scale, t, fixed, batch.imagined.z)
+        given = (model, params.scale, t, fixed, batch.imagined.z)
         there = imagined_tasks.imagine(parts.decoder, *given, moves=parts.next_obs)
         wide = jax.tree.map(lambda *x: jnp.concatenate(x), t, there)
         every = jnp.concatenate([z, batch.imagined.z])
@@ -212,9 +211,9 @@ def _loss(
     bellman = jnp.mean(errors[: len(z)])
     on_imagined = jnp.mean(errors[len(z) :]) if parts.imagined else jnp.zeros(())
 
-    encoder = _encoder_loss(trained["encoder"], own, params.scale, parts, batch, fixed, c)
+    encoder = _encoder_loss(trained["encoder"], model, params.scale, parts, batch, fixed, c)
     loss = bellman + on_imagined + c.kl_weight * jnp.sum(kl) + c.aggregate_weight * apart + encoder
-    loss += sum(fit)
+    loss += sum(fit) + asked
     terms = {
         "q": bellman,
         "kl": jnp.mean(kl, axis=0),
@@ -225,6 +224,41 @@ def _loss(
         **{f"decoder_{name}": value for name, value in fit._asdict().items()},
     }
     return loss, _Aux(wide, jax.lax.stop_gradient(every), terms)
+
+
+def _fit_decoder(
+    trained: Params,
+    scale: Scale,
+    parts: Parts,
+    t: Transition,
+    z: Float[Array, "T D"],
+    c: Coefficients,
+) -> tuple[decoder.LogDensity, Float[Array, ""]]:
+    """Minus the decoder's log-density, means over transitions, of which ``decoder_weight`` reaches
+    the table; and what it asks of the table beside that, whose value is zero.
+
+    Where blocks behind the first are asked for changes of the observation, these reach them as
+    half a squared error in units of the changes' spread. A density's gradient is that over a
+    squared deviation, next to nothing while nobody knows a style, and without bound once every task
+    is known by heart.
+    """
+    fixed = jax.lax.stop_gradient(z)
+    weighed = fixed + c.decoder_weight * (z - fixed)  # the value is that at z
+    fit = _misfit(parts, trained, scale, t, weighed)
+    if not parts.changes:
+        return fit, jnp.zeros(())
+    blind = _misfit(parts, trained, scale, t, fixed)
+    later = jnp.where(parts.space.block_of == 0, fixed, fixed + c.change_weight * (z - fixed))
+    held = jax.lax.stop_gradient(trained)
+    error = decoder.change_error(parts.decoder, held, scale, t, later[:, None])
+    return fit._replace(change=blind.change), error - jax.lax.stop_gradient(error)
+
+
+def _misfit(
+    parts: Parts, trained: Params, scale: Scale, t: Transition, z: Float[Array, "T D"]
+) -> decoder.LogDensity:
+    found = decoder.log_density(parts.decoder, trained, scale, t, z[:, None])
+    return jax.tree.map(lambda x: -jnp.mean(x), found)
 
 
 def _encoder_loss(

@@ -45,6 +45,13 @@ class AlgorithmOptions:
         where=_BY_TASK,
     )
 
+    later_blocks: str = option(
+        "any",
+        "what blocks of z behind the first are asked for, from the start and open or not: nothing "
+        "of their own, or how the observation changes, which feedback undoes and no reward asks for",
+        choices=("any", "changes"),
+        where=_BY_TASK,
+    )
     targets: str = option(
         "value",
         "what the critics are trained towards: a value network, as PEARL's are, or the lesser of "
@@ -169,12 +176,11 @@ class AlgorithmHyper:
     decoder_weight: float = option(
         0.03, "weight of the decoder's loss in the tasks' own posteriors", low=0.0, where=_BY_TASK
     )
-    decoder_later: float = option(
+    change_weight: float = option(
         1.0,
-        "that weight in blocks of z behind the first, as a multiple: what feedback undoes pays too "
-        "little for a block to say it unasked",
+        "weight of the squared error of predicted changes in the tasks' own posteriors",
         low=0.0,
-        where=_BY_TASK,
+        where={"later_blocks": ("changes",)},
     )
     block_delay: float = option(
         0.0,

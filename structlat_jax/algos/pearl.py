@@ -77,7 +77,8 @@ def make_by_task(parts: Parts) -> Algorithm:
     known = known_tasks.by_number(s.train_tasks, space.stat_dim)
     if s.posterior == "truth":
         known = known_tasks.by_truth(s.train_tasks, space.stat_dim, s.encoder_width, env)
-    static = by_task.Parts(actor, space, model, known, s.imagined_tasks, s.next_obs_in_context)
+    options = (s.imagined_tasks, s.next_obs_in_context, s.later_blocks == "changes")
+    static = by_task.Parts(actor, space, model, known, *options)
 
     def zeros():
         own = {"table": known.zeros(), "decoder": model.zeros(), "scale": ()}

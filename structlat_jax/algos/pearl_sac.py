@@ -38,7 +38,7 @@ class Coefficients(NamedTuple):
     std_reg: ScalarLike
     aggregate_weight: ScalarLike = 0.0
     decoder_weight: ScalarLike = 0.0
-    decoder_later: ScalarLike = 1.0
+    change_weight: ScalarLike = 0.0
     context_reward_scale: ScalarLike = 1.0
     entropy_target: ScalarLike = 0.0
     open_blocks: ScalarLike = jnp.inf

@@ -19,6 +19,17 @@ def unsaid(structure: dict[str, Any]) -> dict[str, Any]:
     return {"posterior": "context", **every}
 
 
+def without_gone(hyper: dict[str, Any]) -> dict[str, Any]:
+    """A file's ``hyper`` section without an option that is no longer there, where it asked for
+    nothing.
+
+    Args:
+      hyper: The file's section.
+    """
+    gone = {"decoder_later": 1.0}
+    return {name: x for name, x in hyper.items() if name not in gone or x != gone[name]}
+
+
 def read_env(env: Any, structure: dict[str, Any]) -> tuple[EnvSpec, dict[str, Any]]:
     """The environment of a configuration file, and the rest of its ``structure`` section.
 

@@ -185,6 +185,15 @@ def log_density(
     )
 
 
+def change_error(
+    decoder: Decoder, params: Params, scale: Scale, t: Transition, z: Array
+) -> Float[Array, ""]:
+    """Half the squared error of the predicted change of the observation, in units of its spread:
+    summed over the observation's numbers, mean over transitions; as `log_density`."""
+    apart = t.next_obs - t.obs - decoder.predict(params, scale, t.obs, t.action, z).change
+    return 0.5 * jnp.mean(jnp.sum((apart / spreads(scale)[0].std) ** 2, axis=-1))
+
+
 def _normal(apart: Array, spread: Spread, log_std: Array) -> Array:
     return sparse.log_normal(apart / spread.std, log_std)
 

@@ -27,10 +27,10 @@ S, SPACE, NETWORKS = OWN.structure, OWN.space, OWN.networks
 MODEL = decoder.make(S.decoder_width, OWN.env.obs_dim, OWN.env.action_dim, SPACE.dim)
 
 
-def static(imagined):
+def static(imagined, changes=False):
     known = known_tasks.by_number(S.train_tasks, SPACE.stat_dim)
     actor = pearl.actor_critic(NETWORKS)
-    return by_task.Parts(actor, SPACE, MODEL, known, imagined, S.next_obs_in_context)
+    return by_task.Parts(actor, SPACE, MODEL, known, imagined, S.next_obs_in_context, changes)
 
 
 def coefficients(**changes):
@@ -55,14 +55,14 @@ def batch(seed=0):
         return jax.jit(lambda key: sampler.make(sampler.draw(key)))(jax.random.key(seed))
 
 
-def updated(params, one, c, imagined=True):
+def updated(params, one, c, imagined=True, changes=False):
     with quick_compile():
-        return program(imagined)(params, by_task.init_optimisers(params), one, c)
+        return program(imagined, changes)(params, by_task.init_optimisers(params), one, c)
 
 
 @cache
-def program(imagined):
-    return jax.jit(functools.partial(by_task.update, static(imagined)))
+def program(imagined, changes):
+    return jax.jit(functools.partial(by_task.update, static(imagined, changes)))
 
 
 def changed(before, after):
@@ -168,20 +168,34 @@ def test_only_its_weight_lets_the_decoder_into_the_table():
     assert changed(loose, tied) == {"table"}
 
 
-def test_blocks_behind_the_first_may_hear_more_of_the_decoder():
+def test_blocks_behind_the_first_are_asked_for_changes():
     params, one = trained().params, batch()
 
-    def rows(weight, later):
-        c = coefficients(decoder_weight=weight, decoder_later=later)
-        return np.asarray(updated(params, one, c)[0].table["rows"])
+    def rows(weight, changes=True, **more):
+        c = coefficients(change_weight=weight, **more)
+        return np.asarray(updated(params, one, c, changes=changes)[0].table["rows"])
 
     first = SPACE.blocks[0].stat_dim
-    none, alone, alike, more = (rows(*x) for x in ((0.0, 1.0), (9.0, 0.0), (9.0, 1.0), (9.0, 5.0)))
-    np.testing.assert_array_equal(none[:, first:], alone[:, first:])
-    assert np.any(none[:, :first] != alone[:, :first])
-    for one_way, other in ((alone, alike), (alike, more)):
-        np.testing.assert_array_equal(one_way[:, :first], other[:, :first])
-        assert np.any(one_way[:, first:] != other[:, first:])
+    none, some = rows(0.0), rows(9.0)
+    np.testing.assert_array_equal(none[:, :first], some[:, :first])
+    assert np.any(none[:, first:] != some[:, first:])
+    np.testing.assert_array_equal(rows(0.0, False), rows(9.0, False))
+    # What is closed is asked all the same, and hears nothing of anything else but the KL.
+    shut = {"open_blocks": 1, "kl_weight": 0.0, "aggregate_weight": 0.0, "decoder_weight": 0.0}
+    silent, asked = rows(0.0, **shut), rows(9.0, **shut)
+    np.testing.assert_array_equal(silent[:, first:], params.table["rows"][:, first:])
+    assert np.any(asked[:, first:] != silent[:, first:])
+
+
+def test_what_is_asked_changes_no_loss_and_no_decoder():
+    params, one = trained().params, batch()
+    without, asked = (
+        updated(params, one, coefficients(change_weight=weight), changes=True)
+        for weight in (0.0, 9.0)
+    )
+    assert changed(without[0], asked[0]) == {"table"}
+    for name, value in without[2]._asdict().items():
+        np.testing.assert_array_equal(value, getattr(asked[2], name), err_msg=name)
 
 
 def test_the_encoder_has_no_say_in_what_is_learned():

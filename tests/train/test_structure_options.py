@@ -73,6 +73,7 @@ CASES = {
         "latent": "dir:1x2,gau:1",
         "inference": "explained",
         "choice": "thompson",
+        "later_blocks": "changes",
     },
     "tasks' own posteriors, none imagined; episodes that end": {
         "env": "ending",
