@@ -169,13 +169,13 @@ class Config:
             raise ConfigError(
                 None, "a configuration is an object with 'structure' and 'hyper' objects."
             )
-        given = data.get("structure", {})
+        given, hyper = data.get("structure", {}), without_gone(data.get("hyper", {}))
         before = unsaid(given) if "schema_version" in data else {}  # files of runs say everything
         try:
             env, structure = read_env(data.get("env"), {**before, **given})
         except EnvError as error:
             raise ConfigError(None, str(error)) from None
-        return (base or Config()).replace(env=env, **structure, **without_gone(data.get("hyper", {})))
+        return (base or Config()).replace(env=env, **structure, **hyper)
 
 
 def fields() -> dict[str, dataclasses.Field]:

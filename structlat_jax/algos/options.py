@@ -48,7 +48,8 @@ class AlgorithmOptions:
     later_blocks: str = option(
         "any",
         "what blocks of z behind the first are asked for, from the start and open or not: nothing "
-        "of their own, or how the observation changes, which feedback undoes and no reward asks for",
+        "of their own, or how the observation changes, which feedback undoes and so pays too "
+        "little to be said unasked",
         choices=("any", "changes"),
         where=_BY_TASK,
     )

@@ -40,7 +40,8 @@ class InferenceHyper:
     )
     change_steps: float = option(
         20.0,
-        "steps that changes of the observation count for at most, however many",
+        "steps that changes of the observation count for at most, however many, where they are "
+        "evidence",
         low=0.0,
-        where={"inference": ("explained",)},
+        where={"inference": ("explained", "auto")},
     )
