@@ -193,6 +193,14 @@ def test_files_without_an_environment_are_of_the_point_robot():
     assert Config.from_dict({"structure": OLD}) == Config().replace(width=64)
 
 
+def test_an_option_that_is_gone_is_read_where_it_asked_for_nothing():
+    assert Config.from_dict({"hyper": {"decoder_later": 1.0, "lr": 0.5}}) == Config().replace(
+        lr=0.5
+    )
+    with pytest.raises(ConfigError, match="decoder_later"):
+        Config.from_dict({"hyper": {"decoder_later": 10.0}})
+
+
 def test_anchors_of_old_files_become_options():
     moved = {**OLD, "anchor_end": 1.5}
     expected = spec("point_robot", {"anchors": (0.0, 1.5)})
