@@ -235,7 +235,7 @@ def _fit_decoder(
     c: Coefficients,
 ) -> tuple[decoder.LogDensity, Float[Array, ""]]:
     """Minus the decoder's log-density, means over transitions, of which ``decoder_weight`` reaches
-    the table; and what it asks of the table beside that, whose value is zero.
+    the table; and the loss by which it asks more of the table alone.
 
     Where blocks behind the first are asked for changes of the observation, these reach them as
     half a squared error in units of the changes' spread. A density's gradient is that over a
@@ -251,7 +251,7 @@ def _fit_decoder(
     later = jnp.where(parts.space.block_of == 0, fixed, fixed + c.change_weight * (z - fixed))
     held = jax.lax.stop_gradient(trained)
     error = decoder.change_error(parts.decoder, held, scale, t, later[:, None])
-    return fit._replace(change=blind.change), error - jax.lax.stop_gradient(error)
+    return fit._replace(change=blind.change), error
 
 
 def _misfit(

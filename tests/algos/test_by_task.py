@@ -194,8 +194,30 @@ def test_what_is_asked_changes_no_loss_and_no_decoder():
         for weight in (0.0, 9.0)
     )
     assert changed(without[0], asked[0]) == {"table"}
-    for name, value in without[2]._asdict().items():
-        np.testing.assert_array_equal(value, getattr(asked[2], name), err_msg=name)
+    jax.tree.map(np.testing.assert_array_equal, without[2], asked[2])
+    c = coefficients(change_weight=0.0, decoder_weight=0.0)
+    plain = updated(params, one, c)[0]
+    jax.tree.map(
+        functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6),
+        *(plain, updated(params, one, c, changes=True)[0]),
+    )
+
+
+def test_where_changes_are_asked_for_their_density_is_not_heard():
+    params, one = trained().params, batch()
+    _, z = posterior_and_z(params, one)
+    c = coefficients(decoder_weight=9.0)
+
+    def heard(changes):
+        def density(z):
+            given = (params.decoder, params.scale, static(True, changes), one.transitions, z, c)
+            return by_task._fit_decoder(*given)[0].change
+
+        with quick_compile():
+            return np.any(np.asarray(jax.jit(jax.grad(density))(z)) != 0)
+
+    assert heard(False)
+    assert not heard(True)
 
 
 def test_the_encoder_has_no_say_in_what_is_learned():

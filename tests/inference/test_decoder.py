@@ -75,6 +75,14 @@ def test_densities_by_hand():
     np.testing.assert_allclose(unpaid.reward, -math.log1p(math.exp(2.0)), rtol=1e-5)
 
 
+def test_an_error_of_changes_by_hand():
+    apart = [(0.7 - 0.5) / 0.5 - 0.1, (-1.5 + 1.0) / 2.0 - 0.2]
+    found = decoder.change_error(FIXED, OUT, SCALE, transition(3.0), jnp.zeros(3))
+    np.testing.assert_allclose(found, 0.5 * sum(x**2 for x in apart), rtol=1e-5)
+    many = decoder.change_error(FIXED, OUT, SCALE, transition(3.0, (2, 4)), jnp.zeros((2, 1, 3)))
+    np.testing.assert_allclose(many, found, rtol=1e-5)
+
+
 @cache
 def initial():
     """Fresh parameters, drawn by one program."""

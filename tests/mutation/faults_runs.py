@@ -32,6 +32,12 @@ IMAGINED = {
     ],
     "algos/by_task.py": [
         ("scale, t, fixed, batch.imagined.z)", "scale, t, batch.imagined.z, fixed)"),
+        ("own if parts.changes else z", "z"),
+        ("own if parts.changes else z", "own"),
+        ("block_of == 0, fixed, fixed + c.change", "block_of < 0, fixed, fixed + c.change"),
+        ("if not parts.changes:", "if False:"),
+        ("return fit._replace(change=blind.change), error", "return fit, error"),
+        ("held = jax.lax.stop_gradient(trained)", "held = trained"),
     ],
 }
 
