@@ -139,11 +139,14 @@ def _preset(dims: int, styles: bool) -> Preset:
     corner of a Dirichlet block, which lasts and is learned more slowly, so that there are several
     starts. Tasks of more than two numbers take longer to learn, with steps of the full size for as
     much longer, and have more to say. What a style is comes after where the goal is, so that a
-    block for it opens later; places in space want an encoder that makes more of what was seen."""
+    block for it opens later, and it is asked how the point moves, since an agent that sees where it
+    is hardly needs to know; places in space want an encoder that makes more of what was seen."""
     changes = {**mixtures.SETTINGS, "next_obs_in_context": styles, "eval_draws": 2, "starts": 6}
     if dims < 3 and not styles:
         return Preset(30_000, changes)
     changes |= {"lr_decay_start": 20_000.0, "lr_decay_end": 60_000.0}
+    if styles:
+        changes |= {"later_blocks": "changes", "change_weight": 3.0}
     if dims > 2:
         changes |= {"encoder_width": 128, "encoder_depth": 3}
     return Preset(60_000, {**changes, "kl_weight": 1e-3, "block_delay": 15_000.0})

@@ -1,4 +1,10 @@
-"""Hypotheses and their world model as an inference, beside the encoder's sum of evidence."""
+"""Hypotheses and their world model as an inference, beside the encoder's sum of evidence.
+
+Where blocks of z behind the first say how the observation changes (`later_blocks`), Gaussian ones
+are taken from the encoder: every transition speaks of them, which a product of factors is made for,
+and few of many draws from the prior would be close in them and right about a reward as well.
+Hypotheses then differ in the other blocks alone, and are read where a style is the prior's mean.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -6,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from structlat_jax.algos.base import Algorithm
 from structlat_jax.algos.schedules import step_size_share
@@ -58,7 +65,8 @@ def make(parts: Parts, algorithm: Algorithm, model: WorldModel | None = None) ->
     s, env = parts.structure, parts.env
     if model is None:
         model = world_model.make(s.world_width, env.obs_dim, env.action_dim)
-    made = _make("hypotheses", parts, algorithm, world_model.reader(model), lambda x: x.inference)
+    reader = world_model.reader(model)
+    made = _make("hypotheses", parts, algorithm, reader, lambda x: x.inference, _styles(parts))
     return dataclasses.replace(
         made,
         zeros=model.zeros,
@@ -83,8 +91,18 @@ def make_decoded(parts: Parts, algorithm: Algorithm, changes: bool = False) -> I
     def own(learned):
         return learned.agent.decoder, learned.agent.scale
 
-    name = "explained" if changes else "decoded"
-    return _make(name, parts, algorithm, decoder.reader(model, changes), own)
+    if changes:  # which are evidence of all of z
+        return _make("explained", parts, algorithm, decoder.reader(model, True), own, None)
+    return _make("decoded", parts, algorithm, decoder.reader(model), own, _styles(parts))
+
+
+def _styles(parts: Parts) -> np.ndarray | None:
+    """Which numbers of z are taken from the encoder, ``[D]``; None if none is."""
+    blocks, owner = parts.space.blocks, parts.space.block_of
+    real = np.array([block.family == "gau" for block in blocks])[owner]
+    s = parts.structure
+    asked = s.tasks_are_known and s.later_blocks == "changes"
+    return real & (owner > 0) if asked else None
 
 
 def _make(
@@ -93,14 +111,23 @@ def _make(
     algorithm: Algorithm,
     reader: Reader,
     own: Callable[[Learned], Any],
+    styles: np.ndarray | None,
 ) -> Inference:
-    """The record, but for what it has to learn; ``own`` says what the reader's parameters are."""
+    """The record, but for what it has to learn; ``own`` says what the reader's parameters are, and
+    ``styles`` what of z the encoder tells."""
     s, env, space, networks = parts.structure, parts.env, parts.space, parts.networks
     act = algorithm.act
     observe = additive.observer(networks, space, s.next_obs_in_context)
 
     def mode(learned: Learned) -> Act:
         return lambda obs, z: act(learned.agent, obs, z, None)
+
+    def told(of: Callable[..., Array], z: Array, total: Array) -> Array:
+        """``z``, and where the encoder tells it ``of`` its posterior."""
+        return z if styles is None else jnp.where(styles, of(space.posterior(total)), z)
+
+    def styled(z: Array, total: Array) -> Array:
+        return told(space.mean, z, total)
 
     def plan(key, episodes, strata, draws):
         names = ("start", "hypotheses", "positions", "reset", "kl", "choice")
@@ -110,10 +137,9 @@ def _make(
         return Plan(keys["start"], keys["hypotheses"], choices, keys["reset"], keys["kl"])
 
     def init(learned, key, obs):
-        drawn = hypotheses.draw(
-            *(reader, own(learned), mode(learned), space, obs, env.horizon, s.hypotheses, key)
-        )
-        return Belief(drawn, jnp.zeros(space.stat_dim))
+        nothing = jnp.zeros(space.stat_dim)
+        given = (reader, own(learned), mode(learned), space, obs, env.horizon, s.hypotheses, key)
+        return Belief(hypotheses.draw(*given, held=lambda z: styled(z, nothing)), nothing)
 
     def update(learned, hyper, belief, seen, length):
         weights = (hyper.evidence_weight, hyper.change_steps)
@@ -122,28 +148,30 @@ def _make(
 
     def prior(belief, choice):
         unseen = hypotheses.prior_where(belief.hypotheses, jnp.bool_(True))
-        return hypotheses.at(unseen, choice[0])
+        return styled(hypotheses.at(unseen, choice[0]), belief.total)
 
     def greedy(learned, belief, obs, left, key):
-        given = (reader, own(learned), mode(learned))
-        return hypotheses.greedy(*given, belief.hypotheses, obs, left, key)
+        given = (reader, own(learned), mode(learned), belief.hypotheses)
+        return styled(hypotheses.greedy(*given, obs, left, key), belief.total)
 
     def choose(learned, belief, obs, left, choice):
         position, key = choice
         if s.choice == "thompson":
-            return hypotheses.at(belief.hypotheses, position)
+            return styled(hypotheses.at(belief.hypotheses, position), belief.total)
         return greedy(learned, belief, obs, left, key)
 
     def sample(belief, key):
         drawn = belief.hypotheses
-        return drawn.z[jax.random.categorical(key, drawn.log_weights)]
+        z = drawn.z[jax.random.categorical(key, drawn.log_weights)]
+        return styled(z, belief.total)
 
     def summary(notes, key):
         return notes.mean, space.kl(space.posterior(notes.total), key)
 
     def note(belief):
         drawn = belief.hypotheses
-        means, spreads = hypotheses.mean(drawn), hypotheses.spread(drawn)
+        means = styled(hypotheses.mean(drawn), belief.total)
+        spreads = told(space.deviation, hypotheses.spread(drawn), belief.total)
         return Note(means, spreads, hypotheses.group_weights(drawn), belief.total)
 
     return Inference(
@@ -165,6 +193,8 @@ def _make(
 def _fitter(parts: Parts, algorithm: Algorithm, model: WorldModel) -> Any:
     """`Inference.fit`: the world model explains batches drawn as those of the agent's updates."""
     s, space, horizon = parts.structure, parts.space, parts.env.horizon
+    styles = _styles(parts)
+    nothing = space.mean(space.posterior(jnp.zeros(space.stat_dim)))
 
     def fit(hyper, state, sampler, key):
         lr = hyper.lr * step_size_share(hyper, state.updates)
@@ -177,6 +207,7 @@ def _fitter(parts: Parts, algorithm: Algorithm, model: WorldModel) -> Any:
             batch = sampler.make(draws)
             posterior = algorithm.posterior(state.params, batch)
             z = jax.vmap(space.transform, in_axes=(None, 0))(posterior, noise)
+            z = z if styles is None else jnp.where(styles, nothing, z)  # as hypotheses are read
             *carry, losses = world_model.update(
                 model, *carry, mode, batch.transitions, batch.start, z, horizon, lr
             )

@@ -84,6 +84,7 @@ def draw(
     horizon: int,
     count: int,
     key: PRNGKeyArray,
+    held: Callable[[Array], Array] = lambda z: z,
 ) -> Hypotheses:
     """Hypotheses before anything was seen.
 
@@ -95,8 +96,10 @@ def draw(
       horizon: Steps in an episode; static.
       count: N, a power of two; static.
       key: For the draws.
+      held: What is made of draws ``[N, D]``, such as one value for all in numbers of z that are
+        inferred otherwise.
     """
-    z = space.sample_prior(key, (count,))
+    z = held(space.sample_prior(key, (count,)))
     destination = reader.imagine(params, act, obs, z, horizon).destination
     order = order_of(destination)
     z, destination = z[order], destination[order]

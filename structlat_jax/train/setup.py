@@ -144,11 +144,11 @@ def _configured(parts: Parts, algorithm: Algorithm, encoder: Inference) -> Infer
     s = parts.structure
     if s.inference != "auto":
         return makers[s.inference]()
-    # By changes of observations where z is asked for them, and by rewards alone where it is not:
-    # what else a decoder knows of changes it may know by heart, which tells more on training
-    # tasks than on others, so that a choice that is made there takes it for better than it is.
-    del makers["decoded" if s.later_blocks == "changes" else "explained"]
+    # By changes of observations only where z is asked for them: what else a decoder knows of them
+    # it may know by heart, which tells more on training tasks than on others, so that a choice that
+    # is made there would take it for better than it is.
+    if s.later_blocks != "changes":
+        del makers["explained"]
     if not s.tasks_are_known:  # nothing else has a decoder
-        makers.pop("decoded", None)
-        makers.pop("explained", None)
+        makers = {name: makers[name] for name in ("hypotheses", "amortised")}
     return chosen.make([make() for make in makers.values()])
