@@ -117,7 +117,8 @@ def test_the_encoder_changes_nothing_but_what_is_said_of_it(found):
 def by_hand():
     """An evaluation whose hypotheses are `GRID`, with a world model that was drawn at random."""
 
-    def draw(model, params, act, space, obs, horizon, count, key):
+    def draw(model, params, act, space, obs, horizon, count, key, held):
+        assert held(GRID) is GRID  # nothing of z is inferred otherwise
         np.testing.assert_array_equal(obs.shape, (1,))
         assert (horizon, count) == (HORIZON, COUNT)
         return Hypotheses(GRID, DESTINATIONS, jnp.zeros(len(GRID)), DESTINATIONS)
