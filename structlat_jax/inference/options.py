@@ -40,8 +40,7 @@ class InferenceHyper:
     )
     change_steps: float = option(
         20.0,
-        "steps that changes of the observation count for at most, however many, where they are "
-        "evidence",
+        "steps that changes of the observation count for at most, however many",
         low=0.0,
-        where={"inference": ("explained", "auto")},
+        where={"inference": ("explained",)},
     )

@@ -141,14 +141,12 @@ def _configured(parts: Parts, algorithm: Algorithm, encoder: Inference) -> Infer
         "amortised": lambda: encoder,
         "explained": lambda: bayes.make_decoded(parts, algorithm, changes=True),
     }
-    s = parts.structure
-    if s.inference != "auto":
-        return makers[s.inference]()
-    # By changes of observations only where z is asked for them: what else a decoder knows of them
-    # it may know by heart, which tells more on training tasks than on others, so that a choice that
-    # is made there would take it for better than it is.
-    if s.later_blocks != "changes":
-        del makers["explained"]
-    if not s.tasks_are_known:  # nothing else has a decoder
-        makers = {name: makers[name] for name in ("hypotheses", "amortised")}
+    kind = parts.structure.inference
+    if kind != "auto":
+        return makers[kind]()
+    # Not by changes of observations: on training tasks, which the decoder knows by heart, they tell
+    # more than on others, so that a choice that is made there would take it for better than it is.
+    del makers["explained"]
+    if not parts.structure.tasks_are_known:  # nothing else has a decoder
+        del makers["decoded"]
     return chosen.make([make() for make in makers.values()])

@@ -43,11 +43,6 @@ def test_the_candidates_are_those_that_the_configuration_can_have():
     assert tuple(one.name for one in own().inference.candidates) == CANDIDATES
     names = [one.name for one in setup(inference="auto").inference.candidates]
     assert names == ["hypotheses", "amortised"]
-    asked = setup(inference="auto", posterior="task", later_blocks="changes")
-    names = [one.name for one in asked.inference.candidates]
-    assert names == ["hypotheses", "decoded", "amortised", "explained"]
-    alone = setup(inference="auto", later_blocks="changes")  # without a decoder
-    assert [one.name for one in alone.inference.candidates] == ["hypotheses", "amortised"]
 
 
 @partial(jax.jit, static_argnums=0)
