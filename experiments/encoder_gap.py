@@ -96,12 +96,10 @@ def ways(setup: Setup) -> Mapping[str, Callable[..., Any]]:
       setup: By hypotheses.
     """
     space, own = setup.space, setup.inference
-
-    def a_draw(learned, belief, obs, left, choice):
-        return hypotheses.at(belief.hypotheses, choice[0])
+    a_draw = make_setup(setup.config.replace(choice="thompson"), setup.env).inference.choose
 
     def mean(learned, belief, obs, left, choice):
-        return hypotheses.mean(belief.hypotheses)
+        return own.note(belief).mean
 
     def normal(learned, belief, obs, left, choice):
         return normal_draw(belief.hypotheses, choice[1])

@@ -118,7 +118,7 @@ class Parts(NamedTuple):
     known: KnownTasks
     imagined: bool
     next_obs: bool
-    changes: bool = False
+    changes: bool
 
 
 def init_optimisers(params: TaskParams) -> TaskOptimisers:

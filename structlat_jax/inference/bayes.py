@@ -21,6 +21,7 @@ from structlat_jax.inference.base import Inference, Leads, Learned, Plan
 from structlat_jax.inference.hypotheses import Hypotheses, Reader
 from structlat_jax.inference.imagined import Act
 from structlat_jax.inference.world_model import WorldModel
+from structlat_jax.latents import LatentSpace
 from structlat_jax.nets import optim
 from structlat_jax.parts import Parts
 from structlat_jax.shapes import Array
@@ -91,9 +92,10 @@ def make_decoded(parts: Parts, algorithm: Algorithm, changes: bool = False) -> I
     def own(learned):
         return learned.agent.decoder, learned.agent.scale
 
-    if changes:  # which are evidence of all of z
-        return _make("explained", parts, algorithm, decoder.reader(model, True), own, None)
-    return _make("decoded", parts, algorithm, decoder.reader(model), own, _styles(parts))
+    name, styles = "decoded", _styles(parts)
+    if changes:
+        name, styles = "explained", None  # they are evidence of all of z
+    return _make(name, parts, algorithm, decoder.reader(model, changes), own, styles)
 
 
 def _styles(parts: Parts) -> np.ndarray | None:
@@ -103,6 +105,17 @@ def _styles(parts: Parts) -> np.ndarray | None:
     s = parts.structure
     asked = s.tasks_are_known and s.later_blocks == "changes"
     return real & (owner > 0) if asked else None
+
+
+def _told(
+    space: LatentSpace,
+    styles: np.ndarray | None,
+    of: Callable[[Any], Array],
+    z: Array,
+    total: Array,
+) -> Array:
+    """``z [..., D]``, and where the encoder tells it ``of`` its posterior."""
+    return z if styles is None else jnp.where(styles, of(space.posterior(total)), z)
 
 
 def _make(
@@ -122,12 +135,8 @@ def _make(
     def mode(learned: Learned) -> Act:
         return lambda obs, z: act(learned.agent, obs, z, None)
 
-    def told(of: Callable[..., Array], z: Array, total: Array) -> Array:
-        """``z``, and where the encoder tells it ``of`` its posterior."""
-        return z if styles is None else jnp.where(styles, of(space.posterior(total)), z)
-
     def styled(z: Array, total: Array) -> Array:
-        return told(space.mean, z, total)
+        return _told(space, styles, space.mean, z, total)
 
     def plan(key, episodes, strata, draws):
         names = ("start", "hypotheses", "positions", "reset", "kl", "choice")
@@ -171,7 +180,8 @@ def _make(
     def note(belief):
         drawn = belief.hypotheses
         means = styled(hypotheses.mean(drawn), belief.total)
-        spreads = told(space.deviation, hypotheses.spread(drawn), belief.total)
+        spread = hypotheses.spread(drawn)
+        spreads = _told(space, styles, space.deviation, spread, belief.total)
         return Note(means, spreads, hypotheses.group_weights(drawn), belief.total)
 
     return Inference(
@@ -193,8 +203,7 @@ def _make(
 def _fitter(parts: Parts, algorithm: Algorithm, model: WorldModel) -> Any:
     """`Inference.fit`: the world model explains batches drawn as those of the agent's updates."""
     s, space, horizon = parts.structure, parts.space, parts.env.horizon
-    styles = _styles(parts)
-    nothing = space.mean(space.posterior(jnp.zeros(space.stat_dim)))
+    styles, nothing = _styles(parts), jnp.zeros(space.stat_dim)
 
     def fit(hyper, state, sampler, key):
         lr = hyper.lr * step_size_share(hyper, state.updates)
@@ -207,7 +216,7 @@ def _fitter(parts: Parts, algorithm: Algorithm, model: WorldModel) -> Any:
             batch = sampler.make(draws)
             posterior = algorithm.posterior(state.params, batch)
             z = jax.vmap(space.transform, in_axes=(None, 0))(posterior, noise)
-            z = z if styles is None else jnp.where(styles, nothing, z)  # as hypotheses are read
+            z = _told(space, styles, space.mean, z, nothing)  # as hypotheses are read
             *carry, losses = world_model.update(
                 model, *carry, mode, batch.transitions, batch.start, z, horizon, lr
             )

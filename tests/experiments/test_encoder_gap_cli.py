@@ -64,6 +64,20 @@ def test_each_way_acts_on_what_it_is_named_after():
         np.testing.assert_allclose(where, place, atol=0.05, err_msg=name)
 
 
+def test_where_the_encoder_tells_a_style_every_way_has_it():
+    asked = {"latent": "dir:1x2,gau:1", "later_blocks": "changes"}
+    made = make_setup(tiny.config(**(SMALL | asked)), "triangle")
+    learned = Learned(*init_params(made, make_key(0)))
+    z = jnp.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    drawn = Hypotheses(z, z[:, :2], jnp.zeros(2), z)
+    total = 1e4 * made.space.evidence(jnp.arange(1.0, 1.0 + made.space.stat_dim))
+    style = made.space.mean(made.space.posterior(total))[2]
+    assert abs(style) > 0.1
+    given = (learned, Belief(drawn, total), jnp.zeros(2), 4, (jnp.float32(0.5), make_key(1)))
+    for name, way in encoder_gap.ways(made).items():
+        np.testing.assert_allclose(way(*given)[2], style, atol=0.05, err_msg=name)
+
+
 @pytest.mark.slow
 def test_ways_differ_and_the_first_is_the_inference(tmp_path, kept_programs):
     run, _, said = read_by(encoder_gap.command, tiny.config(**SMALL), tmp_path)
