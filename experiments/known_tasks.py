@@ -9,9 +9,10 @@ the way. A factor is read off a block in three ways, each on tasks that it was n
 R^2: by a linear map, by the mean of the nearest tasks in the block (which knows what is said in a
 crooked way, too), and, of a mixture, by the block's own weights after matching classes. For the
 last it also says where each base task's own place is: the mean weights of tasks that are nearly it.
+Several runs, of other seeds or of other settings of training, are one list.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,26 +43,40 @@ NEARLY = 0.9
 
 
 @click.command(help=__doc__.replace("\n\npython", "\n\n\b\npython"))
-@click.argument("run", type=LocalPath())
+@click.argument("runs", nargs=-1, required=True, type=LocalPath())
 @click.option("--env", "named", metavar="NAME", help="Its environment, if that is your own file.")
 @click.option("--out", type=LocalPath(), help="JSON file to write.")
-def command(run: Path, named: str | None, out: Path | None) -> int:
+def command(runs: Sequence[Path], named: str | None, out: Path | None) -> int:
     """See the module's docstring."""
     if out is not None:
         require_writable_file(out)
-    space, beliefs, factors, first = of_run(run, named)
-    rows = [
+    found = [of_run(run, named) for run in runs]
+    kinds = [(str(space), beliefs.shape[1]) for space, beliefs, *_ in found]
+    for run, kind in zip(runs, kinds, strict=True):
+        if kind != kinds[0]:
+            raise InputError(
+                f"{run} has {kind[0]} and {kind[1]} training tasks, but {runs[0]} has "
+                f"{kinds[0][0]} and {kinds[0][1]}."
+            )
+    rows = [row for one in found for row in _rows(*one)]
+    _show(rows)
+    if out is not None:
+        make_folder(out.parent)
+        write_json(out, {"latent": kinds[0][0], "tasks": kinds[0][1], "seeds": rows})
+    return 0
+
+
+def _rows(
+    space: LatentSpace, beliefs: np.ndarray, factors: Mapping[str, np.ndarray], first: int
+) -> list[dict[str, Any]]:
+    """A row per seed of what `of_run` gave."""
+    return [
         {
             "seed": first + i,
             "blocks": read(space, beliefs[i], {n: x[i] for n, x in factors.items()}),
         }
         for i in range(len(beliefs))
     ]
-    _show(rows)
-    if out is not None:
-        make_folder(out.parent)
-        write_json(out, {"latent": str(space), "tasks": beliefs.shape[1], "seeds": rows})
-    return 0
 
 
 def of_run(

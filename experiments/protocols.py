@@ -5,8 +5,8 @@ python -m experiments.protocols runs/first --arms 'eval_draws=2;eval_prior_episo
 The same as ``structlat evaluate``, which says the rest.
 """
 
-from structlat_jax.cli.commands import evaluate as command
 from structlat_jax.cli.errors import main
+from structlat_jax.cli.finished_commands import evaluate as command
 
 if __name__ == "__main__":
     main(command)

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from structlat_jax.cli import changes, request
-from structlat_jax.cli.commands import ARM_FIELDS
 from structlat_jax.cli.console import make_console
+from structlat_jax.cli.finished_commands import ARM_FIELDS
 from structlat_jax.config import Config
 from structlat_jax.envs.base import labels
 from structlat_jax.errors import InputError

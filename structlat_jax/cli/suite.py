@@ -74,10 +74,27 @@ def compare(
     console, built, drawn = make_console(), {}, {}
     with interruptible(out, console):
         for name, members in made.items():
-            runs = _trained(name, members, _folder(out, name), console)
+            runs = _trained(name, members, folder(out, name), console)
             table_of = table.build_arms(runs, members[0].env.plane)
             built[name] = suite_text.with_structure(table_of, runs)
-            drawn[name] = _drawn(name, runs, out)
+            drawn[name] = draw(name, runs, out)
+    return report(built, drawn, out, console)
+
+
+def report(
+    built: dict[str, Any], drawn: dict[str, dict[str, str]], out: Path, console: Console
+) -> int:
+    """Writes ``suite.md`` and ``suite.json``, and prints the tables.
+
+    Args:
+      built: Tables from `suite_text.with_structure` by family.
+      drawn: What `draw` gave, by family.
+      out: The suite's folder.
+      console: Where to print.
+
+    Returns:
+      The exit code: `EXIT_FAILED` if a seed is not finite.
+    """
     write_whole(out / "suite.md", suite_text.markdown(built, drawn))
     write_json(out / "suite.json", built)
     console.print(suite_text.terminal(built))
@@ -129,14 +146,43 @@ def _as_options(name: str) -> dict[str, Any]:
     return {"env": env, "env_options": own}
 
 
-def _folder(out: Path, name: str) -> Path:
+def folder(out: Path, name: str) -> Path:
+    """That of a family in a suite's."""
     return out / slug(name)
 
 
 def _begun(out: Path, name: str, wanted: Wanted) -> list[Member]:
-    folder = _folder(out, name)
-    new_folder(folder, folder, overwrite=False)
-    return tables.begin(tables.LATENTS, wanted.plan, wanted.env, wanted.latents, folder)
+    own = folder(out, name)
+    new_folder(own, own, overwrite=False)
+    return tables.begin(tables.LATENTS, wanted.plan, wanted.env, wanted.latents, own)
+
+
+def read(out: Path, who: str) -> dict[str, list[str]]:
+    """The ``families`` and ``latents`` of a suite's folder; no latents if each family has its own.
+
+    Args:
+      out: The folder.
+      who: Needs it, for the sentence.
+
+    Raises:
+      InputError: if it is no suite's.
+      CheckpointError: if it does not say what it compares.
+    """
+    try:
+        data = read_json(out / MARKER)
+    except OSError as error:
+        raise InputError(
+            f"{who} needs the folder of a suite: {out / MARKER} cannot be read, {reason(error)}."
+        ) from None
+    try:
+        return {name: list(data[name]) for name in ("families", "latents")}
+    except (KeyError, TypeError):
+        raise CheckpointError(f"{out / MARKER} does not say which families it compares.") from None
+
+
+def is_code(family: str) -> bool:
+    """Whether a family's environment is code of the user's own."""
+    return EnvSpec(canonical(named(family)[0])).is_code
 
 
 def _resumed(
@@ -149,21 +195,12 @@ def _resumed(
         latents or settings, if a family was never begun, or if one is code that the command line
         does not name.
     """
-    try:
-        data = read_json(out / MARKER)
-    except OSError as error:
-        raise InputError(
-            f"--resume needs the folder of a suite: {out / MARKER} cannot be read, {reason(error)}."
-        ) from None
-    try:
-        saved = {name: list(data[name]) for name in ("families", "latents")}
-    except (KeyError, TypeError):
-        raise CheckpointError(f"{out / MARKER} does not say which families it compares.") from None
+    saved = read(out, "--resume")
     typed = options.typed({"families": names, "latents": latents})
     for option, value in typed.items():
         if value != saved[option]:
             raise InputError(f"--resume {out} has other --{option}: {';'.join(saved[option])}.")
-    code = [name for name in saved["families"] if EnvSpec(canonical(named(name)[0])).is_code]
+    code = [name for name in saved["families"] if is_code(name)]
     if code and "families" not in typed:
         raise InputError(
             f"{', '.join(code)} is code of its own, which is not run unasked: give --families "
@@ -173,23 +210,21 @@ def _resumed(
     made = {}
     for name in saved["families"]:
         own = {**given, **_as_options(name), "latents": saved["latents"]}
-        made[name] = tables.go_on(tables.LATENTS, _folder(out, name), own)
+        made[name] = tables.go_on(tables.LATENTS, folder(out, name), own)
     return made
 
 
-def _trained(
-    name: str, members: list[Member], folder: Path, console: Console
-) -> dict[str, RunFiles]:
+def _trained(name: str, members: list[Member], own: Path, console: Console) -> dict[str, RunFiles]:
     """Trains what is left of a family; its runs by label."""
     latents = ", ".join(one.label for one in members)
     console.print(f"{name}: {latents}")
-    tables.train_members(folder, members, console)
+    tables.train_members(own, members, console)
     return {one.label: read_run(one.folder) for one in members}
 
 
-def _drawn(name: str, runs: dict[str, RunFiles], out: Path) -> dict[str, str]:
+def draw(name: str, runs: dict[str, RunFiles], out: Path) -> dict[str, str]:
     """Draws the pictures of a family; what each shows, by its path from ``out``."""
-    album, folder = Album(), _folder(out, name)
+    album, own = Album(), folder(out, name)
     shown = suite_pictures.draw(name, runs, album)
-    figures.show(album, folder)
-    return {f"{folder.name}/{picture}.png": text for picture, text in shown.items()}
+    figures.show(album, own)
+    return {f"{own.name}/{picture}.png": text for picture, text in shown.items()}

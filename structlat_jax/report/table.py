@@ -20,6 +20,7 @@ from structlat_jax.report.run_files import RESULTS_FILE
 from structlat_jax.store.run_folder import CheckpointError
 
 TABLE_SCHEMA = 1
+SECONDS = "seconds_per_seed_and_core"
 SHARE_OF_ORACLE = results.SHARE
 
 _SETTINGS = ("preset", "env", "seeds", "first_seed", "updates", "jax_version", "device")
@@ -118,7 +119,7 @@ def row(run: RunFiles, plane: Plane | None = None) -> dict[str, Any]:
         "latent": run.latent,
         "seeds": run.seeds,
         "not_finite_seeds": [first + int(seed) for seed in np.flatnonzero(~finite)],
-        "seconds_per_seed_and_core": _seconds(run),
+        SECONDS: seconds(run),
         **(_measures(run, plane) if finite.all() else dict.fromkeys(_measurable(run))),
     }
 
@@ -199,15 +200,17 @@ def _over_seeds(headline: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _seconds(run: RunFiles) -> float:
+def seconds(run: RunFiles) -> float:
     """Training and evaluation of one seed without compilation; a device runs its seeds in turn,
-    those of other runs of a sweep among them."""
+    those of other runs of a sweep among them. Runs that were joined say it themselves."""
+    if SECONDS in run.results:
+        return _number(run, SECONDS)
     devices = re.match(r"[1-9]\d*(?= x )", str(_field(run, "device")))
     if devices is None:
         raise CheckpointError(f"{run.path / RESULTS_FILE} does not say how many devices it had.")
-    seconds = _number(run, "wall_seconds") - _number(run, "compile_seconds")
+    whole = _number(run, "wall_seconds") - _number(run, "compile_seconds")
     lanes = _number(run, "lanes") if "lanes" in run.results else run.seeds
-    return seconds / math.ceil(lanes / int(devices[0]))
+    return whole / math.ceil(lanes / int(devices[0]))
 
 
 def _field(run: RunFiles, name: str) -> Any:

@@ -10,7 +10,7 @@ import pytest
 from program import SEEDS, TINY
 
 import structlat_jax as sl
-from structlat_jax.cli import commands
+from structlat_jax.cli import finished_commands
 from structlat_jax.inference import chosen
 
 NAMES = ("hypotheses", "amortised")
@@ -46,7 +46,7 @@ def test_the_choice_is_printed_kept_and_used(trained, in_process, tmp_path):
         assert np.isfinite(agent.act(jnp.zeros(2), z)).all()
     file = tmp_path / "arms.json"
     arms = "inference=hypotheses;inference=amortised"
-    done = in_process(commands.evaluate, run, "--arms", arms, "--out", file)
+    done = in_process(finished_commands.evaluate, run, "--arms", arms, "--out", file)
     assert done.code == 0, done.err
     unchanged, *others = (row["last_return"] for row in json.loads(file.read_text())["rows"])
     assert unchanged["per_seed"] == pytest.approx(results["test_return"]["per_seed"], abs=1e-5)

@@ -8,7 +8,7 @@ import pytest
 from program import TINY
 
 import structlat_jax as sl
-from structlat_jax.cli import commands
+from structlat_jax.cli import finished_commands
 
 pytestmark = pytest.mark.slow
 
@@ -32,10 +32,10 @@ def test_a_run_is_trained_opened_drawn_and_shown(here, in_process, folder):
     action = agent.act(obs, agent.sample_z(agent.prior(), jax.random.key(0)))
     assert sorted(np.asarray(action)) == [0, 0, 0, 0, 1]
     for command, *more in (
-        (commands.view, run, "--out", folder / "view.html"),
-        (commands.film, run, "--out", folder / "film.gif"),
-        (commands.figures, run, "--out", folder / "figures"),
-        (commands.evaluate, run, "--arms", "eval_prior_episodes=1"),
+        (finished_commands.view, run, "--out", folder / "view.html"),
+        (finished_commands.film, run, "--out", folder / "film.gif"),
+        (finished_commands.figures, run, "--out", folder / "figures"),
+        (finished_commands.evaluate, run, "--arms", "eval_prior_episodes=1"),
     ):
         done = in_process(command, *more)
         assert done.code == 0, (command.name, done.err)

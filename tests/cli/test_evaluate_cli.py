@@ -12,7 +12,7 @@ from program import TINY, assert_refused
 from rich.console import Console
 from tiny import config, evaluator, following_z, programs, quick_compile, setup
 
-from structlat_jax.cli import commands, evaluate
+from structlat_jax.cli import evaluate, finished_commands
 from structlat_jax.report.run_files import RunFiles
 from structlat_jax.store import npz
 from structlat_jax.store.checkpoint import CheckpointError
@@ -24,7 +24,7 @@ ARMS = "inference=amortised;eval_prior_episodes=1+choice=thompson;evidence_weigh
 
 @pytest.fixture
 def run_here(in_process):
-    return functools.partial(in_process, commands.evaluate)
+    return functools.partial(in_process, finished_commands.evaluate)
 
 
 @pytest.fixture

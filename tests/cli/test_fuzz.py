@@ -18,7 +18,7 @@ from tiny import assert_same, config, one_seed, setup, train
 
 import structlat_jax as sl
 from experiments import ablations, point_robot, table1
-from structlat_jax.cli import commands, errors, evaluate, finished
+from structlat_jax.cli import commands, errors, evaluate, finished, finished_commands
 from structlat_jax.cli import train as training
 from structlat_jax.config import Config
 from structlat_jax.report import table
@@ -33,10 +33,10 @@ COMMANDS = {
     "ablations": ablations.command,
     "sweep": commands.sweep,
     "tune": commands.tune,
-    "evaluate": commands.evaluate,
-    "figures": commands.figures,
-    "view": commands.view,
-    "film": commands.film,
+    "evaluate": finished_commands.evaluate,
+    "figures": finished_commands.figures,
+    "view": finished_commands.view,
+    "film": finished_commands.film,
     "suite": commands.suite,
     "config": commands.config,
 }

@@ -19,7 +19,7 @@ from own_env import times_run
 from program import assert_refused
 
 import structlat_jax as sl
-from structlat_jax.cli import commands
+from structlat_jax.cli import commands, finished_commands
 from structlat_jax.report.names import slug
 from structlat_jax.store import sealed
 
@@ -146,8 +146,8 @@ def commands_on(in_process):
         "from": functools.partial(
             in_process, commands.train, *TRAIN, "--from", "run", "--out", "new"
         ),
-        "evaluate": functools.partial(in_process, commands.evaluate, "run"),
-        "figures": functools.partial(in_process, commands.figures, "run"),
+        "evaluate": functools.partial(in_process, finished_commands.evaluate, "run"),
+        "figures": functools.partial(in_process, finished_commands.figures, "run"),
     }
 
 

@@ -16,7 +16,7 @@ from program import assert_refused, interrupt_at
 
 import structlat_jax as sl
 from experiments import table1
-from structlat_jax.cli import commands
+from structlat_jax.cli import commands, finished_commands
 from structlat_jax.envs import BUILT_IN, EnvError
 from structlat_jax.report import album, effect
 from structlat_jax.report.run_files import read_run
@@ -137,7 +137,7 @@ def test_a_file_that_has_changed_is_refused(copy, place, here):
 
 
 def test_evaluated_again(copy, place, in_process):
-    run = functools.partial(in_process, commands.evaluate)
+    run = functools.partial(in_process, finished_commands.evaluate)
     arms = ("--arms", "eval_prior_episodes=1", "--out", "again.json")
     assert NAME_IT in assert_refused(run("run", *arms))
     assert times_run(place) == 0
@@ -154,7 +154,9 @@ def test_evaluated_again(copy, place, in_process):
 @pytest.mark.slow
 def test_evaluated_with_another_option(copy, place, in_process):
     """What the environment's file takes, on top of what the run says."""
-    run = functools.partial(in_process, commands.evaluate, "run", "--arms", "eval_prior_episodes=1")
+    run = functools.partial(
+        in_process, finished_commands.evaluate, "run", "--arms", "eval_prior_episodes=1"
+    )
     option = ("--env-option", "edge=9")
     done = run("--env", "own.py", *option, "--out", "again.json")
     assert done.code == 0, done.err
@@ -163,7 +165,7 @@ def test_evaluated_with_another_option(copy, place, in_process):
     assert np.all(last < -60)  # all six steps of every episode
     assert written["env"] == "own.py:make (edge=9)"
     assert NAME_IT in assert_refused(run(*option))
-    assert NAME_IT in assert_refused(in_process(commands.figures, "run", *option))
+    assert NAME_IT in assert_refused(in_process(finished_commands.figures, "run", *option))
 
 
 def test_swept(copy, place, in_process):
@@ -199,7 +201,7 @@ def test_a_table_of_it(copy, place, in_process):
 def test_drawn(copy, place, in_process, monkeypatch):
     monkeypatch.setattr(effect, "DRAWS", 64)
     monkeypatch.setattr(album, "FORMATS", ("png",))
-    run = functools.partial(in_process, commands.figures)
+    run = functools.partial(in_process, finished_commands.figures)
     done = run("run", "--out", "plain")
     assert done.code == 0, done.err
     assert times_run(place) == 0

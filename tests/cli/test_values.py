@@ -5,12 +5,18 @@ import numpy as np
 import pytest
 
 from experiments import ablations, limits, table1
-from structlat_jax.cli import changes, commands
+from structlat_jax.cli import changes, commands, finished_commands
 from structlat_jax.cli.values import Whole
 from structlat_jax.errors import InputError
 from structlat_jax.options import ConfigError, whole
 
-COMMANDS = [ablations.command, limits.command, table1.command, commands.figures, commands.suite]
+COMMANDS = [
+    ablations.command,
+    limits.command,
+    table1.command,
+    finished_commands.figures,
+    commands.suite,
+]
 COMMANDS += [commands.sweep, commands.train]
 
 

@@ -7,7 +7,7 @@ from drawable import write_run
 from PIL import Image
 from program import assert_refused
 
-from structlat_jax.cli import commands
+from structlat_jax.cli import finished_commands
 from structlat_jax.report import film, film_files
 
 
@@ -20,7 +20,7 @@ def test_a_page_of_two_runs(run, tmp_path, in_process):
     pytest.importorskip("plotly")
     other = write_run(tmp_path / "other", latent="gau:2", checkpoint=False)
     out = tmp_path / "new" / "view.html"
-    done = in_process(commands.view, run, other, "--out", out)
+    done = in_process(finished_commands.view, run, other, "--out", out)
     assert done.code == 0, done.err
     assert f"{out} shows dir:1x3,gau:1, gau:2" in done.out
     text = out.read_text()
@@ -31,7 +31,7 @@ def test_a_page_of_two_runs(run, tmp_path, in_process):
 
 def test_a_page_needs_a_library(run, tmp_path, in_process, monkeypatch):
     monkeypatch.setitem(sys.modules, "plotly.offline", None)
-    done = in_process(commands.view, run, "--out", tmp_path / "new" / "view.html")
+    done = in_process(finished_commands.view, run, "--out", tmp_path / "new" / "view.html")
     assert "pip install 'structlat-jax[view]'" in assert_refused(done)
     assert list(tmp_path.iterdir()) == []
 
@@ -39,11 +39,11 @@ def test_a_page_needs_a_library(run, tmp_path, in_process, monkeypatch):
 @pytest.mark.parametrize(
     ("command", "words", "said"),
     [
-        (commands.view, ["--out", "."], "must be a file, but"),
-        (commands.view, ["--env", "nowhere"], "nowhere"),
-        (commands.film, ["--out", "film.avi"], "must end in .gif or .mp4, not 'film.avi'"),
-        (commands.film, ["--task", "3"], "--task must be from 1 to 2"),
-        (commands.film, ["--seed", "2"], "--seed must be from 0 to 1"),
+        (finished_commands.view, ["--out", "."], "must be a file, but"),
+        (finished_commands.view, ["--env", "nowhere"], "nowhere"),
+        (finished_commands.film, ["--out", "film.avi"], "must end in .gif or .mp4, not 'film.avi'"),
+        (finished_commands.film, ["--task", "3"], "--task must be from 1 to 2"),
+        (finished_commands.film, ["--seed", "2"], "--seed must be from 0 to 1"),
     ],
 )
 def test_what_is_refused(run, tmp_path, in_process, monkeypatch, command, words, said):
@@ -53,7 +53,7 @@ def test_what_is_refused(run, tmp_path, in_process, monkeypatch, command, words,
 
 
 def test_no_run_is_no_page(tmp_path, in_process):
-    done = in_process(commands.view, tmp_path / "none", "--out", tmp_path / "view.html")
+    done = in_process(finished_commands.view, tmp_path / "none", "--out", tmp_path / "view.html")
     assert "does not exist" in assert_refused(done)
     assert not (tmp_path / "view.html").exists()
 
@@ -61,7 +61,7 @@ def test_no_run_is_no_page(tmp_path, in_process):
 def test_a_film_has_its_frames(run, tmp_path, in_process, monkeypatch):
     monkeypatch.setattr(film, "MOST_FRAMES", 6)
     out = tmp_path / "new" / "film.gif"
-    done = in_process(commands.film, run, "--task", 2, "--seed", 1, "--out", out)
+    done = in_process(finished_commands.film, run, "--task", 2, "--seed", 1, "--out", out)
     assert done.code == 0, done.err
     assert "shows task 2 of dir:1x3,gau:1 in " in done.out
     with Image.open(out) as image:
@@ -72,6 +72,6 @@ def test_a_film_has_its_frames(run, tmp_path, in_process, monkeypatch):
 
 def test_a_video_needs_ffmpeg(run, tmp_path, in_process, monkeypatch):
     monkeypatch.setattr(film_files.shutil, "which", lambda name: None)
-    done = in_process(commands.film, run, "--out", tmp_path / "film.mp4")
+    done = in_process(finished_commands.film, run, "--out", tmp_path / "film.mp4")
     assert "ffmpeg" in assert_refused(done)
     assert list(tmp_path.iterdir()) == []

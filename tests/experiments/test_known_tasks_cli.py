@@ -1,8 +1,11 @@
 """What the posteriors of training tasks say, read in three ways."""
 
+import json
+
 import numpy as np
 import pytest
 import tiny
+from click.testing import CliRunner
 from read_runs import read_by
 
 import structlat_jax as sl
@@ -73,6 +76,29 @@ def test_a_run_is_read(tmp_path, kept_programs):
     value = said["seeds"][1]["blocks"]["gau:2"]["mixture"]["nearest"]
     assert value == known_tasks.nearest(beliefs[1, :, 3:], factors["mixture"][1])
     assert f"{value:.2f}" in shown
+
+
+@pytest.mark.slow
+def test_several_runs_are_one_list(tmp_path, kept_programs):
+    run, _, said = read_by(known_tasks.command, tiny.config(**SMALL), tmp_path)
+    out = tmp_path / "both.json"
+    with tiny.quick_compile():
+        done = CliRunner().invoke(known_tasks.command, [*[str(run.path)] * 2, "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    both = json.loads(out.read_text())
+    assert both == {**said, "seeds": said["seeds"] * 2}
+
+
+def test_runs_of_other_latents_are_no_list(monkeypatch):
+    def of_run(run, named):
+        space = sl.latent_space("gau:1" if run.name == "one" else "gau:2")
+        return space, np.zeros((1, 4, space.dim)), {}, 0
+
+    monkeypatch.setattr(known_tasks, "of_run", of_run)
+    done = CliRunner().invoke(known_tasks.command, ["one", "other"])
+    assert isinstance(done.exception, InputError)
+    expected = "other has gau:2 and 4 training tasks, but one has gau:1 and 4."
+    assert str(done.exception) == expected
 
 
 @pytest.mark.slow

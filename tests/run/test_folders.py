@@ -12,7 +12,7 @@ from tiny import setup
 import structlat_jax as sl
 from experiments import ablations, limits, table1
 from structlat_jax import paths
-from structlat_jax.cli import commands, train
+from structlat_jax.cli import commands, finished_commands, train
 from structlat_jax.envs import EnvError
 from structlat_jax.errors import InputError
 from structlat_jax.run import folders, lanes
@@ -34,8 +34,8 @@ def test_what_only_looks_like_an_address_is_a_folder(tmp_path, monkeypatch, name
         (commands.sweep, []),
         (table1.command, []),
         (ablations.command, []),
-        (commands.figures, ["run"]),
-        (commands.evaluate, ["run"]),
+        (finished_commands.figures, ["run"]),
+        (finished_commands.evaluate, ["run"]),
         (limits.command, []),
     ],
     ids=["train", "sweep", "table1", "ablations", "figures", "evaluate", "limits"],
@@ -49,7 +49,7 @@ def test_no_program_takes_an_address(tmp_path, monkeypatch, in_process, command,
 
 
 @pytest.mark.parametrize(
-    "command", [commands.figures, commands.evaluate], ids=["figures", "evaluate"]
+    "command", [finished_commands.figures, finished_commands.evaluate], ids=["figures", "evaluate"]
 )
 def test_no_run_is_read_from_an_address(in_process, command):
     line = assert_refused(in_process(command, "s3://bucket/run"))
