@@ -3,7 +3,8 @@
 Ours: episodes of many tasks, whose bodies differ where the family's do, within one compiled program
 on one device, the policy in the loop (three layers of 300) or actions that are all alike. Against
 them gymnasium's environment of the same body, one at a time, with a policy of the same size in
-NumPy or without. Seconds are those of all cores together, so that what else runs counts little.
+NumPy or without. Seconds are those of all cores together, so that what else runs counts little,
+and, in a second round, those of the clock.
 """
 
 import itertools
@@ -23,7 +24,11 @@ from structlat_jax.envs.bodies import models
 from structlat_jax.nets.networks import Networks, make_networks
 from structlat_jax.nets.options import NetworkOptions
 
+Act = Callable[[np.ndarray], np.ndarray]
+Programs = dict[str, tuple[Callable[[], Any], int]]
+
 _STEPS = 20
+_LATENT, _DEPTH = 5, 3
 _THEIRS = {
     "cheetah_vel": "HalfCheetah-v5",
     "hopper_body": "Hopper-v5",
@@ -45,24 +50,33 @@ def command(episodes: int, backend: str, repeats: int, quick: bool, out: Path | 
     rows = []
     for name in names:
         env = make(name, backend=backend)
-        networks = make_networks(NetworkOptions(width=width), env.obs_dim, env.action_dim, 5, 1)
+        networks = make_networks(
+            NetworkOptions(width=width), env.obs_dim, env.action_dim, _LATENT, 1
+        )
         ours = episodes * _STEPS
         programs = {
             "ours, with the policy": (together(env, networks, episodes, True), ours),
             "ours, without": (together(env, networks, episodes, False), ours),
-            "gymnasium, with a policy": (one_by_one(name, width, True), _STEPS),
-            "gymnasium, without": (one_by_one(name, width, False), _STEPS),
+            "gymnasium, with a policy": (one_by_one(name, width), _STEPS),
+            "gymnasium, without": (one_by_one(name), _STEPS),
         }
-        calls = {k: call for k, (call, _) in programs.items()}
-        found = harness.interleaved(calls, repeats, time.process_time)
+        rows += _measured(name, programs, repeats)
+    harness.report("bodies", out, rows)
+
+
+def _measured(name: str, programs: Programs, repeats: int) -> list[dict[str, Any]]:
+    """A row per program, each a call and its steps."""
+    calls = {k: call for k, (call, _) in programs.items()}
+    rows = {program: {"environment": name, "program": program} for program in programs}
+    for unit, clock in (("CPU-s", time.process_time), ("s", time.perf_counter)):
+        found = harness.interleaved(calls, repeats, clock)
         rates = {k: [programs[k][1] / s for s in seconds] for k, seconds in found.items()}
         for program, values in rates.items():
+            row = rows[program]
+            row |= {f"steps/{unit} {k}": v for k, v in harness.summary(values).items()}
             pairs = zip(values, rates["gymnasium, with a policy"], strict=True)
-            row = {"environment": name, "program": program}
-            row |= {f"steps/CPU-s {k}": v for k, v in harness.summary(values).items()}
-            row["x gymnasium"] = harness.summary([a / b for a, b in pairs])["median"]
-            rows.append(row)
-    harness.report("bodies", out, rows)
+            row[f"x gymnasium by {unit}"] = harness.summary([a / b for a, b in pairs])["median"]
+    return list(rows.values())
 
 
 def together(
@@ -75,7 +89,7 @@ def together(
     shapes = jax.eval_shape(networks.zeros).policy
     rng = np.random.default_rng(0)
     params = jax.tree.map(lambda x: np.float32(0.1 * rng.normal(size=x.shape)), shapes)
-    z = jnp.zeros((5,))
+    z = jnp.zeros((_LATENT,))
 
     def play(tasks, keys, params):
         def one(task, key):
@@ -94,25 +108,17 @@ def together(
     return lambda: program(tasks, keys, params)
 
 
-def one_by_one(name: str, width: int, with_policy: bool) -> Callable[[], Any]:
-    """Some steps of gymnasium's environment of the same body."""
+def one_by_one(name: str, width: int | None = None) -> Callable[[], Any]:
+    """Some steps of gymnasium's environment of the same body, with a policy of some width, or
+    with none."""
     import gymnasium
 
     with models.quietly():
         env = gymnasium.make(_THEIRS[name]).unwrapped
-    rng = np.random.default_rng(0)
     obs, _ = env.reset(seed=0)
-    sizes = [obs.size + 5, width, width, width, 2 * env.action_space.shape[0]]
-    layers = [0.1 * rng.normal(size=pair).astype(np.float32) for pair in itertools.pairwise(sizes)]
-    actions, z = env.action_space.shape[0], np.zeros(5, np.float32)
-
-    def act(obs):
-        if not with_policy:
-            return np.zeros(actions)
-        x = np.concatenate([obs, z]).astype(np.float32)
-        for layer in layers[:-1]:
-            x = np.maximum(x @ layer, 0.0)
-        return np.tanh((x @ layers[-1])[:actions])
+    actions = env.action_space.shape[0]
+    still = np.zeros(actions)
+    act = (lambda obs: still) if width is None else in_numpy(obs.size, actions, width)
 
     def play():
         obs, _ = env.reset()
@@ -121,6 +127,21 @@ def one_by_one(name: str, width: int, with_policy: bool) -> Callable[[], Any]:
         return obs
 
     return play
+
+
+def in_numpy(obs_dim: int, actions: int, width: int) -> Act:
+    """The mode of a policy."""
+    rng, z = np.random.default_rng(0), np.zeros(_LATENT, np.float32)
+    sizes = [obs_dim + _LATENT, *[width] * _DEPTH, 2 * actions]
+    layers = [0.1 * rng.normal(size=pair).astype(np.float32) for pair in itertools.pairwise(sizes)]
+
+    def act(obs):
+        x = np.concatenate([obs, z]).astype(np.float32)
+        for layer in layers[:-1]:
+            x = np.maximum(x @ layer, 0.0)
+        return np.tanh((x @ layers[-1])[:actions])
+
+    return act
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@ operation by operation, jitted alone, in a scan of updates, inside the scanned m
 collects as well, every 300 updates with the default preset, and here every 20 with the paper's, in
 place of its 1,000); the last two also with one seed per core; and the PyTorch baseline of
 benchmarks/torch_pearl, which collects nothing: scans of updates are its like.
-Programs take turns; a ratio is that of one round.
+Programs take turns; a ratio is that of one round. Another environment is timed at the paper's sizes
+but for its contexts, which are single episodes, and its tasks, of which there are as many as an
+update has.
 """
 
 import importlib.util
@@ -20,7 +22,9 @@ from rich.console import Console
 
 from benchmarks import harness
 from benchmarks.training import Run, compile_updates, one_update
+from structlat_jax import config as configuration
 from structlat_jax.config import PRESETS, Config
+from structlat_jax.envs import make
 
 TORCH_MISSING = "PyTorch is not installed (pip install '.[bench]'), so its half is left out"
 
@@ -33,24 +37,35 @@ _UPDATES = {"cpu": (300, 50), "paper": (20, 5)}
 @click.option("--latent", "latents", multiple=True, metavar="SPEC", show_default=True,
               default=("dir:2x4,gau:2", "gau:5", "cat:2x4,gau:2"),
               help="May be given several times.")  # fmt: skip
+@click.option("--env", "env", metavar="NAME", help="Another environment than the point robot.")
 @harness.options(repeats=7)
-def command(presets, latents, repeats: int, quick: bool, out: Path | None) -> None:
+def command(presets, latents, env: str | None, repeats: int, quick: bool, out: Path | None) -> None:
     """See the module's docstring."""
     harness.use_all_cores()
+    presets = ["paper"] if env else presets or list(PRESETS)[: 1 if quick else None]
     if not has_torch():
         Console().print(TORCH_MISSING)
     rows = []
-    for name in presets or list(PRESETS)[: 1 if quick else None]:
+    for name in presets:
         for latent in latents[: 1 if quick else None]:
-            config, updates = (
-                harness.preset(name)[0].replace(latent=latent),
-                _UPDATES[name],
-            )
+            config = elsewhere(env) if env else harness.preset(name)[0]
+            config, updates = config.replace(latent=latent), _UPDATES[name]
             if quick:
                 config, updates = harness.quick_config(config), (3, 2)
             config = config.replace(updates_per_step=updates[0])
-            rows += _rows(name, config, updates[1], 2 if quick else repeats)
+            label = f"{name}, {env}" if env else name
+            rows += _rows(label, config, updates[1], 2 if quick else repeats)
     harness.report("step_throughput", out, rows)
+
+
+def elsewhere(name: str) -> Config:
+    """The paper's sizes on another environment."""
+    env = make(name)
+    config, _ = configuration.preset("paper", env)
+    few = {"train_tasks": config.structure.meta_batch, "eval_train_tasks": 1, "test_tasks": 1}
+    context = {"context_episodes": 1, "context_episodes_min": 1}
+    block = {"prior_episodes": 1, "posterior_episodes": 1, "replay_steps": 20_000}
+    return config.replace(env=env.spec, **few, **context, **block)
 
 
 def has_torch() -> bool:
