@@ -8,13 +8,14 @@ hyper-parameters only train together. At the end: DIR/table.md and DIR/table.jso
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from structlat_jax.cli import changes, options
+from structlat_jax.cli import changes, options, request
 from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import main
 from structlat_jax.report.names import slug
@@ -37,11 +38,12 @@ DEFAULT_ARMS = (
 )
 
 
-def runs(plan: Plan, arms: Any, out: Path) -> list[tuple[str, Path, Plan]]:
-    """Label, folder and plan of each arm; raises `ConfigError` about ``arms``."""
+def runs(default: bool, plan: Plan, arms: Any, out: Path) -> list[tuple[str, Path, Plan]]:
+    """Label, folder and plan of each arm, ``default`` as for `changes.arms`; raises `ConfigError`
+    about ``arms``."""
     return [
         (name, out / slug(name), dataclasses.replace(plan, config=config))
-        for name, config in changes.arms(plan.config, arms).items()
+        for name, config in changes.arms(plan.config, arms, default).items()
     ]
 
 
@@ -59,8 +61,10 @@ def command(
     from structlat_jax.report.run_files import read_run
     from structlat_jax.run import machine
 
-    what = tables.Several("ablations", "ablations_config.json", "arms", runs)
-    machine.configure(given["seeds"])
+    default = not options.typed({"arms": arms})
+    own = functools.partial(runs, default)
+    what = tables.Several("ablations", "ablations_config.json", "arms", own)
+    machine.configure(request.planned(out, resume, what.marker, given)["seeds"])
     machine.require_devices()
     out, made = tables.settle(what, changes.split(arms), out, overwrite, resume, given)
     console = make_console()

@@ -28,8 +28,11 @@ from structlat_jax.options import ConfigError
 from structlat_jax.report.names import slug
 from structlat_jax.run.members import Member
 from structlat_jax.run.plan import Plan
+from structlat_jax.store.run_folder import CheckpointError, read_json
 
 _BETWEEN = " with "
+_MARKER = "compare_config.json"
+_ASKED = "asked"
 
 
 def arms(algorithms: Sequence[str], latents: Sequence[str]) -> list[str]:
@@ -48,11 +51,14 @@ def arms(algorithms: Sequence[str], latents: Sequence[str]) -> list[str]:
     return made
 
 
-def runs(given: dict[str, Any], plan: Plan, wanted: Any, out: Path) -> list[tuple[str, Path, Plan]]:
+def runs(
+    given: dict[str, Any], asked: Sequence[str], plan: Plan, wanted: Any, out: Path
+) -> list[tuple[str, Path, Plan]]:
     """Label, folder and plan of each arm; raises `ConfigError` about ``algorithms``.
 
     Args:
       given: Options of the command, which name the environment again if it is code.
+      asked: Which fields stood on the command line, ``updates`` among them.
       plan: With the environment's first preset and what the command line changed in it.
       wanted: From `arms`.
       out: The folder of all.
@@ -61,7 +67,9 @@ def runs(given: dict[str, Any], plan: Plan, wanted: Any, out: Path) -> list[tupl
         raise ConfigError("algorithms", "names", wanted)
     env = request.saved_env(plan.config, given)
     first, budget = configuration.preset(None, env)
-    own = {name: _value(plan, name) for name in changes.between(first, plan.config)}
+    # A value that is the first preset's may be asked of all, too.
+    names = [*changes.between(first, plan.config), *asked]
+    own = {n: _value(plan, n) for n in names if n not in ("algorithm", "updates")}
     made = []
     for arm in wanted:
         name, _, latent = arm.partition(_BETWEEN)
@@ -69,7 +77,7 @@ def runs(given: dict[str, Any], plan: Plan, wanted: Any, out: Path) -> list[tupl
         config = config.replace(
             env=plan.config.env, **own, **({"latent": latent} if latent else {})
         )
-        updates = updates if plan.updates == budget else plan.updates
+        updates = plan.updates if "updates" in asked or plan.updates != budget else updates
         preset = plan.preset if name == "pearl" else name
         whole = dataclasses.replace(plan, config=config, preset=preset, updates=updates)
         made.append((arm.replace(_BETWEEN, " "), out / slug(arm.replace(_BETWEEN, "-")), whole))
@@ -82,6 +90,22 @@ def _require_latents(given: Sequence[str], out: Path, made: Sequence[Member]) ->
     if set(changes.latent_specs(made[0].plan.config, list(given))) != kept:
         shown = "; ".join(sorted(kept)) or "none"
         raise InputError(f"--latents: --resume continues {out} as it is, with {shown}.")
+
+
+def _asked(given: dict[str, Any]) -> list[str]:
+    """The fields that stand on the command line."""
+    return [name for name in options.typed(given) if name in (*configuration.fields(), "updates")]
+
+
+def _kept(out: Path | None) -> list[str]:
+    """The same of the comparison in a folder; none of one that does not say so or is not there,
+    about which there will be a sentence."""
+    try:
+        found = read_json(out / _MARKER)[_ASKED]
+    except (OSError, TypeError, KeyError, CheckpointError):
+        return []
+    known = (*configuration.fields(), "updates")
+    return [name for name in found if name in known] if isinstance(found, list) else []
 
 
 def _value(plan: Plan, name: str) -> Any:
@@ -117,10 +141,10 @@ def command(
     from structlat_jax.run import machine
     from structlat_jax.store.run_folder import write_json, write_whole
 
-    what = tables.Several(
-        "compare", "compare_config.json", "algorithms", functools.partial(runs, given)
-    )
-    machine.configure(given["seeds"])
+    asked = _kept(out) if resume else _asked(given)
+    own = functools.partial(runs, given, asked)
+    what = tables.Several("compare", _MARKER, "algorithms", own, {_ASKED: asked})
+    machine.configure(request.planned(out, resume, what.marker, given)["seeds"])
     machine.require_devices()
     wanted = arms(algorithms, changes.split(latents))
     out, made = tables.settle(what, wanted, out, overwrite, resume, given)

@@ -32,7 +32,7 @@ from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import main
 from structlat_jax.cli.values import LocalPath
 from structlat_jax.errors import InputError
-from structlat_jax.inference import hypotheses, world_model
+from structlat_jax.inference import bayes, hypotheses, world_model
 from structlat_jax.report import results
 from structlat_jax.report.run_files import read_run
 from structlat_jax.run.folders import make_folder, require_writable_file
@@ -101,13 +101,17 @@ def ways(setup: Setup) -> Mapping[str, Callable[..., Any]]:
     def mean(learned, belief, obs, left, choice):
         return own.note(belief).mean
 
+    styles = bayes.styles_of(setup)  # which hypotheses do not differ in
+
     def normal(learned, belief, obs, left, choice):
-        return normal_draw(belief.hypotheses, choice[1])
+        z = normal_draw(belief.hypotheses, choice[1])
+        return bayes.told(space, styles, space.mean, z, belief.total)
 
     def diagonal(learned, belief, obs, left, choice):
         drawn = belief.hypotheses
         noise = jax.random.normal(choice[1], (space.dim,))
-        return hypotheses.mean(drawn) + hypotheses.spread(drawn) * noise
+        z = hypotheses.mean(drawn) + hypotheses.spread(drawn) * noise
+        return bayes.told(space, styles, space.mean, z, belief.total)
 
     def promising(learned, belief, obs, left, choice):
         return _most_promising(setup, learned, belief.total, obs, left, choice[1])

@@ -96,6 +96,10 @@ def of_run(
         raise InputError(f"training tasks have no posteriors of their own in {run}.")
     if env.factors is None:
         raise InputError(f"{env.name} has no factors to be read.")
+    if (count := files.config.structure.train_tasks) < recovery.LEAST_TASKS:
+        raise InputError(
+            f"{run} has {count} training tasks; at least {recovery.LEAST_TASKS} can be read."
+        )
     programs = parallel.make_programs(setup, files.seeds)
     first = files.results["first_seed"]
     # Compiled for the tasks alone, so that no replay is made beside them.
@@ -132,17 +136,25 @@ def read(
         blocks[name] = {}
         for factor, value in factors.items():
             one, truth = found[factor][name], value.reshape(len(value), -1)
-            said = {"linear": float(one.linear[0]), "nearest": nearest(own, truth)}
+            said: dict[str, Any] = {
+                "linear": _known(one.linear[0]),
+                "nearest": nearest(own, truth),
+            }
             if one.matched is not None and one.weights is not None:
-                said |= {"matched": float(one.matched[0])}
+                said |= {"matched": _known(one.matched[0])}
                 said |= {"places": places(one.weights[0, :, 0], truth)}
             blocks[name][factor] = said
     return blocks
 
 
-def nearest(x: np.ndarray, y: np.ndarray) -> float:
+def _known(value: float) -> float | None:
+    """None for what nobody can say: of a factor that all tasks have alike."""
+    return float(value) if np.isfinite(value) else None
+
+
+def nearest(x: np.ndarray, y: np.ndarray) -> float | None:
     """R^2 of ``y [T, m]`` from the mean of the `NEIGHBOURS` tasks nearest in ``x [T, d]``, the task
-    itself left out."""
+    itself left out; None if all tasks are alike."""
     count = min(NEIGHBOURS, len(x) - 1)
     # Itself is among them, unless so many tasks share its place; then none is nearer than these.
     around = cKDTree(x).query(x, k=count + 1)[1]
@@ -150,7 +162,8 @@ def nearest(x: np.ndarray, y: np.ndarray) -> float:
     own[~own.any(axis=1), -1] = True
     others = around[~own].reshape(len(x), count)
     missed = np.sum((y[others].mean(axis=1) - y) ** 2)
-    return float(1.0 - missed / np.sum((y - y.mean(axis=0)) ** 2))
+    spread = np.sum((y - y.mean(axis=0)) ** 2)
+    return _known(1.0 - missed / spread) if spread > 0 else None
 
 
 def places(weights: np.ndarray, truth: np.ndarray) -> list[list[float] | None]:

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from experiments import published
-from structlat_jax.cli import changes, options
+from structlat_jax.cli import changes, options, request
 from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import main
 
@@ -38,7 +38,7 @@ def command(
     from structlat_jax.run import machine
 
     what = tables.LATENTS._replace(name="table1")
-    machine.configure(given["seeds"])
+    machine.configure(request.planned(out, resume, what.marker, given)["seeds"])
     machine.require_devices()
     out, made = tables.settle(what, changes.split(latents), out, overwrite, resume, given)
     console = make_console()

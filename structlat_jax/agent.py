@@ -122,7 +122,7 @@ class Agent:
         lead = belief.steps.shape
         obs = self._shaped("obs", obs, self.env.obs_dim, lead)
         if self.setup.inference.greedy is None:
-            raise ValueError("an agent of --inference amortised has no hypotheses to compare.")
+            raise ValueError(f"{self.setup.inference.name} agents have no hypotheses to compare.")
         left = self.env.horizon if steps_left is None else steps_left
         mapped = steps.over(
             lead, lambda b, o, k: steps.greedy_z(self.setup, self.learned, b, o, left, k)

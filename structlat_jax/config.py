@@ -113,8 +113,8 @@ class Config:
         if s.is_on_policy and s.updates_per_step % s.minibatches:
             rule = f"a multiple of `minibatches` ({s.minibatches}) for {s.algorithm}"
             raise ConfigError("updates_per_step", rule, s.updates_per_step)
-        if s.algorithm == "maml" and s.adapt_episodes >= s.trial_episodes:
-            rule = f"below `trial_episodes` ({s.trial_episodes}) for maml"
+        if s.algorithm == "maml" and not 2 <= s.adapt_episodes <= s.trial_episodes - 2:
+            rule = f"from 2 to `trial_episodes` ({s.trial_episodes}) less 2 for maml"
             raise ConfigError("adapt_episodes", rule, s.adapt_episodes)
         if s.is_on_policy and s.minibatches > (most := s.train_tasks * s.task_trials):
             rule = f"at most `train_tasks` times `task_trials` ({most}) for {s.algorithm}"
@@ -284,7 +284,7 @@ def preset(
     known = list(dict.fromkeys([*preset_names(env), *BASELINES]))
     name = known[0] if name is None else name
     if name not in known:
-        raise ConfigError("preset", "one of " + ", ".join(preset_names(env)), name)
+        raise ConfigError("preset", "one of " + ", ".join(known), name)
     own = {} if env is None else env.presets
     general = BASELINES.get(name, PRESETS.get(name))
     chosen = own.get(name, general)

@@ -54,7 +54,8 @@ def simulate(
     """The transitions ``[E, H]`` of contexts as they would be in the tasks of z, with draws of
     whether a reward is paid."""
     t = context.transitions
-    of_episode = context.owners.T @ z
+    # Owners are zeros and ones: a product of lower precision would round z.
+    of_episode = jnp.matmul(context.owners.T, z, precision="highest")
     p = model.predict(params, scale, t.obs, t.action, of_episode[:, None])
     reward = jnp.where(paid < jax.nn.sigmoid(p.paid), p.reward, 0.0)
     return t._replace(next_obs=t.obs + p.change, reward=reward)

@@ -60,7 +60,8 @@ def behind(net: MLP, policy: Params, hyper: Hyper, trials: Trials, first: int) -
       policy: By which they were taken.
       hyper: Traced.
       trials: ``[M]``.
-      first: Exploring episodes of each.
+      first: Exploring episodes of each, at least two, and as many behind them: what one is paid
+        counts by how it differs from the others beside it.
     """
     t, horizon = trials.episodes.transitions, trials.noise.shape[2]
     counts = within(trials.episodes.length, horizon)

@@ -159,12 +159,17 @@ class AlgorithmHyper:
         0.1, "entropy weight after the decay, as a share of that before", low=0.0, high=1.0
     )
     entropy_target: float = option(
-        -1.0, "nats per number of an action that a learned temperature aims at"
+        -1.0,
+        "nats per number of an action, or per choice, that a learned temperature aims at",
+        where={"entropy_control": ("learned",)},
     )
     kl_weight: float = option(0.003, "weight of the KL, summed over the meta-batch", low=0.0)
     kl_weight_start: float = option(2e-4, "the KL weight before the ramp", low=0.0)
     silent_kl: float = option(
-        1.0, "KL to the prior given a context's failed episodes only, per KL weight", low=0.0
+        1.0,
+        "KL to the prior given a context's failed episodes only, per KL weight",
+        low=0.0,
+        where={"posterior": ("context",)},
     )
     kl_ramp_updates: float = option(9_000.0, "updates over which the KL weight ramps", low=0.0)
     aggregate_kl: float = option(

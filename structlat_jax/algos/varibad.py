@@ -214,7 +214,7 @@ def make(parts: Parts) -> Algorithm:
             trained, own, scale = carry
             key_trials, key_bound = jax.random.split(key)
             seen = recall(kept, layout, s.belief_trials, key_trials)
-            scale = decoder.track(scale, seen.transitions)
+            scale = decoder.track(scale, seen.transitions, seen.valid)
             features = inference.features(seen.transitions, seen.last, hyper.context_reward_scale)
             grads, terms = jax.grad(bound, argnums=2, has_aux=True)(
                 *(space, model, trained, scale, seen, features, hyper.belief_kl, key_bound)

@@ -39,12 +39,14 @@ def split(texts: Sequence[str]) -> list[str]:
     return [one.strip() for text in texts for one in text.split(";")]
 
 
-def arms(base: Config, given: Any) -> dict[str, Config]:
+def arms(base: Config, given: Any, default: bool = False) -> dict[str, Config]:
     """The configuration of each arm of a comparison by its name, the unchanged one first.
 
     Args:
       base: What the arms change.
       given: Arms, each ``FIELD=VALUE`` or several joined by ``+``.
+      default: Whether nobody asked for these: those that change nothing here, or what may not be
+        changed, are left out.
 
     Raises:
       ConfigError: if one cannot be read, changes nothing, or is there twice.
@@ -55,9 +57,14 @@ def arms(base: Config, given: Any) -> dict[str, Config]:
     for arm in given:
         if arm in made:
             raise ConfigError(None, f"arms must differ from each other, but {arm} is there twice.")
-        made[arm] = base.replace(**dict(parse(part) for part in arm.split("+")))
-        if made[arm] == base:
-            raise ConfigError(None, f"{arm} changes nothing.")
+        try:
+            made[arm] = base.replace(**dict(parse(part) for part in arm.split("+")))
+            if made[arm] == base:
+                raise ConfigError(None, f"{arm} changes nothing.")
+        except ConfigError:
+            if not default:
+                raise
+            made.pop(arm, None)
     return made
 
 

@@ -162,7 +162,7 @@ def suite(**given: Any) -> int:
 
 @click.command("config", cls=SectionedCommand, help=program_help(_CONFIG))
 @options.env_options
-@options.run_options(seeds=1, default_folder="")
+@options.run_options(seeds=1, default_folder=None)
 @options.config_options
 def config(**given: Any) -> None:
     """See its help."""

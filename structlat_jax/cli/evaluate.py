@@ -13,8 +13,9 @@ from rich.text import Text
 from structlat_jax.cli import changes, request
 from structlat_jax.cli.console import make_console
 from structlat_jax.cli.finished_commands import ARM_FIELDS
+from structlat_jax.cli.options import typed
 from structlat_jax.config import Config
-from structlat_jax.envs.base import labels
+from structlat_jax.envs.base import AnyEnv, labels
 from structlat_jax.errors import InputError
 from structlat_jax.inference import chosen
 from structlat_jax.inference.base import Learned
@@ -45,13 +46,14 @@ def compare(run: Path, arms: Sequence[str], out: Path | None, **options: Any) ->
     """
     if out is not None:
         require_writable_file(out)
-    configs = _configs(run, arms)
+    default = not typed({"arms": arms})
+    configs = _configs(run, arms, default)
     files = read_run(run)
     machine.configure(files.seeds)
     machine.require_devices()
     env = request.saved_env(files.config, options)
-    setups = {arm: make_setup(config, env) for arm, config in configs.items()}
     unchanged = make_setup(files.config, env)
+    setups = _setups(configs, env, default)
     start = _fresh(unchanged, files)
     if env.spec is not None and env.spec.options == files.config.env.options:
         require_same_tasks(unchanged, files, start.state)
@@ -198,10 +200,23 @@ def measures(found: Adaptation, known: References, first: dict[str, Any] | None)
     return numbers
 
 
-def _configs(run: Path, arms: Sequence[str]) -> dict[str, Config]:
+def _setups(configs: dict[str, Config], env: AnyEnv, default: bool) -> dict[str, Setup]:
+    """Those of the arms; one that the environment cannot have is left out where nobody asked for
+    it."""
+    made = {}
+    for arm, config in configs.items():
+        try:
+            made[arm] = make_setup(config, env)
+        except ConfigError as error:
+            if not default:
+                raise InputError(f"--arms: {arm}: {error}") from None
+    return made
+
+
+def _configs(run: Path, arms: Sequence[str], default: bool) -> dict[str, Config]:
     config, _ = read_config(run)
     try:
-        found = changes.arms(config, changes.split(arms))
+        found = changes.arms(config, changes.split(arms), default)
         for field in (field for one in found.values() for field in changes.between(config, one)):
             if field not in ARM_FIELDS:
                 text = f"an arm changes {', '.join(ARM_FIELDS)}; {field} is none of them."

@@ -53,14 +53,15 @@ def claim(out: Path) -> None:
 
 
 @contextlib.contextmanager
-def interruptible(out: Path, console: Console) -> Iterator[None]:
-    """Within it, each of `heeded` ends the program with a sentence that says how to go on."""
+def interruptible(out: Path, console: Console, again: str = "") -> Iterator[None]:
+    """Within it, each of `heeded` ends the program with a sentence that says how to go on; options
+    that have to be given ``again`` end it."""
     before = {number: signal.signal(number, signal.default_int_handler) for number in heeded()}
     try:
         yield
     except KeyboardInterrupt:
         named = EnvSpec(click.get_current_context().params.get("env") or "")
-        text = f"interrupted; continue with --resume --out {out}{named.flag_again}"
+        text = f"interrupted; continue with --resume --out {out}{named.flag_again}{again}"
         with contextlib.suppress(OSError, SystemExit):  # nobody may be there any more
             console.print(text, soft_wrap=True)
         raise click.exceptions.Exit(EXIT_INTERRUPTED) from None

@@ -104,13 +104,10 @@ def config_options(command: Callable, without: Sequence[str] = ()) -> Callable:
     return command
 
 
-def run_options(seeds: int, default_folder: str) -> Decorator:
-    """Adds the options of a `Plan` but for the configuration, and those of the run folder.
-
-    Args:
-      seeds: The default number of seeds.
-      default_folder: What the help says about ``--out``.
-    """
+def run_options(seeds: int, default_folder: str | None) -> Decorator:
+    """Adds the options of a `Plan` but for the configuration, by default with so many ``seeds``,
+    and those of the run folder, whose help says which it is by default; none of these for a command
+    that writes no run, whose default is None."""
     updates = "; ".join(f"{name}: {preset.updates:,}" for name, preset in PRESETS.items())
     options = (
         _number("seeds", "How many seeds to train, as one program.", default=seeds),
@@ -124,11 +121,13 @@ def run_options(seeds: int, default_folder: str) -> Decorator:
             show_default=True,
             help="Least time between two checkpoints.",
         ),
+    )
+    folder = (
         click.option("--out", type=LocalPath(), help=f"Folder of the results.  [{default_folder}]"),
         click.option("--overwrite", is_flag=True, help="Replace what --out holds."),
         click.option("--resume", is_flag=True, help="Continue what --out holds."),
     )
-    return _all(options)
+    return _all(options if default_folder is None else (*options, *folder))
 
 
 def origin_option(command: Callable) -> Callable:

@@ -17,7 +17,16 @@ from structlat_jax.envs.spec import DEFAULT, EnvSpec, canonical, parse_options, 
 from structlat_jax.errors import InputError
 from structlat_jax.options import ConfigError
 from structlat_jax.run.plan import PLAN_FIELDS, Plan, saved_plan, settings
-from structlat_jax.store.run_folder import CONFIG_FILE, CheckpointError, read_config, reason
+from structlat_jax.store.run_folder import (
+    CONFIG_FILE,
+    CheckpointError,
+    read_config,
+    read_json,
+    reason,
+)
+
+_IN_FILES = {"structure", "hyper", "env", *PLAN_FIELDS}
+"""What a file may have that is no run's, each a table or a number of the plan."""
 
 _FLAGS = {"env_options": "--env-option", "from_run": "--from"}
 """Settings whose flags have other names."""
@@ -53,6 +62,17 @@ def unread(config: Config, options: dict[str, Any]) -> list[str]:
                 said.append(f"{rule}, and it is {value}.")
                 break
     return said
+
+
+def planned(out: Path | None, resume: bool, marker: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Options as the folder to be resumed has them in its file, as far as it can be read: there
+    will be a sentence about one that cannot."""
+    try:
+        data = read_json(out / marker) if resume and out is not None else {}
+    except (OSError, CheckpointError):
+        return options
+    kept = data.items() if isinstance(data, dict) else ()
+    return options | {n: v for n, v in kept if n in options and isinstance(v, type(options[n]))}
 
 
 def saved_env(config: Config, options: dict[str, Any]) -> AnyEnv:
@@ -156,6 +176,11 @@ def _from_file(path: Path, options: dict[str, Any]) -> tuple[Plan, AnyEnv]:
     if options["preset"] is not None:
         raise InputError("--config and --preset both say where values come from; give one of them.")
     data = read_config_file(path)
+    of_run = "schema_version" in data  # which says all; what others leave out is a preset's
+    if unknown := [] if of_run else sorted(set(data) - _IN_FILES):
+        raise InputError(
+            f"--config {path}: {', '.join(unknown)} is none of {', '.join(sorted(_IN_FILES))}."
+        )
     try:
         config = Config.from_dict(data)
     except ConfigError as error:
@@ -164,8 +189,9 @@ def _from_file(path: Path, options: dict[str, Any]) -> tuple[Plan, AnyEnv]:
     if wanted != config.env:  # another environment, which need not be as wide
         config = config.replace(env=dataclasses.replace(config.env, widths=()))
     env = saved_env(config, options)
-    if "schema_version" not in data:  # not of a run: what it leaves out is the preset's
-        config = Config.from_dict(data, configuration.preset(None, env)[0])
+    preset, updates = _preset_of(path, data, env, of_run)
+    if not of_run:
+        config = Config.from_dict(data, preset)
     config = config.replace(env=registry.described(wanted, env), **given(options))
     flags = typed(options)
     numbers = {
@@ -174,8 +200,16 @@ def _from_file(path: Path, options: dict[str, Any]) -> tuple[Plan, AnyEnv]:
         if name in flags or name in data
     }
     defaults = {name: options.get(name) for name in PLAN_FIELDS} | {"preset": str(path.name)}
-    updates = defaults["updates"] or configuration.preset(None, env)[1]
+    updates = defaults["updates"] or updates
     return saved_plan(config, {**defaults, "updates": updates, **numbers}), env
+
+
+def _preset_of(path: Path, data: dict[str, Any], env: AnyEnv, of_run: bool) -> tuple[Config, int]:
+    """The preset that a file's fields stand on, the first one where it names none."""
+    try:
+        return configuration.preset(None if of_run else data.get("preset"), env)
+    except (ConfigError, TypeError) as error:
+        raise InputError(f"--config {path}: {error}") from None
 
 
 def _env_on_top(wanted: EnvSpec, options: dict[str, Any]) -> EnvSpec:

@@ -59,7 +59,7 @@ def compare(
       InputError, ConfigError, EnvError, CheckpointError: on bad input, before anything changes.
       WriteError: if something cannot be written.
     """
-    machine.configure(given["seeds"])
+    machine.configure(_seeds(out, resume, given))
     machine.require_devices()
     names, latents = changes.split(families), changes.split(latents)
     if resume:
@@ -72,7 +72,8 @@ def compare(
         write_json(out / MARKER, {"families": names, "latents": latents})
         made = {name: _begun(out, name, one) for name, one in wanted.items()}
     console, built, drawn = make_console(), {}, {}
-    with interruptible(out, console):
+    again = f" --families '{';'.join(made)}'" if any(map(is_code, made)) else ""
+    with interruptible(out, console, again):
         for name, members in made.items():
             runs = _trained(name, members, folder(out, name), console)
             table_of = table.build_arms(runs, members[0].env.plane)
@@ -178,6 +179,15 @@ def read(out: Path, who: str) -> dict[str, list[str]]:
         return {name: list(data[name]) for name in ("families", "latents")}
     except (KeyError, TypeError):
         raise CheckpointError(f"{out / MARKER} does not say which families it compares.") from None
+
+
+def _seeds(out: Path | None, resume: bool, given: dict[str, Any]) -> int:
+    """How many each run has, as far as anybody can say before jax starts."""
+    if not resume or out is None:
+        return given["seeds"]
+    families = read(out, "--resume")["families"]
+    own = folder(out, families[0]) if families else out
+    return request.planned(own, resume, tables.LATENTS.marker, given)["seeds"]
 
 
 def is_code(family: str) -> bool:

@@ -64,7 +64,7 @@ def sweep(out: Path | None, overwrite: bool, resume: bool, **options: Any) -> in
     options["grid"] = changes.split(options["grid"])
     if resume:
         request.require_folder(out, overwrite)
-    machine.configure(_lanes(options))
+    machine.configure(_lanes(request.planned(out, resume, SWEEP_CONFIG_FILE, options)))
     hosts.join(**{name: options[name] for name in HOST_FIELDS})
     machine.require_devices()
     said = hosts.agreed(functools.partial(_settle, out, overwrite, resume, options))
@@ -138,8 +138,8 @@ def _saved(out: Path, options: dict[str, Any]) -> tuple[Plan, Env, dict[str, Any
 
 def _train(made: list[members.Member], finished: list[bool], out: Path, console: Console) -> None:
     done = {one.folder for one, there in zip(made, finished, strict=True) if there}
-    count = len(lanes.groups(made))
-    with Meter(made[0].plan.whole_updates, console, count) as meter:
+    groups = lanes.groups(made)
+    with Meter([group.members[0].plan.whole_updates for group in groups], console) as meter:
         lanes.train_all(made, out, done, meter.logger)
 
 

@@ -2,8 +2,9 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from rich.console import Console
@@ -31,12 +32,14 @@ class Several(NamedTuple):
       axis: The option that says which runs there are.
       runs: ``(plan, the axis' values, folder)`` to label, folder and plan of each run; raises
         `ConfigError` about the axis.
+      records: What that file has to say besides.
     """
 
     name: str
     marker: str
     axis: str
     runs: Callable[[Plan, Any, Path], list[tuple[str, Path, Plan]]]
+    records: Mapping[str, Any] = MappingProxyType({})
 
 
 def of_latents(plan: Plan, latents: Any, out: Path) -> list[tuple[str, Path, Plan]]:
@@ -84,7 +87,8 @@ def begin(
     what: Several, plan: Plan, env: AnyEnv, values: Sequence[str], out: Path
 ) -> list[members.Member]:
     """The runs of a plan that `require` allows, in a new folder."""
-    write_config(out, plan.config, what.marker, **{what.axis: list(values)}, **plan.records())
+    said = {what.axis: list(values), **what.records, **plan.records()}
+    write_config(out, plan.config, what.marker, **said)
     return _prepared(what.runs(plan, values, out), env)
 
 
@@ -127,8 +131,8 @@ def train(out: Path, made: list[members.Member], console: Console) -> None:
 def train_members(out: Path, made: list[members.Member], console: Console) -> None:
     """Trains what is not finished, within `interruptible`."""
     finished = {one.folder for one in made if one.finished}
-    count = len(lanes.groups(made))
-    with Meter(made[0].plan.whole_updates, console, count) as meter:
+    groups = lanes.groups(made)
+    with Meter([group.members[0].plan.whole_updates for group in groups], console) as meter:
         for one in made:
             if one.folder in finished:
                 meter.message(f"{one.label}: finished before")

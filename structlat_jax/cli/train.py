@@ -90,7 +90,7 @@ def _go(job: Job, resume: bool, sinks: Sequence[str], page: Page | None) -> int:
     others = loggers(sinks, out, plan)
     if page is not None:
         others.append(page.logger(_numbers(plan), out, setup.env, click.echo))
-    with interruptible(out, console), Meter(plan.whole_updates, console) as meter:
+    with interruptible(out, console), Meter([plan.whole_updates], console) as meter:
         logger = combine([meter.logger(), *others])
         try:
             with locked(out):

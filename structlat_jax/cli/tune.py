@@ -48,7 +48,8 @@ def tune(out: Path | None, overwrite: bool, resume: bool, **options: Any) -> int
     """
     proposals.require()
     options |= {name: changes.split(options[name]) for name in ("latents", "search")}
-    machine.configure(options["seeds"] * min(options["batch"], options["trials"]))
+    before = request.planned(out, resume, MARKER, options)
+    machine.configure(before["seeds"] * min(before["batch"], before["trials"]))
     machine.require_devices()
     if resume:
         out = request.require_folder(out, overwrite)

@@ -41,8 +41,8 @@ class Draws(NamedTuple):
       context: Uniform in [0, 1), as many as `ContextSampler.draws` says.
       latent: From `LatentSpace.noise`, ``[M, D]``.
       action: Standard normal, ``[M, B, action_dim]``.
-      kl: A key for ``kl="exact"`` (otherwise unused).
-      imagined: For tasks that nobody has met; None where the algorithm imagines none.
+      kl: A key for ``kl="exact"``, and for what else an algorithm draws within its update.
+      imagined: For tasks that nobody has met; None where training tasks are not known by number.
       next_action: Standard normal, one for each transition whose next action is drawn; None where a
         value network makes that needless.
     """
@@ -100,7 +100,7 @@ class Batch(NamedTuple):
       context: Of the M tasks.
       latent_noise: From `LatentSpace.noise`, ``[M, D]``.
       action_noise: Standard normal, ``[M, B, action_dim]``; unused where actions are choices.
-      kl_key: For ``kl="exact"`` (otherwise unused).
+      kl_key: As ``kl`` in `Draws`.
       tasks: Which tasks these are, indices among the training tasks, ``[M]``; not for who does not
         know them by number.
       imagined, next_noise: As in `Draws`.

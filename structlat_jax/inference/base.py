@@ -29,7 +29,7 @@ class Plan(NamedTuple):
     Attributes:
       start: Key of the reset whose observation `Inference.init` is given; None if it needs none.
       init: Key for `Inference.init`, or None.
-      choices: For every choice of z, a pytree ``[E, P, ...]``.
+      choices: For every choice of z, a pytree ``[E, P, ...]``; a key where none is chosen.
       reset: Key of the episodes' resets.
       summary: Key for `Inference.summary`.
     """

@@ -67,7 +67,7 @@ def make(parts: Parts, algorithm: Algorithm, model: WorldModel | None = None) ->
     if model is None:
         model = world_model.make(s.world_width, env.obs_dim, env.action_dim)
     reader = world_model.reader(model)
-    made = _make("hypotheses", parts, algorithm, reader, lambda x: x.inference, _styles(parts))
+    made = _make("hypotheses", parts, algorithm, reader, lambda x: x.inference, styles_of(parts))
     return dataclasses.replace(
         made,
         zeros=model.zeros,
@@ -92,13 +92,13 @@ def make_decoded(parts: Parts, algorithm: Algorithm, changes: bool = False) -> I
     def own(learned):
         return learned.agent.decoder, learned.agent.scale
 
-    name, styles = "decoded", _styles(parts)
+    name, styles = "decoded", styles_of(parts)
     if changes:
         name, styles = "explained", None  # they are evidence of all of z
     return _make(name, parts, algorithm, decoder.reader(model, changes), own, styles)
 
 
-def _styles(parts: Parts) -> np.ndarray | None:
+def styles_of(parts: Parts) -> np.ndarray | None:
     """Which numbers of z are taken from the encoder, ``[D]``; None if none is."""
     blocks, owner = parts.space.blocks, parts.space.block_of
     real = np.array([block.family == "gau" for block in blocks])[owner]
@@ -107,14 +107,15 @@ def _styles(parts: Parts) -> np.ndarray | None:
     return real & (owner > 0) if asked else None
 
 
-def _told(
+def told(
     space: LatentSpace,
     styles: np.ndarray | None,
     of: Callable[[Any], Array],
     z: Array,
     total: Array,
 ) -> Array:
-    """``z [..., D]``, and where the encoder tells it ``of`` its posterior."""
+    """``z [..., D]``, and where the encoder tells it (`styles_of`) what is asked ``of`` its
+    posterior given ``total``, for instance `LatentSpace.mean`."""
     return z if styles is None else jnp.where(styles, of(space.posterior(total)), z)
 
 
@@ -136,7 +137,7 @@ def _make(
         return lambda obs, z: act(learned.agent, obs, z, None)
 
     def styled(z: Array, total: Array) -> Array:
-        return _told(space, styles, space.mean, z, total)
+        return told(space, styles, space.mean, z, total)
 
     def plan(key, episodes, strata, draws):
         names = ("start", "hypotheses", "positions", "reset", "kl", "choice")
@@ -181,7 +182,7 @@ def _make(
         drawn = belief.hypotheses
         means = styled(hypotheses.mean(drawn), belief.total)
         spread = hypotheses.spread(drawn)
-        spreads = _told(space, styles, space.deviation, spread, belief.total)
+        spreads = told(space, styles, space.deviation, spread, belief.total)
         return Note(means, spreads, hypotheses.group_weights(drawn), belief.total)
 
     return Inference(
@@ -203,7 +204,7 @@ def _make(
 def _fitter(parts: Parts, algorithm: Algorithm, model: WorldModel) -> Any:
     """`Inference.fit`: the world model explains batches drawn as those of the agent's updates."""
     s, space, horizon = parts.structure, parts.space, parts.env.horizon
-    styles, nothing = _styles(parts), jnp.zeros(space.stat_dim)
+    styles, nothing = styles_of(parts), jnp.zeros(space.stat_dim)
 
     def fit(hyper, state, sampler, key):
         lr = hyper.lr * step_size_share(hyper, state.updates)
@@ -216,7 +217,7 @@ def _fitter(parts: Parts, algorithm: Algorithm, model: WorldModel) -> Any:
             batch = sampler.make(draws)
             posterior = algorithm.posterior(state.params, batch)
             z = jax.vmap(space.transform, in_axes=(None, 0))(posterior, noise)
-            z = _told(space, styles, space.mean, z, nothing)  # as hypotheses are read
+            z = told(space, styles, space.mean, z, nothing)  # as hypotheses are read
             *carry, losses = world_model.update(
                 model, *carry, mode, batch.transitions, batch.start, z, horizon, lr
             )

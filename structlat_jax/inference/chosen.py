@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Int
 
 from structlat_jax.inference.base import Inference, Learned, Plan
+from structlat_jax.shapes import UNKNOWN
 
 _SELECTED = "selected"  # sorts behind what flax calls its parameters, whose draws stay as they are
 
@@ -138,7 +139,7 @@ def make(candidates: Sequence[Inference]) -> Inference:
     def leads(belief, notes):
         i = next(i for i, one in enumerate(candidates) if one.leads is not None)
         shapes = jax.eval_shape(candidates[i].leads, belief.each[i], notes[1][i])
-        unknown = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), shapes)
+        unknown = jax.tree.map(lambda x: jnp.full(x.shape, UNKNOWN, x.dtype), shapes)
 
         def lead(i, one, each, own):
             return unknown if one.leads is None else one.leads(each[i], own[i])

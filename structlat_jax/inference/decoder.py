@@ -139,14 +139,22 @@ def spreads(scale: Scale) -> tuple[Spread, Spread, Spread]:
     )
 
 
-def track(scale: Scale, t: Transition) -> Scale:
-    """The scale after one more batch of transitions ``[T, B]``."""
+def track(scale: Scale, t: Transition, taken: ArrayLike | None = None) -> Scale:
+    """The scale after one more batch of transitions ``[T, B]``; of those that were ``taken``, bool
+    ``[T, B]`` with at least one, if not all were."""
+
+    def mean(x):
+        if taken is None:
+            return jnp.mean(x, axis=(0, 1))
+        counts = jnp.reshape(taken, (*jnp.shape(taken), *[1] * (x.ndim - 2)))
+        return jnp.mean(x, axis=(0, 1), where=counts)
+
     change = t.next_obs - t.obs
     now = Scale(
-        *(jnp.mean(change, axis=(0, 1)), jnp.mean(change**2, axis=(0, 1))),
-        *(jnp.mean(t.train_reward), jnp.mean(t.train_reward**2)),
-        *(jnp.mean(t.reward), jnp.mean(t.reward**2)),
-        jnp.mean(t.reward != 0, dtype=jnp.float32),
+        *(mean(change), mean(change**2)),
+        *(mean(t.train_reward), mean(t.train_reward**2)),
+        *(mean(t.reward), mean(t.reward**2)),
+        mean((t.reward != 0).astype(jnp.float32)),
     )
     return jax.tree.map(lambda old, new: old + _RATE * (new - old), scale, now)
 

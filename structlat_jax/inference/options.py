@@ -4,6 +4,9 @@ import dataclasses
 
 from structlat_jax.options import option
 
+_BY_PLACES = {"inference": ("auto", "hypotheses")}
+_BY_HYPOTHESES = {"inference": ("auto", "hypotheses", "decoded", "explained")}
+
 
 @dataclasses.dataclass(frozen=True)
 class InferenceOptions:
@@ -19,16 +22,25 @@ class InferenceOptions:
         where={"algorithm": ("pearl",)},
     )
     hypotheses: int = option(
-        2048, "draws from the prior that are weighed, a power of two", low=2, high=2**20
+        2048,
+        "draws from the prior that are weighed, a power of two",
+        low=2,
+        high=2**20,
+        where=_BY_HYPOTHESES,
     )
     choice: str = option(
         "greedy",
         "which hypothesis posterior episodes act on: the one of most expected return, or a draw",
         choices=("greedy", "thompson"),
+        where=_BY_HYPOTHESES,
     )
-    world_width: int = option(32, "hidden width of the world model", low=1)
-    world_draws: int = option(8, "draws of z per task that explain its rewards together", low=1)
-    world_updates: int = option(60, "updates of the world model per meta-step", low=1)
+    world_width: int = option(32, "hidden width of the world model", low=1, where=_BY_PLACES)
+    world_draws: int = option(
+        8, "draws of z per task that explain its rewards together", low=1, where=_BY_PLACES
+    )
+    world_updates: int = option(
+        60, "updates of the world model per meta-step", low=1, where=_BY_PLACES
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +48,10 @@ class InferenceHyper:
     """How evidence counts."""
 
     evidence_weight: float = option(
-        1.0, "exponent of the likelihood that weighs hypotheses (1: Bayes, 0: prior)", low=0.0
+        1.0,
+        "exponent of the likelihood that weighs hypotheses (1: Bayes, 0: prior)",
+        low=0.0,
+        where=_BY_HYPOTHESES,
     )
     change_steps: float = option(
         20.0,

@@ -50,7 +50,9 @@ class LatentOptions:
     prior_factor: bool = option(True, "count the prior as one more factor of the posterior")
     precision: str = option("exp", "encoder output to precision", choices=PRECISIONS)
     temperature: float = option(0.5, "of the relaxed categorical in training", above=0.0)
-    kl_samples: int = option(256, "quadrature points of the exact KL", low=2)
+    kl_samples: int = option(
+        256, "quadrature points of the exact KL", low=2, where={"kl": ("exact",)}
+    )
 
     def __post_init__(self):
         check(self)

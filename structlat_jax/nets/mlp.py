@@ -11,6 +11,11 @@ SEEN = ("seen_mean", "seen_square")
 _LEAST = 1e-3  # of a deviation: what never varies has none
 
 
+def spread_of(mean: ArrayLike, square: ArrayLike) -> Array:
+    """The deviation of observations from the means of them and of their squares, ``[n]``."""
+    return jnp.sqrt(jnp.maximum(square - mean**2, _LEAST**2))
+
+
 class MLP(nn.Module):
     """ReLU layers and a linear head, conditioned on a latent.
 
@@ -81,7 +86,7 @@ class MLP(nn.Module):
         mean, square = (
             jax.lax.stop_gradient(self.param(name, zeros, (self.seen,))) for name in SEEN
         )
-        spread = jnp.sqrt(jnp.maximum(square - mean**2, _LEAST**2))
+        spread = spread_of(mean, square)
         x = jnp.asarray(x)
         for at in self.seen_at:
             part = slice(at, at + self.seen)

@@ -30,9 +30,9 @@ def build(runs: Runs, plane: Plane | None = None) -> dict[str, Any]:
 
     Returns:
       As there; each row has ``updates``, ``env_steps`` and ``seconds`` (per seed; those of the
-      machine that ran it), ``by_episode`` (mean return of each episode, ``[E]``), ``curve`` (of
-      ``env_steps``, ``seconds`` and ``test_return``), and ``steps_to_share`` (see `steps_to_share`;
-      None without an oracle).
+      machine that ran it), ``by_episode`` (mean return of each episode over the finite seeds,
+      ``[E]``), ``curve`` (of ``env_steps``, ``seconds`` and ``test_return``), and
+      ``steps_to_share`` (see `steps_to_share`; None without an oracle).
 
     Raises:
       CheckpointError: as `table.build_arms`.
@@ -46,15 +46,25 @@ def build(runs: Runs, plane: Plane | None = None) -> dict[str, Any]:
             "updates": run.results["updates"],
             "env_steps": run.results["env_steps"],
             "seconds": row["seconds_per_seed_and_core"],
-            "by_episode": run.returns().mean(axis=(0, 1, 2)).tolist(),
+            "by_episode": _by_episode(run),
             "curve": {
                 "env_steps": steps.tolist(),
                 "seconds": seconds_at(run, points).tolist(),
-                "test_return": returns.tolist(),
+                "test_return": [_known(one) for one in returns],
             },
             "steps_to_share": steps_to_share(run, steps, returns),
         }
     return built
+
+
+def _by_episode(run: RunFiles) -> list[float | None]:
+    """Mean return of each episode over the seeds that are finite, ``[E]``; None without any."""
+    returns = run.returns()[run.finite]
+    return returns.mean(axis=(0, 1, 2)).tolist() if len(returns) else [None] * returns.shape[-1]
+
+
+def _known(values: np.ndarray) -> list[float | None]:
+    return [value if np.isfinite(value) else None for value in values.tolist()]
 
 
 def per_update(run: RunFiles) -> float:
@@ -172,7 +182,11 @@ def markdown(built: dict[str, Any], shown: Mapping[str, str]) -> str:
 
 
 def _episode(number: int) -> Cell:
-    return lambda row: f"{row['by_episode'][number - 1]:.2f}"
+    def tell(row):
+        value = row["by_episode"][number - 1]
+        return None if value is None else f"{value:.2f}"
+
+    return tell
 
 
 def _whole(name: str) -> Cell:

@@ -61,14 +61,8 @@ class RunFiles(NamedTuple):
 
     @property
     def finite(self) -> np.ndarray:
-        """Whether all is well with each seed, ``[S]``.
-
-        Returns alone do not tell: what is at NaN may be paid nothing, which is a number.
-        """
-        names = ("returns", "amortised", "path", "z")
-        arrays = [self.arrays.get(f"{name}_{kind}") for name in names for kind in ("train", "test")]
-        known = [x.reshape(self.seeds, -1) for x in arrays if x is not None]
-        return np.all([np.isfinite(x).all(axis=1) for x in known], axis=0)
+        """Whether all is well with each seed, ``[S]``; see `finite_seeds`."""
+        return finite_seeds(self.arrays)
 
     def only_finite(self) -> "RunFiles":
         """The same without the seeds that are not finite, as far as its arrays go."""
@@ -131,6 +125,20 @@ class RunFiles(NamedTuple):
     @property
     def _earlier(self) -> bool:
         return "floor_test" not in self.arrays and self.results.get("env") == DEFAULT
+
+
+def finite_seeds(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Whether all is well with each seed of an evaluation, ``[S]``.
+
+    Returns alone do not tell: what is at NaN may be paid nothing, which is a number.
+
+    Args:
+      arrays: As in ``adaptation.npz``.
+    """
+    names = ("returns", "amortised", "path", "z")
+    each = [arrays.get(f"{name}_{kind}") for name in names for kind in ("train", "test")]
+    known = [x.reshape(len(x), -1) for x in each if x is not None]
+    return np.all([np.isfinite(x).all(axis=1) for x in known], axis=0)
 
 
 def factors_of(arrays: Mapping[str, np.ndarray], kind: str) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ from structlat_jax.envs.base import AnyEnv, labels
 from structlat_jax.inference.base import Leads
 from structlat_jax.latents import LatentSpace
 from structlat_jax.report import parts, recovery, results
+from structlat_jax.report.finished_run import finite_seeds
 from structlat_jax.report.plane import places
 from structlat_jax.report.run_files import ADAPTATION_FILE, RESULTS_FILE
 from structlat_jax.shapes import Task
@@ -74,7 +75,7 @@ def write_run(out: Path, setup: Setup, ended: Ended, tell: Tell = print) -> None
         setup.env, ended.adaptation, *tasks, ended.floor, tell, ended.measured
     )
     results.write_adaptation(out / ADAPTATION_FILE, arrays)
-    finite = np.isfinite(arrays["returns_test"]).all(axis=(1, 2, 3))
+    finite = finite_seeds(arrays)
     if finite.any():
         draw(out, setup, {name: x[finite] for name, x in arrays.items()}, ended, tell)
     ended.results |= recovered(parts.believed(setup.config), arrays, finite)
@@ -193,11 +194,17 @@ def draw(
 
 def _leads(found: Leads | None, split: int) -> dict[str, np.ndarray]:
     """Those of the first repeat on test tasks, which are enough to be looked at."""
-    if found is None or not np.isfinite(found.obs).any():
+    if found is None:
+        return {}
+    weight, obs = (np.array(x[:, split:, 0]) for x in (found.weight, found.obs))
+    # Negative where the inference that was chosen has none; see `chosen.make`.
+    none = (weight < 0).any(axis=-2)
+    obs[none] = np.nan
+    weight = np.where(none[..., None, :], np.nan, weight)
+    if not np.isfinite(obs).any():
         return {}
     # Half precision, since weights that differ by a thousandth look alike.
-    weight = np.asarray(found.weight)[:, split:, 0].astype(np.float16)
-    return {"leads_test": np.asarray(found.obs)[:, split:, 0], "leads_weight_test": weight}
+    return {"leads_test": obs, "leads_weight_test": weight.astype(np.float16)}
 
 
 def _knowledge(env: AnyEnv) -> dict[str, Callable[[Task], dict[str, Any]]]:

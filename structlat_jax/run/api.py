@@ -172,6 +172,7 @@ def evaluate(
     Raises:
       ValueError: if parameters come without a setup.
       ConfigError: if a change is not allowed.
+      InputError: if something is changed in a setup that its configuration does not describe.
     """
     if isinstance(agent, Agent):
         setup, learned = agent.setup, agent.learned
@@ -180,6 +181,11 @@ def evaluate(
     else:
         learned = agent
     if changes:
+        if not setup.described:
+            raise InputError(
+                "a setup with an inference of one's own is evaluated as it is: its configuration, "
+                f"in which {', '.join(changes)} would change, does not say which that is."
+            )
         setup = make_setup(setup.config.replace(**changes), setup.env)
     if isinstance(setup.env, HostEnv):
         with pools.workers(workers):

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from structlat_jax.envs import AnyEnv
+from structlat_jax.report.run_files import RESULTS_FILE
 from structlat_jax.run.folders import make_folder
 from structlat_jax.run.plan import Plan, differences, saved_plan, settings
 from structlat_jax.store.run_folder import CONFIG_FILE, CheckpointError, read_config, write_config
 from structlat_jax.train.setup import Setup, make_setup
-
-RESULTS_FILE = "results.json"
 
 
 class Member(NamedTuple):

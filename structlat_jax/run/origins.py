@@ -30,7 +30,7 @@ from structlat_jax.train.state import TrainState
 FIELD = "origin"
 """Of ``config.json`` and ``results.json``, and the folder of what a run started from."""
 
-_OF_TASKS = "table"  # what the other run's training tasks were known by
+_OF_TASKS = ("table", "truth")  # what the other run's training tasks were known by
 _INFERENCE = "inference"
 _SIZES = [field.name for field in dataclasses.fields(NetworkOptions) if field.name != "init"]
 
@@ -137,7 +137,7 @@ def _networks(folder: Path, setup: Setup, seeds: int, config: Config) -> dict[st
     """Those of a checkpoint that the setup has too."""
     like = checkpoint.saved(Learned(*jax.eval_shape(lambda: init_params(setup, make_key(0)))))
     there = array_files.parts(folder, "params")
-    wanted = {name: x for name, x in like.items() if name in there and name != _OF_TASKS}
+    wanted = {name: x for name, x in like.items() if name in there and name not in _OF_TASKS}
     if _INFERENCE in wanted:
         own, auto = chosen.unsettled(wanted[_INFERENCE]), config.structure.inference == "auto"
         wanted[_INFERENCE] = chosen.settle(own, 0) if auto else own

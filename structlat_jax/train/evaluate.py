@@ -68,7 +68,7 @@ class References(NamedTuple):
     """What returns are held against, ``[T]`` each.
 
     Attributes:
-      floor: Return of an untrained agent, z from the prior.
+      floor: Return of an untrained agent, z from the prior, or by the belief that nothing was seen.
       oracle: Of the best controller that knows the task; None where nobody knows it.
     """
 
@@ -124,13 +124,12 @@ def references(setup: Setup, untrained: Params, tasks: Task, key: PRNGKeyArray) 
     repeats = setup.structure.eval_repeats
     key_z, key_reset = jax.random.split(key)
     count = jax.tree.leaves(tasks)[0].shape[0]
-    if setup.inference.condition is None:
-        z = setup.space.sample_prior(key_z, (count, repeats))
-    else:
-        z = jnp.zeros((count, repeats, setup.given))
+    z = setup.space.sample_prior(key_z, (count, repeats))
     resets = jax.random.split(key_reset, (count, repeats))
 
     def one(task, latent, reset):
+        if setup.inference.condition is not None:
+            latent = _unseen(setup, untrained, task)
         steps = jnp.arange(setup.env.horizon)
         seen = rollout.episode(setup.env, _mode(setup, untrained, latent), task, reset, steps)
         return jnp.sum(seen.transitions.reward)
@@ -139,6 +138,15 @@ def references(setup: Setup, untrained: Params, tasks: Task, key: PRNGKeyArray) 
     oracle = setup.env.oracle_return
     known = None if oracle is None else jnp.asarray(jax.vmap(oracle)(tasks), jnp.float32)
     return References(jnp.mean(floor, axis=1), known)
+
+
+def _unseen(setup: Setup, untrained: Params, task: Task) -> Float[Array, " given"]:
+    """What the policy of an agent that acts on its belief is given before anything was seen."""
+    inference, learned = setup.inference, Learned(untrained, ())
+    belief = inference.init(learned, None, None)
+    if inference.told is not None:
+        belief = inference.told(belief, task)
+    return inference.condition(learned, belief)
 
 
 def last_return(adaptation: Adaptation) -> Float[Array, ""]:

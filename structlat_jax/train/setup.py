@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from pathlib import Path
 
 from structlat_jax.algos import others, pearl
@@ -25,11 +26,14 @@ class Setup(Parts):
       inference: How it infers z where it is evaluated and used.
       encoder: The encoder's posterior, by which it infers z while it collects, and the paper's
         inference; of other algorithms than PEARL the same as ``inference``.
+      described: Whether the configuration says which inference it is; not where one of one's own
+        takes its place.
     """
 
     algorithm: Algorithm
     inference: Inference
     encoder: Inference
+    described: bool = True
 
     @property
     def given(self) -> int:
@@ -68,11 +72,27 @@ def _setup(config: Config, env: AnyEnv) -> Setup:
     if config.structure.posterior == "truth" and env.factors is None:
         rule = f"context or task, since {env.name} has no factors that would be its truth"
         raise ConfigError("posterior", rule, "truth")
+    if config.structure.eval_draws > env.horizon:
+        rule = f"at most {env.horizon}, the steps in an episode of {env.name}"
+        raise ConfigError("eval_draws", rule, config.structure.eval_draws)
+    if env.discrete and config.structure.entropy_control == "learned":
+        _require_target(config.hyper.entropy_target, env)
     _require_algorithm(config.structure, env)
     setup = assemble(make_parts(config, env))
     if isinstance(env, HostEnv):
         _require_host(setup)
     return setup
+
+
+def _require_target(target: float, env: AnyEnv) -> None:
+    """Raises `ConfigError` if a policy of choices cannot have so much entropy."""
+    most = math.log(env.action_dim) / env.action_dim
+    if not 0.0 < target < most:
+        rule = (
+            f"above 0 and below {most:.3g} on {env.name}, whose actions are {env.action_dim} "
+            "choices (nats per choice)"
+        )
+        raise ConfigError("entropy_target", rule, target)
 
 
 _OF_PEARL = ("targets", "entropy_control", "obs_norm")
@@ -112,10 +132,10 @@ def assemble(parts: Parts, inference: Inference | None = None) -> Setup:
       parts: Of the run.
       inference: In place of the configured one.
     """
-    s = parts.structure
+    s, described = parts.structure, inference is None
     if s.algorithm != "pearl":
         parts, algorithm, own = others.make(parts)
-        return _setup_of(parts, algorithm, inference or own, own)
+        return _setup_of(parts, algorithm, inference or own, own, described)
     algorithm = (
         pearl.make_by_task(parts)
         if s.tasks_are_known
@@ -124,14 +144,15 @@ def assemble(parts: Parts, inference: Inference | None = None) -> Setup:
     encoder = additive.make(parts.networks, parts.space, s.next_obs_in_context)
     if inference is None:
         inference = _configured(parts, algorithm, encoder)
-    return _setup_of(parts, algorithm, inference, encoder)
+    return _setup_of(parts, algorithm, inference, encoder, described)
 
 
 def _setup_of(
-    parts: Parts, algorithm: Algorithm, inference: Inference, encoder: Inference
+    parts: Parts, algorithm: Algorithm, inference: Inference, encoder: Inference, described: bool
 ) -> Setup:
     own = {field.name: getattr(parts, field.name) for field in dataclasses.fields(Parts)}
-    return Setup(**own, algorithm=algorithm, inference=inference, encoder=encoder)
+    records = {"algorithm": algorithm, "inference": inference, "encoder": encoder}
+    return Setup(**own, **records, described=described)
 
 
 def _configured(parts: Parts, algorithm: Algorithm, encoder: Inference) -> Inference:

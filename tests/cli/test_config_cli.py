@@ -142,6 +142,14 @@ def test_an_empty_file_is_the_default_run(begin, tmp_path):
     assert (job.plan.seeds, job.plan.updates) == (usual.plan.seeds, usual.plan.updates)
 
 
+def test_a_file_may_name_the_preset_that_it_stands_on(begin, tmp_path):
+    (tmp_path / "mine.toml").write_text('preset = "rl2"\n[structure]\nwidth = 16\n')
+    job = begin("--config", tmp_path / "mine.toml", "--out", tmp_path / "run")
+    expected, updates = preset("rl2", point_robot.make())
+    assert job.plan.config == expected.replace(width=16, env=job.plan.config.env)
+    assert (job.plan.preset, job.plan.updates) == ("rl2", updates)
+
+
 def test_code_of_a_file_is_named_again(show, begin, here, tmp_path, monkeypatch):
     own_env.write(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -179,6 +187,9 @@ def test_code_that_has_moved(show, begin, tmp_path, monkeypatch):
         ('{"env": {"options": {"size": 2}}}', "has no option 'size'"),
         ('{"env": {"widths": [3, 2, 20]}}', "obs_dim is 3 there and 2 here"),
         ('{"hyper": {"lr": "fast"}}', "lr must be a number, not 'fast'"),
+        ('{"latent": "gau:2"}', "latent is none of checkpoint_seconds, env, evals, hyper, preset"),
+        ('{"preset": "huge"}', "preset must be one of cpu, "),
+        ('{"preset": ["cpu"]}', "preset must be one of"),
         ('{"structure": []}', "'structure' and 'hyper' objects"),
     ],
 )

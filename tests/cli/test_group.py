@@ -16,6 +16,7 @@ COMMANDS = (
     "sweep",
     "tune",
     "suite",
+    "join",
     "evaluate",
     "figures",
     "view",
@@ -49,7 +50,7 @@ def test_every_command_says_what_it_takes(structlat, name):
     done = structlat(name, "--help")
     assert done.code == 0
     assert f"{name} [OPTIONS]" in done.out
-    assert ("--families " if name == "suite" else "--env ") in done.out
+    assert {"suite": "--families ", "join": "SUITES"}.get(name, "--env ") in done.out
     assert "--help" in done.out
 
 

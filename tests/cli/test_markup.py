@@ -56,7 +56,7 @@ def test_arms(capsys, text):
 @each_text
 def test_the_status_line(text):
     console = make_console(width=200, force_terminal=True, force_interactive=True)
-    with console.capture() as shown, Meter(10, console) as meter:
+    with console.capture() as shown, Meter([10], console) as meter:
         meter.show(5, text, 1.0, evaluated=False)
         meter.message(text)
         meter._bar.refresh()

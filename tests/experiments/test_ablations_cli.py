@@ -13,8 +13,15 @@ from experiments import ablations
 from structlat_jax.cli import changes
 from structlat_jax.config import Config
 
-MADE = [f"--{k.replace('_', '-')}={v}" for k, v in SIZES.items()]
-MADE += ["--seeds=3", "--arms", "prior_factor=false;kl=exact+alpha=0.5", "--arms", "lr_end=1"]
+SMALL = [f"--{k.replace('_', '-')}={v}" for k, v in SIZES.items()]
+MADE = [
+    *SMALL,
+    "--seeds=3",
+    "--arms",
+    "prior_factor=false;kl=exact+alpha=0.5",
+    "--arms",
+    "lr_end=1",
+]
 ARMS = ["unchanged", "prior_factor=false", "kl=exact+alpha=0.5", "lr_end=1"]
 
 
@@ -83,6 +90,20 @@ def test_resume_repeats_nothing_and_refuses_other_arms(folder, run_here, trained
 def test_the_default_arms_are_allowed():
     made = changes.arms(Config(), list(ablations.DEFAULT_ARMS))
     assert len(made) == 1 + len(ablations.DEFAULT_ARMS)
+
+
+def test_default_arms_that_change_nothing_are_left_out(tmp_path, run_here, monkeypatch):
+    """And the folder of those that are left is resumed."""
+    trained = made_up.in_place_of_training(monkeypatch, lambda member: [1.0, 2.0, 3.0])
+    out = tmp_path / "arms"
+    done = run_here(*SMALL, "--seeds=3", "--kl=exact", "--task-focus=0", "--out", out)
+    assert done.code == 0, done.err
+    labels = [member.label for group in trained for member in group]
+    gone = {"kl=exact", "task_focus=0"}
+    assert set(labels) == {"unchanged", *ablations.DEFAULT_ARMS} - gone
+    trained.clear()
+    assert run_here("--resume", "--out", out).code == 0
+    assert trained == []
 
 
 @pytest.mark.parametrize(

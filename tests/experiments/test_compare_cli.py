@@ -117,6 +117,42 @@ def test_where_nobody_knows_the_oracle_nothing_is_said_of_it():
     assert comparison.steps_to_share(run, np.array([1.0]), np.ones((1, 1))) is None
 
 
+def test_what_is_typed_is_given_to_all_even_if_it_is_the_first_presets(tmp_path, run_here, trained):
+    own = ["--discount=0.9", "--updates=30000", "--algorithms=pearl,rl2", "--latents=gau:2"]
+    sizes = [one for one in MADE if "=" in one]
+    done = run_here(*sizes, *own, "--out", tmp_path / "all")
+    assert done.code == 0, done.err
+    plans = {one.label: one.plan for group in trained for one in group}
+    assert {plan.config.hyper.discount for plan in plans.values()} == {0.9}
+    assert {plan.updates for plan in plans.values()} == {30_000}
+    trained.clear()
+    (tmp_path / "all" / "rl2" / "results.json").unlink()
+    assert run_here("--resume", "--out", tmp_path / "all").code == 0
+    again = {one.label: one.plan for group in trained for one in group}
+    assert again["rl2"] == plans["rl2"]
+
+
+def test_a_seed_that_is_not_finite_is_in_no_number():
+    labels = {name: made_up.run("gau:2", [1.0, 2.0], env_steps=40) for name in ("pearl", "rl2")}
+    curve = {"updates": [20.0, 20.0], "seed": [0.0, 1.0], "seconds": [1.0, 1.0]}
+    for run in labels.values():
+        run.arrays["returns_test"][1] = np.nan
+        run.metrics.clear()
+        values = {**curve, "test_return": [1.0, np.nan]}
+        run.metrics.update({name: np.array(value) for name, value in values.items()})
+    built = comparison.build(labels)
+    row = built["rows"][0]
+    assert row["by_episode"] == [0.0, 0.25, 0.5, 1.0]
+    assert row["curve"]["test_return"] == [[1.0], [None]]
+    assert row["not_finite_seeds"] == [1]
+    json.dumps(built, allow_nan=False)
+    for run in labels.values():
+        run.arrays["returns_test"][:] = np.nan
+    none = comparison.build(labels)
+    assert none["rows"][0]["by_episode"] == [None] * 4
+    assert comparison.sections(none)
+
+
 def test_it_continues_and_refuses_another_comparison(folder, run_here, trained):
     count = len(trained)
     done = run_here(*MADE, "--out", folder, "--resume")

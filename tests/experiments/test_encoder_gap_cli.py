@@ -64,8 +64,9 @@ def test_each_way_acts_on_what_it_is_named_after():
         np.testing.assert_allclose(where, place, atol=0.05, err_msg=name)
 
 
-def test_where_the_encoder_tells_a_style_every_way_has_it():
-    asked = {"latent": "dir:1x2,gau:1", "later_blocks": "changes"}
+@pytest.mark.parametrize("latent", ["dir:1x2,gau:1", "gau:2,gau:1"])
+def test_where_the_encoder_tells_a_style_every_way_has_it(latent):
+    asked = {"latent": latent, "later_blocks": "changes"}
     made = make_setup(tiny.config(**(SMALL | asked)), "triangle")
     learned = Learned(*init_params(made, make_key(0)))
     z = jnp.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])

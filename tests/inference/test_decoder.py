@@ -247,3 +247,28 @@ def test_what_imagined_episodes_pay_depends_on_the_task():
             np.testing.assert_allclose(found[i, j], expected, rtol=1e-4, atol=1e-4)
     assert np.all(found[:, 0] > found[:, 2])
     assert np.all(found[:, 2] > found[:, 1])
+
+
+def test_the_scale_is_of_what_was_taken():
+    """What lies behind an episode's end counts for nothing."""
+    keys = jax.random.split(jax.random.key(3), 4)
+    shape = (3, 5)
+    whole = Transition(
+        obs=jax.random.normal(keys[0], (*shape, 2)),
+        action=jnp.zeros((*shape, 1)),
+        reward=jax.random.normal(keys[1], shape) + 2.0,
+        train_reward=jax.random.normal(keys[2], shape) - 4.0,
+        next_obs=jax.random.normal(keys[3], (*shape, 2)),
+        done=jnp.zeros(shape),
+    )
+    taken = jnp.arange(5) < jnp.array([5, 2, 1])[:, None]
+    rows = jax.tree.map(lambda x: x[taken][None], whole)  # those that were taken, side by side
+    blank = jax.tree.map(
+        lambda x: jnp.where(taken.reshape(*shape, *[1] * (x.ndim - 2)), x, 0.0), whole
+    )
+    start = decoder.initial_scale(2)
+    expected = decoder.track(start, rows)
+    for name, value in decoder.track(start, blank, taken)._asdict().items():
+        np.testing.assert_allclose(value, getattr(expected, name), rtol=1e-5, err_msg=name)
+    unmasked = decoder.track(start, blank)
+    assert abs(float(unmasked.shaped - expected.shaped)) > 1e-3

@@ -30,6 +30,6 @@ def test_episodes_of_the_prior_have_a_colour_of_their_own():
     ],
 )
 def test_agents_without_a_z_are_not_called_by_one(algorithm, name, blocks):
-    made = config(algorithm=algorithm, latent="dir:1x3,gau:1", adapt_episodes=1, minibatches=1)
+    made = config(algorithm=algorithm, latent="dir:1x3,gau:1", adapt_episodes=2, minibatches=1)
     assert title(made) == name
     assert len(believed(made).blocks) == blocks

@@ -22,7 +22,7 @@ def clock(monkeypatch):
 
 def shown(use, updates=40, runs=1, **options):
     out = io.StringIO()
-    with live.Meter(updates, Console(file=out, width=100, **options), runs) as meter:
+    with live.Meter([updates] * runs, Console(file=out, width=100, **options)) as meter:
         use(meter)
     return out.getvalue()
 
@@ -112,7 +112,7 @@ def test_output_that_nobody_reads_stops_a_run_as_a_signal_does(capsys):
         def write(self, text):
             raise BrokenPipeError
 
-    meter = live.Meter(10, Console(file=Gone()))
+    meter = live.Meter([10], Console(file=Gone()))
     with Stop() as asked:
         meter.message("one")
         meter.message("two")

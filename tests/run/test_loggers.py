@@ -53,7 +53,7 @@ def test_all_of_them_are_told_in_turn():
 def test_the_console_shows_what_somebody_added():
     out = io.StringIO()
     metrics = {"q": np.ones(2), "test_return": np.ones(2), "surprise": np.array([0.25, 0.75])}
-    with Meter(20, Console(file=out, width=100)) as meter:
+    with Meter([20], Console(file=out, width=100)) as meter:
         meter.logger().log(20, metrics)
     assert out.getvalue().split() == ["20/20", "updates", "test", "1.00", "surprise", "0.5"]
 
@@ -85,7 +85,7 @@ def logged(surprised, shared, kept_programs):
 
 def train_and_log(surprised, folder):
     own, out = Recorder(), io.StringIO()
-    with Meter(STEPS * PER_STEP, Console(file=out, width=200)) as meter, quick_compile():
+    with Meter([STEPS * PER_STEP], Console(file=out, width=200)) as meter, quick_compile():
         run = sl.train(
             surprised,
             seeds=SEEDS,

@@ -173,3 +173,18 @@ def test_on_the_command_line(finished, tmp_path, here):
     line = assert_refused(here(*line_of, "--out", tmp_path / "new"))
     assert "width is 4 there and 64 here" in line
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.slow
+def test_who_is_told_of_tasks_is_told_of_its_own(tmp_path, kept_programs):
+    """Ground truth is what training tasks are known by, and no network."""
+    own = setup(algorithm="oracle")
+    with quick_compile():
+        first = sl.train(own, **{**PLAN, "seeds": 1}, out=tmp_path / "first")
+        fresh = jax.vmap(lambda key: sl.init(own, key))(jax.random.split(jax.random.key(9), 1))
+    origin = origins.read(first.path, own, 1)
+    assert "truth" not in origin.networks
+    state = origins.begin(own, fresh, origin.networks)
+    assert_same(state.params.truth, fresh.params.truth)
+    policy = jax.tree.map(lambda x: x[0], state.params.policy)
+    assert_same(policy, first.agent(0).learned.agent.policy)

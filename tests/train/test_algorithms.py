@@ -24,7 +24,7 @@ EVERY = ["pearl-belief", "oracle", *ON_POLICY]
 SIZES = {
     "updates_per_step": 4,
     "minibatches": 2,
-    "trial_episodes": 3,
+    "trial_episodes": 4,
     "task_trials": 1,
     "hidden": 3,
     "belief_updates": 2,
@@ -194,6 +194,7 @@ def test_only_who_has_to_be_told_can_be():
         ({"updates_per_step": 5}, "updates_per_step"),
         ({"minibatches": 16, "updates_per_step": 16}, "minibatches"),
         ({"algorithm": "maml", "adapt_episodes": 3}, "adapt_episodes"),
+        ({"algorithm": "maml", "adapt_episodes": 1}, "adapt_episodes"),
     ],
 )
 def test_sizes_that_do_not_fit_each_other(changes, field):

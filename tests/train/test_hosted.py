@@ -20,7 +20,7 @@ from structlat_jax.train import parallel, repeats
 from structlat_jax.train.setup import assemble, make_setup
 
 SEEDS = 2
-FITS = {"updates_per_step": 4, "adapt_episodes": 1}  # what algorithms that learn from trials ask
+FITS = {"updates_per_step": 4, "adapt_episodes": 2}  # what algorithms that learn from trials ask
 
 
 def slow(kind):

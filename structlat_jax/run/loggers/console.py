@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,20 +27,19 @@ goes on."""
 
 
 class Meter:
-    """What a program shows of one run or of several of equal length, one after the other.
+    """What a program shows of one run or of several, one after the other.
 
     Args:
-      updates: Of one run.
+      updates: Of each run, in their order.
       console: A `rich.console.Console`.
-      runs: How many there are.
     """
 
-    def __init__(self, updates: int, console: Any, runs: int = 1):
-        self._updates, self._runs, self._console = updates, runs, console
+    def __init__(self, updates: Sequence[int], console: Any):
+        self._updates, self._console = list(updates), console
         self._said = time.perf_counter()  # when the last line was
         self._bar = _bar(console)
         fields = {"status": "compiling", "left": "?"}
-        self._task = self._bar.add_task("train", total=updates * runs, **fields)
+        self._task = self._bar.add_task("train", total=self.total, **fields)
 
     def __enter__(self) -> "Meter":
         self._bar.start()
@@ -89,19 +89,18 @@ class Meter:
         now = time.perf_counter()
         if not self._console.is_terminal and (evaluated or now - self._said >= QUIET):
             self._said = now
-            total = self._updates * self._runs
             rest = f"  {left:.0f} s left" if known else ""
-            self.message(f"{done:>7,}/{total:,} updates  {status}{rest}")
+            self.message(f"{done:>7,}/{self.total:,} updates  {status}{rest}")
 
     @property
-    def updates(self) -> int:
-        """Of one run."""
+    def updates(self) -> list[int]:
+        """Of each run."""
         return self._updates
 
     @property
-    def runs(self) -> int:
-        """How many there are."""
-        return self._runs
+    def total(self) -> int:
+        """Updates of all runs."""
+        return sum(self._updates)
 
 
 def _bar(console: Any) -> Any:
@@ -138,10 +137,9 @@ class _Status:
         done, since = updates - self._first[0], now - self._first[1]
         per_update = since / done if done else float("nan")
         start = self._first[1] - self._began
-        later = self._meter.runs - self._before - 1
-        left = per_update * (self._meter.updates - updates)
-        left += later * (start + per_update * self._meter.updates)
-        whole = self._before * self._meter.updates + updates
+        own, later = self._meter.updates[self._before], self._meter.updates[self._before + 1 :]
+        left = per_update * (own - updates + sum(later)) + len(later) * start
+        whole = sum(self._meter.updates[: self._before]) + updates
         rate = 1.0 / per_update if done else None
         self._meter.show(whole, self._describe(rate, means), left, new)
 
