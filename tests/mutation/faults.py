@@ -21,7 +21,16 @@ from faults_learning import (
     TRAINING_TESTS,
     UPDATE,
 )
-from faults_runs import IMAGINED, IMAGINED_TESTS, RUN_TESTS, RUNS
+from faults_runs import (
+    IMAGINED,
+    IMAGINED_TESTS,
+    JOINED,
+    JOINED_TESTS,
+    RUN_TESTS,
+    RUNS,
+    TOLD,
+    TOLD_TESTS,
+)
 
 LATENTS = {
     "latents/categorical.py": [
@@ -190,6 +199,8 @@ TESTS = (
     (PITCH, PITCH_TESTS),
     (RUNS, RUN_TESTS),
     (IMAGINED, IMAGINED_TESTS),
+    (TOLD, TOLD_TESTS),
+    (JOINED, JOINED_TESTS),
 )
 """Which tests are to notice which faults; the others are not asked, to save time."""
 

@@ -1,4 +1,4 @@
-"""Small faults in the loop around meta-steps, and in what is imagined within one."""
+"""Small faults in the loop around meta-steps, in what is imagined within one, and in reports."""
 
 RUNS = {
     "run/starts.py": [
@@ -42,3 +42,45 @@ IMAGINED = {
 }
 
 IMAGINED_TESTS = ("tests/algos/test_imagined_tasks.py", "tests/algos/test_by_task.py")
+
+TOLD = {
+    "algos/portable.py": [
+        ("if SEEN[0] in layers:", "if False:"),
+        ("kernel[: len(mean)] /= ", "kernel[: len(mean)] *= "),
+        ('bias_0"]) - mean @ kernel', 'bias_0"]) + mean @ kernel'),
+    ],
+    "train/evaluate.py": [
+        ("latent = _unseen(setup, untrained, task)", "latent = jnp.zeros(setup.given)"),
+        ("    belief = inference.told(belief, task)\n    return", "    pass\n    return"),
+    ],
+    "train/setup.py": [
+        ("config.structure.eval_draws > env.horizon", "config.structure.eval_draws > 1e9"),
+        ("if not 0.0 < target < most:", "if not 0.0 < target:"),
+        ("inference, encoder, described)", "inference, encoder, True)"),
+    ],
+}
+
+TOLD_TESTS = (
+    "tests/algos/test_portable.py",
+    "tests/train/test_unseen.py",
+    "tests/train/test_refused_setups.py",
+)
+
+JOINED = {
+    "report/joined.py": [
+        ("sorted(runs, key=_first)", "list(runs)"),
+        ("if name == AXES", "if False"),
+        ("weights=counts", "weights=None"),
+        ("if run.finite.any()]", "]"),
+        ("begins < ended", "begins > 1e9"),
+        ("begins > ended", "begins > 1e9"),
+        ("(one.config, one.env) != (later.config, later.env)", "False"),
+        ("weights=[r.seeds for r in runs]", "weights=None"),
+    ],
+    "report/comparison.py": [
+        ("run.returns()[run.finite]", "run.returns()"),
+        ("value if np.isfinite(value) else None for", "value for"),
+    ],
+}
+
+JOINED_TESTS = ("tests/report/test_joined.py", "tests/experiments/test_compare_cli.py")
