@@ -195,8 +195,12 @@ def _loss(
     read = own if parts.changes else z  # the decoder's: what it asks for is open to it
     fixed = jax.lax.stop_gradient(read)
     kl = space.kl(posterior, batch.kl_key)
-    told = information(space, parts.known, trained["table"], posterior, z)
-    apart = jnp.sum(kl) - jnp.sum(told)  # of the mean posterior from the prior, per task
+    # What is closed says nothing, so that nothing is asked of its mean posterior.
+    said = jnp.arange(len(space.blocks)) < c.open_blocks
+    told = information(space, parts.known, trained["table"], posterior, z, said)
+    apart = jnp.sum(jnp.where(said, kl, 0.0)) - jnp.sum(
+        told
+    )  # of the mean from the prior, per task
 
     fit, asked = _fit_decoder(trained["decoder"], params.scale, parts, t, read, c)
     model = jax.lax.stop_gradient(trained["decoder"])

@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from structlat_jax.envs import AnyEnv
 from structlat_jax.inference import informed
@@ -83,9 +83,11 @@ def information(
     params: Params,
     posterior: tuple[Any, ...],
     z: Float[Array, "M D"],
+    said: Bool[ArrayLike, " blocks"] = True,
 ) -> Float[Array, " M"]:
     """What draws z of some tasks tell of the task's number, ``[M]`` in nats: their log-density
-    under their own posterior less that under the mean of all tasks' posteriors.
+    under their own posterior less that under the mean of all tasks' posteriors. Of blocks that are
+    not ``said`` it tells nothing.
 
     The KL of a posterior to the prior is this on average, and the KL of the mean posterior to the
     prior (Hoffman and Johnson 2016): only the latter keeps draws from the prior away from what
@@ -94,8 +96,9 @@ def information(
     every = posterior_of(space, known, params, jnp.arange(known.count))
 
     def under_all(one):
-        return jnp.sum(space.log_prob(every, jnp.broadcast_to(one, (known.count, one.size))), -1)
+        spread = jnp.broadcast_to(one, (known.count, one.size))
+        return jnp.sum(jnp.where(said, space.log_prob(every, spread), 0.0), axis=-1)
 
-    own = jnp.sum(space.log_prob(posterior, z), axis=-1)
+    own = jnp.sum(jnp.where(said, space.log_prob(posterior, z), 0.0), axis=-1)
     mean = jax.nn.logsumexp(jax.vmap(under_all)(z), axis=-1) - jnp.log(known.count)
     return own - mean

@@ -181,7 +181,7 @@ def test_blocks_behind_the_first_are_asked_for_changes():
     assert np.any(none[:, first:] != some[:, first:])
     np.testing.assert_array_equal(rows(0.0, False), rows(9.0, False))
     # What is closed is asked all the same, and hears nothing of anything else but the KL.
-    shut = {"open_blocks": 1, "kl_weight": 0.0, "aggregate_weight": 0.0, "decoder_weight": 0.0}
+    shut = {"open_blocks": 1, "kl_weight": 0.0, "aggregate_weight": 9.0, "decoder_weight": 0.0}
     silent, asked = rows(0.0, **shut), rows(9.0, **shut)
     np.testing.assert_array_equal(silent[:, first:], params.table["rows"][:, first:])
     assert np.any(asked[:, first:] != silent[:, first:])
@@ -283,7 +283,7 @@ def test_half_of_the_posterior_episodes_act_as_if_the_task_were_known():
 def test_a_closed_block_is_drawn_from_the_prior_and_learns_from_the_kl_alone():
     params, one = trained().params, batch()
     closed, open_ = (
-        coefficients(open_blocks=n, kl_weight=0.0, aggregate_weight=0.0) for n in (1, 2)
+        coefficients(open_blocks=n, kl_weight=0.0, aggregate_weight=9.0) for n in (1, 2)
     )
     width = SPACE.blocks[0].stat_dim
     moved = {}

@@ -36,6 +36,8 @@ IMAGINED = {
         ("own if parts.changes else z", "own"),
         ("block_of == 0, fixed, fixed + c.change", "block_of < 0, fixed, fixed + c.change"),
         ("if not parts.changes:", "if False:"),
+        ("jnp.where(said, kl, 0.0)", "kl"),
+        ("posterior, z, said)", "posterior, z)"),
         ("return fit._replace(change=blind.change), error", "return fit, error"),
         ("held = jax.lax.stop_gradient(trained)", "held = trained"),
     ],

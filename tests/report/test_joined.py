@@ -43,6 +43,15 @@ def test_every_array_has_the_seeds_in_their_order():
     np.testing.assert_array_equal(found.metrics["updates"], [20.0, 20.0])
 
 
+def test_the_names_of_axes_are_no_seeds():
+    parts = [part(0, 2), part(2, 3)]
+    for one in parts:
+        one.arrays["axes"] = np.array(["seed", "task", "repeat", "episode"])
+    found = joined.join(parts)
+    assert found.arrays["axes"].tolist() == ["seed", "task", "repeat", "episode"]
+    assert found.seeds == 5
+
+
 def test_what_one_lacks_the_whole_lacks():
     older = part(0, 2)
     arrays = {name: x for name, x in older.arrays.items() if not name.startswith("amortised")}
