@@ -59,13 +59,27 @@ def arms(base: Config, given: Any, default: bool = False) -> dict[str, Config]:
             raise ConfigError(None, f"arms must differ from each other, but {arm} is there twice.")
         try:
             made[arm] = base.replace(**dict(parse(part) for part in arm.split("+")))
-            if made[arm] == base:
-                raise ConfigError(None, f"{arm} changes nothing.")
+            if all(unread(made[arm], name) for name in between(base, made[arm])):
+                raise ConfigError(None, f"{arm} changes nothing{_why(made[arm], base)}.")
         except ConfigError:
             if not default:
                 raise
             made.pop(arm, None)
     return made
+
+
+def unread(config: Config, name: str) -> str:
+    """Why a configuration does not read one of its fields, in words with other fields in backticks;
+    empty if it does."""
+    for other, values in configuration.fields()[name].metadata["where"].items():
+        value = getattr(config.structure, other)
+        if value not in values:
+            return f"that takes `{other}` {' or '.join(values)}, and it is {value}"
+    return ""
+
+
+def _why(made: Config, base: Config) -> str:
+    return "".join(f": {name} is not read ({unread(made, name)})" for name in between(base, made))
 
 
 def between(one: Config, other: Config) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from structlat_jax import config as configuration
+from structlat_jax.cli import changes
 from structlat_jax.cli.errors import flag
 from structlat_jax.cli.folders import claim
 from structlat_jax.cli.options import given, typed
@@ -53,15 +54,12 @@ def new_plan(options: dict[str, Any]) -> tuple[Plan, AnyEnv]:
 
 def unread(config: Config, options: dict[str, Any]) -> list[str]:
     """A sentence about each option on the command line that this configuration does not read."""
-    fields, said = configuration.fields(), []
-    for name in given(options):
-        for other, values in fields[name].metadata["where"].items():
-            value = getattr(config.structure, other)
-            if value not in values:
-                rule = f"{flag(name)} is not read: that takes {flag(other)} {' or '.join(values)}"
-                said.append(f"{rule}, and it is {value}.")
-                break
-    return said
+    reasons = {name: changes.unread(config, name) for name in given(options)}
+    return [
+        ConfigError.free(f"`{name}` is not read: {why}.").sentence(flag)
+        for name, why in reasons.items()
+        if why
+    ]
 
 
 def planned(out: Path | None, resume: bool, marker: str, options: dict[str, Any]) -> dict[str, Any]:

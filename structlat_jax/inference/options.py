@@ -4,8 +4,9 @@ import dataclasses
 
 from structlat_jax.options import option
 
-_BY_PLACES = {"inference": ("auto", "hypotheses")}
-_BY_HYPOTHESES = {"inference": ("auto", "hypotheses", "decoded", "explained")}
+_PEARL = {"algorithm": ("pearl",)}
+_BY_PLACES = {"inference": ("auto", "hypotheses"), **_PEARL}
+_BY_HYPOTHESES = {"inference": ("auto", "hypotheses", "decoded", "explained"), **_PEARL}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +20,7 @@ class InferenceOptions:
         "observation too); the encoder's posterior; or that of hypotheses, decoded and amortised "
         "which does best on the training tasks",
         choices=("auto", "hypotheses", "decoded", "explained", "amortised"),
-        where={"algorithm": ("pearl",)},
+        where=_PEARL,
     )
     hypotheses: int = option(
         2048,

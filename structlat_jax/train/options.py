@@ -42,7 +42,11 @@ class ProtocolOptions:
     eval_episodes: int = option(20, "episodes per task in evaluation", low=2)
     eval_prior_episodes: int = option(5, "of those, with z from the prior", low=1)
     eval_draws: int = option(
-        1, "latents per episode, each for its share of the steps (compiled one by one)", 1, 10
+        1,
+        "latents per episode, each for its share of the steps (compiled one by one)",
+        low=1,
+        high=10,
+        where={"algorithm": ("pearl",)},
     )
     eval_train_tasks: int = option(
         30, "training tasks that an evaluation looks at, at most: the first of them", low=1

@@ -41,3 +41,15 @@ def test_one_that_the_environment_cannot_have():
     assert list(found) == ["unchanged"]
     with pytest.raises(InputError, match=r"--arms: eval_draws=2: eval_draws must be 1 on line"):
         evaluate._setups({"unchanged": one, "eval_draws=2": two}, env, default=False)
+
+
+def test_one_that_nothing_reads(tmp_path):
+    """Agents that act on a belief choose no z."""
+    own = functools.partial(arms, tmp_path / "run", algorithm="pearl-belief")
+    assert list(own(DEFAULT, True)) == ["unchanged", "eval_prior_episodes=1"]
+    said = "choice=thompson changes nothing: choice is not read (that takes algorithm pearl"
+    with pytest.raises(InputError) as caught:
+        own(("choice=thompson",), False)
+    assert said in str(caught.value)
+    both = own(("choice=thompson+eval_prior_episodes=1",), False)
+    assert list(both) == ["unchanged", "choice=thompson+eval_prior_episodes=1"]

@@ -11,7 +11,8 @@ from tiny import SIZES
 
 from experiments import ablations
 from structlat_jax.cli import changes
-from structlat_jax.config import Config
+from structlat_jax.config import preset
+from structlat_jax.envs import point_robot
 
 SMALL = [f"--{k.replace('_', '-')}={v}" for k, v in SIZES.items()]
 MADE = [
@@ -87,8 +88,8 @@ def test_resume_repeats_nothing_and_refuses_other_arms(folder, run_here, trained
     assert listing(folder) == before
 
 
-def test_the_default_arms_are_allowed():
-    made = changes.arms(Config(), list(ablations.DEFAULT_ARMS))
+def test_the_default_arms_are_allowed_on_the_papers_task():
+    made = changes.arms(preset(None, point_robot.make())[0], list(ablations.DEFAULT_ARMS))
     assert len(made) == 1 + len(ablations.DEFAULT_ARMS)
 
 
