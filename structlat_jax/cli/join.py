@@ -11,7 +11,7 @@ from structlat_jax.cli.tables import LATENTS
 from structlat_jax.envs import registry
 from structlat_jax.envs.base import Plane
 from structlat_jax.errors import InputError
-from structlat_jax.report import joined, suite_text, table
+from structlat_jax.report import joined
 from structlat_jax.report.finished_run import RunFiles
 from structlat_jax.report.names import latent_slug
 from structlat_jax.report.run_files import read_run
@@ -29,11 +29,8 @@ def join(suites: Sequence[Path], out: Path | None) -> int:
     runs = {name: _joined(suites, name) for name in families}
     planes = {name: _plane(name, own) for name, own in runs.items()}
     out = new_folder(out, Path("runs") / f"joined-{time.strftime('%Y%m%d-%H%M%S')}", False)
-    built, drawn = {}, {}
-    for name, own in runs.items():
-        table_of = table.build_arms(own, planes[name])
-        built[name] = suite_text.with_structure(table_of, own)
-        drawn[name] = suite.draw(name, own, out)
+    built = {name: suite.build(own, planes[name]) for name, own in runs.items()}
+    drawn = {name: suite.draw(name, own, out) for name, own in runs.items()}
     return suite.report(built, drawn, out, make_console())
 
 

@@ -13,6 +13,7 @@ from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import EXIT_FAILED
 from structlat_jax.cli.folders import claim, interruptible, new_folder
 from structlat_jax.envs import AnyEnv, EnvSpec
+from structlat_jax.envs.base import Plane
 from structlat_jax.envs.families import named
 from structlat_jax.envs.spec import canonical
 from structlat_jax.errors import InputError
@@ -76,10 +77,14 @@ def compare(
     with interruptible(out, console, again):
         for name, members in made.items():
             runs = _trained(name, members, folder(out, name), console)
-            table_of = table.build_arms(runs, members[0].env.plane)
-            built[name] = suite_text.with_structure(table_of, runs)
+            built[name] = build(runs, members[0].env.plane)
             drawn[name] = draw(name, runs, out)
     return report(built, drawn, out, console)
+
+
+def build(runs: dict[str, RunFiles], plane: Plane | None) -> dict[str, Any]:
+    """The table of a family, from its runs by label and its environment's plane."""
+    return suite_text.with_structure(table.build_arms(runs, plane), runs)
 
 
 def report(
@@ -88,7 +93,7 @@ def report(
     """Writes ``suite.md`` and ``suite.json``, and prints the tables.
 
     Args:
-      built: Tables from `suite_text.with_structure` by family.
+      built: Tables from `build` by family.
       drawn: What `draw` gave, by family.
       out: The suite's folder.
       console: Where to print.
