@@ -12,7 +12,7 @@ episode, by environment steps and by time as pictures. --resume continues.
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,7 @@ def _require_latents(given: Sequence[str], out: Path, made: Sequence[Member]) ->
 
 def _asked(given: dict[str, Any]) -> list[str]:
     """The fields that stand on the command line."""
-    return [name for name in options.typed(given) if name in (*configuration.fields(), "updates")]
+    return _fields(options.typed(given))
 
 
 def _kept(out: Path | None) -> list[str]:
@@ -104,8 +104,12 @@ def _kept(out: Path | None) -> list[str]:
         found = read_json(out / _MARKER)[_ASKED]
     except (OSError, TypeError, KeyError, CheckpointError):
         return []
-    known = (*configuration.fields(), "updates")
-    return [name for name in found if name in known] if isinstance(found, list) else []
+    return _fields(found) if isinstance(found, list) else []
+
+
+def _fields(names: Iterable[str]) -> list[str]:
+    """Those that are of a configuration, or the number of updates."""
+    return [name for name in names if name in (*configuration.fields(), "updates")]
 
 
 def _value(plan: Plan, name: str) -> Any:

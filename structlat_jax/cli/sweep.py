@@ -138,8 +138,7 @@ def _saved(out: Path, options: dict[str, Any]) -> tuple[Plan, Env, dict[str, Any
 
 def _train(made: list[members.Member], finished: list[bool], out: Path, console: Console) -> None:
     done = {one.folder for one, there in zip(made, finished, strict=True) if there}
-    groups = lanes.groups(made)
-    with Meter([group.members[0].plan.whole_updates for group in groups], console) as meter:
+    with Meter(lanes.updates(made), console) as meter:
         lanes.train_all(made, out, done, meter.logger)
 
 

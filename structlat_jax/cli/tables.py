@@ -131,8 +131,7 @@ def train(out: Path, made: list[members.Member], console: Console) -> None:
 def train_members(out: Path, made: list[members.Member], console: Console) -> None:
     """Trains what is not finished, within `interruptible`."""
     finished = {one.folder for one in made if one.finished}
-    groups = lanes.groups(made)
-    with Meter([group.members[0].plan.whole_updates for group in groups], console) as meter:
+    with Meter(lanes.updates(made), console) as meter:
         for one in made:
             if one.folder in finished:
                 meter.message(f"{one.label}: finished before")

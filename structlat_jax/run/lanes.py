@@ -66,6 +66,11 @@ def lanes_of(group: Group) -> Lanes:
     return Lanes(np.tile(plan.seed + np.arange(plan.seeds), len(group.members)), Hyper(**values))
 
 
+def updates(members: list[Member]) -> list[int]:
+    """Updates of a seed in each group, in the order in which `train_all` takes them."""
+    return [group.members[0].plan.whole_updates for group in groups(members)]
+
+
 def train_all(
     members: list[Member], out: Path, finished: set[Path], logger: Callable[[str, int], Logger]
 ) -> None:
