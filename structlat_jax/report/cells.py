@@ -105,6 +105,15 @@ def encoder(row: Row) -> str | None:
     return None if found is None else f"{found['mean']:.2f}"
 
 
+def solved(row: Row) -> str | None:
+    """The share of test tasks whose last episode succeeds, in percent, with its interval."""
+    found = row.get("test_success")
+    if found is None:
+        return None
+    interval = found["mean_ci95"] and [100.0 * end for end in found["mean_ci95"]]
+    return spread(100.0 * found["mean"], interval, ".0f")
+
+
 def difference(one: Row) -> str | None:
     """The paired difference of a comparison, with its interval."""
     found = one["difference"]

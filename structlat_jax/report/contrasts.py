@@ -19,6 +19,11 @@ def _encoder(run: RunFiles) -> np.ndarray | None:
     return None if found is None else results.last_episode(found)
 
 
+def _solved(run: RunFiles) -> np.ndarray | None:
+    found = run.success()
+    return None if found is None else results.last_episode(found)
+
+
 def _reached(run: RunFiles) -> np.ndarray | None:
     found = run.success()
     if found is None:
@@ -31,6 +36,7 @@ MEASURES: Mapping[str, Callable[[RunFiles], np.ndarray | None]] = MappingProxyTy
         "test_return": lambda run: results.last_episode(run.returns()),
         "first_posterior_return": _first_posterior,
         "amortised_return": _encoder,
+        "test_success": _solved,
         "tasks_reached_by_prior": _reached,
     }
 )

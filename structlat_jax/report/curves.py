@@ -22,9 +22,19 @@ def learning(label: str, run: RunFiles) -> Curve:
 
 def adapting(label: str, run: RunFiles) -> Curve:
     """Return on test tasks against the number of the episode."""
-    by_episode = run.returns().mean(axis=(1, 2))
-    episodes = np.arange(1, by_episode.shape[1] + 1)
-    return Curve(label, episodes, by_episode, **_bounds(run))
+    return _by_episode(label, run.returns(), **_bounds(run))
+
+
+def solving(label: str, run: RunFiles) -> Curve:
+    """Test tasks that an episode solves, in percent, against the number of the episode; for runs
+    whose environment says when it succeeds."""
+    return _by_episode(label, 100.0 * run.success())
+
+
+def _by_episode(label: str, measured: np.ndarray, **bounds: float | None) -> Curve:
+    """Of ``[S, T, R, E]``."""
+    by_episode = measured.mean(axis=(1, 2))
+    return Curve(label, np.arange(1, by_episode.shape[1] + 1), by_episode, **bounds)
 
 
 def _bounds(run: RunFiles) -> dict[str, float | None]:

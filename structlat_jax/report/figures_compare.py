@@ -74,7 +74,10 @@ def learning_curves(
 
 @styled
 def adaptation_curves(
-    curves: Sequence[Curve], prior_episodes: Sequence[int], title: str = ""
+    curves: Sequence[Curve],
+    prior_episodes: Sequence[int],
+    title: str = "",
+    measured: str = "return of an episode, test tasks",
 ) -> Figure:
     """Return against the number of the episode on test tasks, one line per run.
 
@@ -87,6 +90,7 @@ def adaptation_curves(
       prior_episodes: Episodes at the start whose z came from the prior, one number per run; they
         are shaded, those of the run that has most of them.
       title: Stands above the figure.
+      measured: What the curves show in place of returns, if they do.
 
     Raises:
       ValueError: if there is no curve, if the shapes of one do not fit each other, or if there are
@@ -104,7 +108,7 @@ def adaptation_curves(
     episodes = max(len(curve.x) for curve in curves)
     ax.set(xlim=(0.5, episodes + 0.5), xticks=episode_ticks(episodes))
     (below or [ax])[-1].set_xlabel("episode")
-    ax.set_ylabel("return of an episode, test tasks")
+    ax.set_ylabel(measured)
     shade_prior(ax, max(prior_episodes), episodes)
     _finish(figure, ax, curves, title)
     return figure

@@ -113,6 +113,8 @@ def summarise(
         found["amortised_return"] = found["encoder_return"] = over_seeds(last_episode(encoder))
     found["train_return"] = over_seeds(last_episode(train))
     finite = np.isfinite(test).all(axis=(1, 2, 3))
+    if success is not None:
+        found["test_success"] = over_seeds(np.where(finite, last_episode(success), np.nan))
     means = _means(
         *(test[finite], None if oracle is None else oracle[finite], prior_episodes),
         np.broadcast_to(floor, test.shape[:2])[finite],

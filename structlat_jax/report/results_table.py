@@ -43,6 +43,17 @@ def _spread(results: dict[str, Any], entry: dict[str, Any]) -> str:
     return f"{entry['mean']:.2f} ± {entry['std']:.2f} (95 % {low:.2f} to {high:.2f})"
 
 
+def _solved(results: dict[str, Any], entry: dict[str, Any]) -> str:
+    """A share of tasks over seeds, in percent."""
+    if entry["mean"] is None:
+        return "not finite"
+    text = f"{100 * entry['mean']:.0f} %"
+    if entry["ci95"] is None:
+        return text
+    low, high = (100 * min(max(end, 0.0), 1.0) for end in entry["ci95"])
+    return f"{text} (95 % {low:.0f} to {high:.0f})"
+
+
 def _formatted(form: str, factor: float = 1.0) -> Callable[[dict[str, Any], Any], str]:
     def tell(results, value):
         if value is None:
@@ -72,6 +83,7 @@ def _counted(results: dict[str, Any], names: list[str]) -> str:
 _MEASURES = {
     "test_return": ("test return, last episode", _spread),
     "percent_of_oracle": ("  % of oracle", _of_oracle),
+    "test_success": ("  test tasks solved by it", _solved),
     "inference_chosen": ("  inference, chosen on training tasks", _counted),
     "amortised_return": ("  with the encoder's posterior", _spread),
     "train_return": ("train return, last episode", _spread),

@@ -41,8 +41,12 @@ def draw(title: str, runs: Runs, album: Album) -> dict[str, str]:
     shown = {"adaptation_curves": "Return by episode of the adaptation"}
     album.add("adaptation_curves", _adaptation, title, whole)
     if first.success() is None:
-        album.left_out.append(f"prior_coverage: nothing says when {title} is a success.")
+        album.left_out.append(
+            f"solved_curves, prior_coverage: nothing says when {title} is a success."
+        )
     else:
+        shown["solved_curves"] = "Test tasks that an episode of the adaptation solves"
+        album.add("solved_curves", _solved, title, whole)
         shown["prior_coverage"] = "Test tasks that episodes with z from the prior reach"
         album.add("prior_coverage", _coverage, title, whole)
     if any(run.results.get("recovery") for run in whole.values()):
@@ -58,8 +62,16 @@ def draw(title: str, runs: Runs, album: Album) -> dict[str, str]:
 
 
 def _adaptation(title: str, runs: Runs) -> Figure:
-    prior = [run.config.structure.blind_episodes for run in runs.values()]
-    return adaptation_curves(_each(curves.adapting, runs), prior, title)
+    return adaptation_curves(_each(curves.adapting, runs), _prior(runs), title)
+
+
+def _solved(title: str, runs: Runs) -> Figure:
+    measured = "% of test tasks that an episode solves"
+    return adaptation_curves(_each(curves.solving, runs), _prior(runs), title, measured)
+
+
+def _prior(runs: Runs) -> list[int]:
+    return [run.config.structure.blind_episodes for run in runs.values()]
 
 
 def _coverage(title: str, runs: Runs) -> Figure:

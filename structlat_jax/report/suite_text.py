@@ -40,6 +40,7 @@ def sections(name: str, built: dict[str, Any]) -> list[Section]:
         "latent": cells.latent,
         "last\nepisode": cells.mean,
         "% of\noracle": cells.number("percent_of_oracle", 0),
+        "% of tasks\nsolved": cells.solved,
         "encoder's\nposterior": cells.encoder,
         "first\nposterior": cells.number("first_posterior_return"),
         "prior\nreaches": cells.percent("tasks_reached_by_prior"),
@@ -49,6 +50,7 @@ def sections(name: str, built: dict[str, Any]) -> list[Section]:
         "to the first row": cells.latent,
         "last\nepisode": _contrast("test_return"),
         "first\nposterior": _contrast("first_posterior_return"),
+        "tasks solved\n(points)": _contrast("test_success", 100.0),
         "encoder's\nposterior": _contrast("amortised_return"),
         "prior reaches\n(points)": _contrast("tasks_reached_by_prior", 100.0),
     }
@@ -87,7 +89,8 @@ def terminal(families: Mapping[str, dict[str, Any]]) -> Group:
 
 _NOTE = (
     "Returns are means over test tasks, with 95 % intervals over seeds; differences are paired by "
-    "seed, and a share of tasks differs by points of its percentage. KL in nats, and in what share "
+    "seed, and a share of tasks differs by points of its percentage. Solved is a task whose last "
+    "episode succeeds, as the environment says. KL in nats, and in what share "
     "of seeds it is at least 0.1. R^2 of a factor is that of the best linear map from a block's "
     "last posterior mean, on tasks that it was not fitted to."
 )

@@ -111,7 +111,8 @@ def row(run: RunFiles, plane: Plane | None = None) -> dict[str, Any]:
       ``latent``, ``seeds``, ``not_finite_seeds`` (seed numbers; the measures are None unless it is
       empty), ``seconds_per_seed_and_core``, and the measures that its environment allows.
       ``test_return`` holds mean, std, ``mean_ci95``, ``iqm``, ``iqm_ci95``, per_seed;
-      ``amortised_return`` the same for the encoder's posterior; ``links`` are those of
+      ``amortised_return`` the same for the encoder's posterior, ``test_success`` for the share of
+      test tasks whose last episode succeeds; ``links`` are those of
       `links.links` and `far.near_and_far`.
     """
     finite, first = run.finite, _number(run, "first_seed")
@@ -158,7 +159,7 @@ def _measurable(run: RunFiles) -> list[str]:
     names = ["test_return", "train_return", "prior_return", "first_posterior_return"]
     names += ["first_posterior_share", "floor_return", "links"]
     names += [] if run.encoder() is None else ["amortised_return"]
-    names += [] if run.success() is None else ["tasks_reached_by_prior"]
+    names += [] if run.success() is None else ["test_success", "tasks_reached_by_prior"]
     oracle = ("oracle_return", "percent_of_oracle", "episodes_to_80_percent_of_oracle")
     return names if run.oracle() is None else [*names, *oracle]
 
@@ -181,6 +182,8 @@ def _measures(run: RunFiles, plane: Plane | None) -> dict[str, Any]:
     }
     if run.encoder() is not None:
         own["amortised_return"] = _over_seeds(summary["amortised_return"])
+    if run.success() is not None:
+        own["test_success"] = _over_seeds(summary["test_success"])
     if summary.get("percent_of_oracle") is not None:
         level = results.way(floor, oracle, SHARE_OF_ORACLE)
         own["episodes_to_80_percent_of_oracle"] = results.episodes_until_level(run.returns(), level)

@@ -39,6 +39,8 @@ def notes(table: dict[str, Any]) -> list[str]:
             "Encoder's posterior: the same agents with the paper's inference, a product of one "
             "factor per transition; everything else is with the configured one (see --inference)."
         )
+    if _has(rows, "test_success"):
+        found.append("Solved: tasks whose last episode succeeds, as the environment says.")
     found += [_about_floor(rows)] if _has(rows, "floor_return") else []
     found += [table["paper_note"]] if "paper_note" in table else []
     found.append(
@@ -125,6 +127,7 @@ _SECTIONS: dict[str, dict[str, Cell]] = {
     },
     "Where the rest is, on test tasks": {
         "latent": cells.latent,
+        "% of tasks\nsolved": cells.solved,
         "tasks\nfound": cells.percent("tasks_found", "links"),
         "found:\n% of oracle": cells.number("found_percent", 0, "links"),
         "near:\n% of oracle": cells.number("near_percent", 0, "links"),

@@ -131,8 +131,9 @@ def test_differences_are_paired_by_seed(folder):
         assert found["test_return"]["per_seed"] == pytest.approx((ours - theirs).tolist())
         for name in ("first_posterior_return", "tasks_reached_by_prior"):
             assert found[name]["mean"] == pytest.approx(row[name] - first[name], abs=1e-6)
-        difference = row["amortised_return"]["mean"] - first["amortised_return"]["mean"]
-        assert found["amortised_return"]["mean"] == pytest.approx(difference, abs=1e-6)
+        for name in ("amortised_return", "test_success"):
+            difference = row[name]["mean"] - first[name]["mean"]
+            assert found[name]["mean"] == pytest.approx(difference, abs=1e-6)
     _, differences, _ = suite_text.sections("triangle+gain=0.3", built)
     assert [row[0] for row in differences.rows] == [row["latent"] for row in others]
     assert differences.rows[0][1].startswith(
@@ -158,7 +159,9 @@ def test_columns_that_nobody_fills_are_left_out(folder):
     assert all(len(row) == len(one.heads) for one in after for row in one.rows)
 
 
-PICTURES = {"adaptation_curves.png", "prior_coverage.png", "recovery.png"}
+PICTURES = {
+    f"{name}.png" for name in ("adaptation_curves", "solved_curves", "prior_coverage", "recovery")
+}
 
 
 def test_every_family_has_its_pictures(folder):
@@ -172,7 +175,7 @@ def test_every_family_has_its_pictures(folder):
 def test_resume_draws_again_and_says_what(folder, run_here):
     (folder / "speed_mix" / "recovery.png").unlink()
     done = run_here("--resume", "--out", folder)
-    said = f"{folder / 'speed_mix'} holds adaptation_curves, prior_coverage, recovery "
+    said = f"{folder / 'speed_mix'} holds adaptation_curves, solved_curves, prior_coverage, "
     assert said in done.out
     assert {path.name for path in (folder / "speed_mix").glob("*.png")} == PICTURES
 

@@ -95,9 +95,10 @@ def test_percent_of_oracle_counts_from_the_floor():
 
 def test_success_is_no_matter_of_the_return():
     success = np.zeros((2, 2, 1, 5), bool)
-    success[0, 0, 0, 1] = success[:, :, :, 2] = True
+    success[0, 0, 0, 1] = success[:, :, :, 2] = success[1, 0, 0, 4] = True
     found = results.summarise(negative(), negative(), None, None, 2, -80.0, success)
     assert found["tasks_reached_by_prior"] == 1 / 4
+    assert found["test_success"]["per_seed"] == [0.0, 0.5]
 
 
 def test_seeds_that_are_not_finite_are_in_no_mean():
@@ -106,9 +107,11 @@ def test_seeds_that_are_not_finite_are_in_no_mean():
     floor, oracle = np.array([[-80.0] * 2, [-10.0] * 2]), np.array([[-5.0] * 2, [90.0] * 2])
     found = results.summarise(test, test, None, oracle, 2, floor, np.ones(test.shape))
     assert (found["floor_return"], found["oracle_return"]) == (-80.0, -5.0)
+    assert found["test_success"]["per_seed"] == [1.0, None]
     test[0] = np.inf
     found = results.summarise(test, test, test, oracle, 2, floor, np.ones(test.shape))
-    means = set(found) - {"test_return", "amortised_return", "encoder_return", "train_return"}
+    of_seeds = {"test_return", "amortised_return", "encoder_return", "train_return", "test_success"}
+    means = set(found) - of_seeds
     assert "tasks_reached_by_prior" in means
     assert all(found[name] is None for name in means)
     assert found["test_return"]["mean"] is None

@@ -9,7 +9,7 @@ from structlat_jax.report.album import Album
 
 S = 3
 MATCHED = "dir:1x3,gau:1"
-ALL = {"adaptation_curves", "prior_coverage", "recovery", "recovered-mixture"}
+ALL = {"adaptation_curves", "solved_curves", "prior_coverage", "recovery", "recovered-mixture"}
 
 
 def informed(latent, noise=0.1):
@@ -74,12 +74,23 @@ def test_coverage_counts_what_was_reached_so_far():
     np.testing.assert_allclose(line.get_ydata(), [0.0, 1.0])
 
 
+def test_solved_is_the_share_of_each_episode():
+    run = made_up.run("gau:2", [4.0] * S)
+    run.arrays["success_test"] = np.zeros(run.returns().shape)
+    run.arrays["success_test"][:, 0, :, -1] = 1.0
+    axes = drawn(run).figures["solved_curves"].axes[0]
+    (line,) = [one for one in axes.lines if one.get_label() == "gau:2"]
+    solved = 100.0 / run.returns().shape[1]
+    np.testing.assert_allclose(line.get_ydata(), [0.0, 0.0, 0.0, solved])
+    assert axes.get_ylabel() == "% of test tasks that an episode solves"
+
+
 def test_a_family_of_which_little_is_known():
     run = made_up.unknown(made_up.run("gau:2", [4.0, 6.0]))
     album = drawn(run)
     assert set(album.figures) == {"adaptation_curves"}
     assert album.left_out == [
-        "prior_coverage: nothing says when family is a success.",
+        "solved_curves, prior_coverage: nothing says when family is a success.",
         "recovery: no factor of family is known.",
     ]
     labels = {str(line.get_label()) for line in album.figures["adaptation_curves"].axes[0].lines}

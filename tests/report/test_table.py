@@ -83,6 +83,7 @@ def test_a_row_by_hand():
     assert row["first_posterior_return"] == pytest.approx(2.5)
     assert row["first_posterior_share"] == pytest.approx(0.5)
     assert row["tasks_reached_by_prior"] == 1.0
+    assert row["test_success"]["per_seed"] == [1.0] * 4
     assert row["seconds_per_seed_and_core"] == pytest.approx((70 - 10) / 2)
 
 
@@ -153,7 +154,7 @@ def test_seeds_that_agree_need_no_special_case():
 def test_a_return_of_zero_has_no_share():
     row = table.row(made_up.run("gau:5", [0.0, 0.0]))
     assert row["first_posterior_share"] is None
-    assert row["tasks_reached_by_prior"] == 0.0
+    assert row["tasks_reached_by_prior"] == row["test_success"]["mean"] == 0.0
     assert row["episodes_to_80_percent_of_oracle"] is None
 
 
@@ -228,7 +229,7 @@ def test_markdown():
     assert "| 1.00 (1.00 to 1.00) | +10.00 (+10.00 to +10.00) | told apart |" in text
     assert "seeds 0 to 3" in text
     widths = [line.count("|") for line in text.splitlines() if line.startswith("|")]
-    assert widths == [9] * 5 + [8] * 5 + [4] * 5 + [6] * 4
+    assert widths == [9] * 5 + [8] * 5 + [5] * 5 + [6] * 4
 
 
 @pytest.mark.parametrize("width", [80, 120])
