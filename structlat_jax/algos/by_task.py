@@ -99,7 +99,7 @@ class TaskLosses(NamedTuple):
     decoder_change: Float[Array, ""]
 
 
-class Parts(NamedTuple):
+class Static(NamedTuple):
     """What is static.
 
     Attributes:
@@ -127,12 +127,12 @@ def init_optimisers(params: TaskParams) -> TaskOptimisers:
 
 
 def update(
-    parts: Parts, params: TaskParams, optimisers: TaskOptimisers, batch: Batch, c: Coefficients
+    static: Static, params: TaskParams, optimisers: TaskOptimisers, batch: Batch, c: Coefficients
 ) -> tuple[TaskParams, TaskOptimisers, TaskLosses]:
     """One update: critics, table, decoder and encoder at once, then value, target, policy.
 
     Args:
-      parts: Static.
+      static: Static.
       params: All parameters.
       optimisers: Adam's moments.
       batch: One batch.
@@ -144,7 +144,7 @@ def update(
     params = params._replace(scale=decoder.track(params.scale, batch.transitions))
     c = tempered(params, c)
     trained = {name: getattr(params, name) for name in ("encoder", "q", "table", "decoder")}
-    grads, aux = jax.grad(_loss, has_aux=True)(trained, params, parts, batch, c)
+    grads, aux = jax.grad(_loss, has_aux=True)(trained, params, static, batch, c)
     rates = {"encoder": c.encoder_lr, "q": c.lr, "table": c.encoder_lr, "decoder": c.lr}
     stepped = {
         name: optim.adam(trained[name], grads[name], getattr(optimisers, name), rate)
@@ -152,10 +152,10 @@ def update(
     }
     q = stepped["q"][0]
     noise = batch.action_noise
-    if parts.imagined:
+    if static.imagined:
         noise = jnp.concatenate([noise, batch.imagined.action])
     both = batch._replace(transitions=aux.transitions, action_noise=noise)
-    made = parts.actor.improve(params, q, optimisers, both, aux.z, c)
+    made = static.actor.improve(params, q, optimisers, both, aux.z, c)
     heat, opt_heat = cool(params, optimisers, made.entropy, batch, c)
     new_params = params._replace(
         temperature=heat,
@@ -168,7 +168,7 @@ def update(
         policy=made.opt_policy,
         temperature=opt_heat,
     )
-    new_params = track(parts.actor.networks, new_params, batch.transitions.obs)
+    new_params = track(static.actor.networks, new_params, batch.transitions.obs)
     own = {"v": made.loss_v, "policy": made.loss_policy, "entropy": made.entropy}
     return new_params, new_optimisers, TaskLosses(**aux.terms, **own)
 
@@ -183,39 +183,41 @@ class _Aux(NamedTuple):
 
 
 def _loss(
-    trained: dict[str, Params], params: TaskParams, parts: Parts, batch: Batch, c: Coefficients
+    trained: dict[str, Params], params: TaskParams, static: Static, batch: Batch, c: Coefficients
 ) -> tuple[Float[Array, ""], _Aux]:
     """The sum of what trains the critics and the table (Bellman error on real and imagined tasks,
     KL), the decoder (its likelihood, and what it asks of the table; see `_fit_decoder`), and the
     encoder (the likelihood of z given contexts, real and imagined)."""
-    space, t = parts.space, batch.transitions
-    posterior = posterior_of(space, parts.known, trained["table"], batch.tasks)
+    space, t = static.space, batch.transitions
+    posterior = posterior_of(space, static.known, trained["table"], batch.tasks)
     own = space.transform(posterior, batch.latent_noise)
     z = jnp.where(space.block_of < c.open_blocks, own, batch.imagined.z)
-    read = own if parts.changes else z  # the decoder's: what it asks for is open to it
+    read = own if static.changes else z  # the decoder's: what it asks for is open to it
     fixed = jax.lax.stop_gradient(read)
     kl = space.kl(posterior, batch.kl_key)
     # What is closed says nothing, so that nothing is asked of its mean posterior.
     said = jnp.arange(len(space.blocks)) < c.open_blocks
-    told = information(space, parts.known, trained["table"], posterior, z, said)
+    told = information(space, static.known, trained["table"], posterior, z, said)
     apart = jnp.sum(jnp.where(said, kl, 0.0)) - jnp.sum(
         told
     )  # of the mean from the prior, per task
 
-    fit, asked = _fit_decoder(trained["decoder"], params.scale, parts, t, read, c)
+    fit, asked = _fit_decoder(trained["decoder"], params.scale, static, t, read, c)
     model = jax.lax.stop_gradient(trained["decoder"])
     wide, every = t, z
-    if parts.imagined:
+    if static.imagined:
         given = (model, params.scale, t, fixed, batch.imagined.z)
-        there = imagined_tasks.imagine(parts.decoder, *given, moves=parts.next_obs)
+        there = imagined_tasks.imagine(static.decoder, *given, moves=static.next_obs)
         wide = jax.tree.map(lambda *x: jnp.concatenate(x), t, there)
         every = jnp.concatenate([z, batch.imagined.z])
-    error, q_tm1 = parts.actor.bellman_error(trained["q"], params, wide, every, c, batch.next_noise)
+    error, q_tm1 = static.actor.bellman_error(
+        trained["q"], params, wide, every, c, batch.next_noise
+    )
     errors = jnp.sum(jnp.mean(error**2, axis=2), axis=0)  # the critics' are added, as in PEARL
     bellman = jnp.mean(errors[: len(z)])
-    on_imagined = jnp.mean(errors[len(z) :]) if parts.imagined else jnp.zeros(())
+    on_imagined = jnp.mean(errors[len(z) :]) if static.imagined else jnp.zeros(())
 
-    encoder = _encoder_loss(trained["encoder"], model, params.scale, parts, batch, fixed, c)
+    encoder = _encoder_loss(trained["encoder"], model, params.scale, static, batch, fixed, c)
     loss = bellman + on_imagined + c.kl_weight * jnp.sum(kl) + c.aggregate_weight * apart + encoder
     loss += sum(fit) + asked
     terms = {
@@ -233,7 +235,7 @@ def _loss(
 def _fit_decoder(
     trained: Params,
     scale: Scale,
-    parts: Parts,
+    static: Static,
     t: Transition,
     z: Float[Array, "T D"],
     c: Coefficients,
@@ -248,20 +250,20 @@ def _fit_decoder(
     """
     fixed = jax.lax.stop_gradient(z)
     weighed = fixed + c.decoder_weight * (z - fixed)  # the value is that at z
-    fit = _misfit(parts, trained, scale, t, weighed)
-    if not parts.changes:
+    fit = _misfit(static, trained, scale, t, weighed)
+    if not static.changes:
         return fit, jnp.zeros(())
-    blind = _misfit(parts, trained, scale, t, fixed)
-    later = jnp.where(parts.space.block_of == 0, fixed, fixed + c.change_weight * (z - fixed))
+    blind = _misfit(static, trained, scale, t, fixed)
+    later = jnp.where(static.space.block_of == 0, fixed, fixed + c.change_weight * (z - fixed))
     held = jax.lax.stop_gradient(trained)
-    error = decoder.change_error(parts.decoder, held, scale, t, later[:, None])
+    error = decoder.change_error(static.decoder, held, scale, t, later[:, None])
     return fit._replace(change=blind.change), error
 
 
 def _misfit(
-    parts: Parts, trained: Params, scale: Scale, t: Transition, z: Float[Array, "T D"]
+    static: Static, trained: Params, scale: Scale, t: Transition, z: Float[Array, "T D"]
 ) -> decoder.LogDensity:
-    found = decoder.log_density(parts.decoder, trained, scale, t, z[:, None])
+    found = decoder.log_density(static.decoder, trained, scale, t, z[:, None])
     return jax.tree.map(lambda x: -jnp.mean(x), found)
 
 
@@ -269,7 +271,7 @@ def _encoder_loss(
     encoder: Params,
     own: Params,
     scale: Scale,
-    parts: Parts,
+    static: Static,
     batch: Batch,
     z: Float[Array, "M D"],
     c: Coefficients,
@@ -282,12 +284,12 @@ def _encoder_loss(
     context, imagined = batch.context, batch.imagined
     blend = imagined.blend[:, None] ** 2
     between = z + blend * (imagined.z - z)
-    seen = imagined_tasks.simulate(parts.decoder, own, scale, context, between, imagined.paid)
-    features = additive.context_features(seen, c.context_reward_scale, parts.next_obs)
+    seen = imagined_tasks.simulate(static.decoder, own, scale, context, between, imagined.paid)
+    features = additive.context_features(seen, c.context_reward_scale, static.next_obs)
     both = jnp.stack([context.features, jax.lax.stop_gradient(features)])
-    evidence = additive.evidence_of(parts.actor.networks, parts.space, encoder, both)
+    evidence = additive.evidence_of(static.actor.networks, static.space, encoder, both)
     totals = jax.vmap(
-        lambda one: additive.totals_of(parts.space, one, context.owners, context.length)
+        lambda one: additive.totals_of(static.space, one, context.owners, context.length)
     )(evidence)
-    posterior = parts.space.posterior(totals)
-    return -jnp.sum(parts.space.log_prob(posterior, jnp.stack([z, between]))) / len(z)
+    posterior = static.space.posterior(totals)
+    return -jnp.sum(static.space.log_prob(posterior, jnp.stack([z, between]))) / len(z)

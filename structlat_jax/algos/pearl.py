@@ -78,7 +78,7 @@ def make_by_task(parts: Parts) -> Algorithm:
     if s.posterior == "truth":
         known = known_tasks.by_truth(s.train_tasks, space.stat_dim, s.encoder_width, env)
     options = (s.imagined_tasks, s.next_obs_in_context, s.later_blocks == "changes")
-    static = by_task.Parts(actor, space, model, known, *options)
+    static = by_task.Static(actor, space, model, known, *options)
 
     def zeros():
         own = {"table": known.zeros(), "decoder": model.zeros(), "scale": ()}

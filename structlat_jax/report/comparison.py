@@ -211,6 +211,7 @@ _RETURNS: dict[str, Cell] = {
     "mean": cells.mean,
     "IQM": cells.over_seeds("iqm"),
     "% of oracle": cells.number("percent_of_oracle", 0),
+    "% of tasks solved": cells.solved,
     "first episodes": cells.number("prior_return"),
     "untrained": cells.number("floor_return"),
     "training tasks": cells.number("train_return"),

@@ -225,13 +225,14 @@ class _Loop:
                 found = repeats.evaluate(*given, repeats=None if last else 1)
         if found is None:
             return state
-        found, trial = found
-        if trial is not None:
-            own = chosen.settle(state.inference_params, parallel.pad(self.programs, trial.chosen))
+        found, selection = found
+        if selection is not None:
+            number = parallel.pad(self.programs, selection.chosen)
+            own = chosen.settle(state.inference_params, number)
             state = state._replace(inference_params=own)
         bad = np.isin(np.arange(self.plan.seeds), list(self.failed))
         self.adaptation = _without(found, bad)
-        columns = evaluation_metrics(self.job.setup, self.adaptation, self.references, trial)
+        columns = evaluation_metrics(self.job.setup, self.adaptation, self.references, selection)
         for seed, row in enumerate(rows):
             row.update({name: float(values[seed]) for name, values in columns.items()})
         if bad.all() or self.saved is None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from structlat_jax.train.choose import Trial
+from structlat_jax.train.choose import Selection
 from structlat_jax.train.evaluate import Adaptation, References
 from structlat_jax.train.setup import Setup
 
@@ -33,7 +33,7 @@ def step_rows(
 
 
 def evaluation_metrics(
-    setup: Setup, adaptation: Adaptation, references: References, trial: Trial | None = None
+    setup: Setup, adaptation: Adaptation, references: References, selection: Selection | None = None
 ) -> dict[str, np.ndarray]:
     """Means over tasks and repeats by name, ``[S]``.
 
@@ -41,7 +41,7 @@ def evaluation_metrics(
       setup: Of the run.
       adaptation: On training tasks followed by test tasks, ``[S, T, R, E, ...]``.
       references: Of the same tasks, ``[S, T]``.
-      trial: What the candidates of the inference were worth, ``[S, candidates]``.
+      selection: What the candidates of the inference were worth, ``[S, candidates]``.
     """
     s = setup.structure
     split, prior = s.seen_tasks, s.blind_episodes
@@ -58,9 +58,9 @@ def evaluation_metrics(
         found["test_amortised_return"] = adaptation.encoder[:, split:, :, -1].mean(axis=(1, 2))
     if adaptation.success is not None:
         found["test_success"] = adaptation.success[:, split:, :, -1].mean(axis=(1, 2))
-    if trial is not None:
+    if selection is not None:
         names = [one.name for one in setup.inference.candidates]
-        found |= {f"train_return {x}": trial.returns[:, i] for i, x in enumerate(names)}
+        found |= {f"train_return {x}": selection.returns[:, i] for i, x in enumerate(names)}
     if references.oracle is not None:
         oracle = references.oracle[:, split:].mean(axis=1)
         above = np.where(oracle > floor, oracle - floor, np.nan)

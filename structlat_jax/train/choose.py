@@ -15,7 +15,7 @@ from structlat_jax.train.evaluate import Adaptation, evaluate
 from structlat_jax.train.setup import Setup
 
 
-class Trial(NamedTuple):
+class Selection(NamedTuple):
     """What the candidates of an inference were worth.
 
     Attributes:
@@ -32,11 +32,11 @@ class Evaluation(NamedTuple):
 
     Attributes:
       adaptation: What the agents did, ``[S, T, R, E, ...]``.
-      trial: How their inference was chosen; None if there was no choice.
+      selection: How their inference was chosen; None if there was no choice.
     """
 
     adaptation: Adaptation
-    trial: Trial | None
+    selection: Selection | None
 
 
 def evaluate_each(
@@ -91,4 +91,4 @@ def best(setup: Setup, each: Adaptation) -> Evaluation:
     if setup.structure.eval_encoder:
         paper = [one.name for one in candidates].index(setup.encoder.name)
         found = found._replace(encoder=each.returns[:, paper])
-    return Evaluation(found, Trial(returns, number))
+    return Evaluation(found, Selection(returns, number))

@@ -30,7 +30,7 @@ MODEL = decoder.make(S.decoder_width, OWN.env.obs_dim, OWN.env.action_dim, SPACE
 def static(imagined, changes=False):
     known = known_tasks.by_number(S.train_tasks, SPACE.stat_dim)
     actor = pearl.actor_critic(NETWORKS)
-    return by_task.Parts(actor, SPACE, MODEL, known, imagined, S.next_obs_in_context, changes)
+    return by_task.Static(actor, SPACE, MODEL, known, imagined, S.next_obs_in_context, changes)
 
 
 def coefficients(**changes):

@@ -32,10 +32,10 @@ IMAGINED = {
     ],
     "algos/by_task.py": [
         ("scale, t, fixed, batch.imagined.z)", "scale, t, batch.imagined.z, fixed)"),
-        ("own if parts.changes else z", "z"),
-        ("own if parts.changes else z", "own"),
+        ("own if static.changes else z", "z"),
+        ("own if static.changes else z", "own"),
         ("block_of == 0, fixed, fixed + c.change", "block_of < 0, fixed, fixed + c.change"),
-        ("if not parts.changes:", "if False:"),
+        ("if not static.changes:", "if False:"),
         ("jnp.where(said, kl, 0.0)", "kl"),
         ("posterior, z, said)", "posterior, z)"),
         ("return fit._replace(change=blind.change), error", "return fit, error"),

@@ -87,8 +87,8 @@ def test_the_same_as_in_jax(kind):
 def test_the_inference_that_does_best_is_chosen_as_in_jax():
     changes = {"posterior": "task", "inference": "auto", "decoder_width": 4}
     found, expected = (ran("line", hosted, **changes)[2] for hosted in (True, False))
-    close(found.trial.returns, expected.trial.returns)
-    np.testing.assert_array_equal(found.trial.chosen, expected.trial.chosen)
+    close(found.selection.returns, expected.selection.returns)
+    np.testing.assert_array_equal(found.selection.chosen, expected.selection.chosen)
     close(found.adaptation, expected.adaptation)
 
 
