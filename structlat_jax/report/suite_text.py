@@ -33,18 +33,21 @@ def with_structure(built: dict[str, Any], runs: Mapping[str, RunFiles]) -> dict[
 
 
 def sections(name: str, built: dict[str, Any]) -> list[Section]:
-    """The tables of a family: of returns, of differences to the first row if there are others, and
-    of blocks; columns that are empty throughout are left out."""
+    """The tables of a family: of returns, of tasks that are solved, of differences to the first row
+    if there are others, and of blocks; what is empty throughout is left out."""
     factors = dict.fromkeys(factor for row in built["rows"] for factor in row["recovery"])
     returns = {
         "latent": cells.latent,
         "last\nepisode": cells.mean,
         "% of\noracle": cells.number("percent_of_oracle", 0),
-        "% of tasks\nsolved": cells.solved,
         "encoder's\nposterior": cells.encoder,
         "first\nposterior": cells.number("first_posterior_return"),
-        "prior\nreaches": cells.percent("tasks_reached_by_prior"),
         "s per\nseed": cells.number("seconds_per_seed_and_core", 0),
+    }
+    tasks = {
+        "latent": cells.latent,
+        "% of tasks solved": cells.solved,
+        "prior reaches": cells.percent("tasks_reached_by_prior"),
     }
     differences = {
         "to the first row": cells.latent,
@@ -60,8 +63,9 @@ def sections(name: str, built: dict[str, Any]) -> list[Section]:
         **{f"R^2 of {factor}": _recovery(factor) for factor in factors},
     }
     rows = built["rows"]
-    tables = [(returns, rows), (differences, rows[1:]), (blocks, rows)]
-    return [cells.section(name, columns, some) for columns, some in tables if some]
+    tables = [(returns, rows), (tasks, rows), (differences, rows[1:]), (blocks, rows)]
+    made = [cells.section(name, columns, some) for columns, some in tables if some]
+    return [one for one in made if len(one.heads) > 1]
 
 
 def markdown(
