@@ -13,6 +13,7 @@ Several runs, of other seeds or of other settings of training, are one list.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from structlat_jax.cli import request
 from structlat_jax.cli.console import make_console
 from structlat_jax.cli.errors import main
 from structlat_jax.cli.values import LocalPath
+from structlat_jax.envs.base import readable
 from structlat_jax.errors import InputError
 from structlat_jax.latents import LatentSpace, block_names
 from structlat_jax.report import recovery
@@ -94,7 +96,7 @@ def of_run(
     setup = make_setup(files.config, env)
     if setup.algorithm.own_posterior is None:
         raise InputError(f"training tasks have no posteriors of their own in {run}.")
-    if env.factors is None:
+    if env.factors is None and env.derived is None:
         raise InputError(f"{env.name} has no factors to be read.")
     if (count := files.config.structure.train_tasks) < recovery.LEAST_TASKS:
         raise InputError(
@@ -111,7 +113,7 @@ def of_run(
         learned = checkpoint.load_learned(run, seed, setup)
         own = setup.algorithm.own_posterior(learned.agent, numbers)
         each.append(np.asarray(setup.space.mean(own)))
-    truth = jax.vmap(jax.vmap(env.factors))(tasks)
+    truth = jax.vmap(jax.vmap(partial(readable, env)))(tasks)
     return setup.space, np.stack(each), {n: np.asarray(x) for n, x in truth.items()}, first
 
 

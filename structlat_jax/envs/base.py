@@ -88,6 +88,8 @@ class Env:
         episode with one such step; None where nothing does, and those columns are left out.
       factors: task to a dictionary of named ground truth, for instance
         ``{"mixture": [K], "style": [m]}``.
+      derived: task to a dictionary, by other names, of what follows from the factors: other forms
+        in which a latent may say them. For tables and pictures alone; nothing is trained on it.
       label: task to the number that pictures sort tasks by, a scalar; by default the first number
         of the first factor, else the task's index.
       plane: How paths are drawn; None where they are not.
@@ -122,6 +124,7 @@ class Env:
     oracle_return: Callable[[Task], Array] | None = None
     success: Callable[[Transition, Task], Array] | None = None
     factors: Callable[[Task], dict[str, Array]] | None = None
+    derived: Callable[[Task], dict[str, Array]] | None = None
     label: Callable[[Task], Array] | None = None
     plane: Plane | None = None
     goal: Callable[[Task], Array] | None = None
@@ -145,6 +148,12 @@ class Env:
 
 AnyEnv = Env | HostEnv
 """An environment of either kind."""
+
+
+def readable(env: AnyEnv, task: Task) -> dict[str, Array]:
+    """What may be read off a latent of a task: its factors and what is derived from them."""
+    told = (one(task) for one in (env.factors, env.derived) if one is not None)
+    return {name: x for named in told for name, x in named.items()}
 
 
 def labels(env: AnyEnv, tasks: Task) -> Array:

@@ -3,6 +3,7 @@ of a host environment one step."""
 
 import textwrap
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,7 @@ def require_env(name: str, env: Any) -> None:
     key, task, tasks = _tasks(name, env)
     if isinstance(env, Env):
         _require_dynamics(name, env, key, task)
-    if env.factors is not None:
-        _shape(name, "factors", env.factors, task)
+    _require_names(name, env, task)
     _shape(name, "label or factors", lambda t: labels(env, t), tasks)
     if env.split is not None:
         _require_split(name, tasks, _shape(name, "split", lambda k: env.split(k, 3, 2), key))
@@ -54,6 +54,18 @@ def require_env(name: str, env: Any) -> None:
         _require_floats(name, "what explore returns", actions, (env.horizon, env.action_dim))
     if isinstance(env, HostEnv):
         trial.require(name, env)
+
+
+def _require_names(name: str, env: AnyEnv, task: Any) -> None:
+    """Checks what is known of a task, which has a name each."""
+    known = {field: getattr(env, field) for field in ("factors", "derived")}
+    shapes = {x: _shape(name, x, tell, task) for x, tell in known.items() if tell is not None}
+    for field, shape in shapes.items():
+        if not isinstance(shape, Mapping):
+            raise EnvError(f"{field} of {name} must return a dictionary of arrays by name.")
+    both = set.intersection(*map(set, shapes.values())) if len(shapes) > 1 else set()
+    if both:
+        raise EnvError(f"factors and derived of {name} both have {', '.join(sorted(both))}.")
 
 
 def _tasks(name: str, env: AnyEnv) -> tuple[Any, Any, Any]:

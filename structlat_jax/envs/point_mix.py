@@ -4,7 +4,8 @@ The base tasks are K anchors, spread evenly on the unit sphere. A task is a mixt
 ``w ~ Dir(c, ..., c)``: its goal is ``w @ anchors``, and the reward is paid within a radius of it.
 Its style changes what an action does: a drift per step and axis, a gain of the actuator (its
 logarithm), and a rotation of the action's frame in the plane of the first two axes, each normal
-with mean 0 and a standard deviation that is an option.
+with mean 0 and a standard deviation that is an option. What gain and rotation come to is the
+``motion``: where full action along the first axis takes the point, in step sizes.
 """
 
 import functools
@@ -101,6 +102,10 @@ def make(
         styles = {name: jnp.atleast_1d(getattr(task, name)) for name, s in scales.items() if s}
         return {"mixture": task.weights, **styles}
 
+    def derived(task):
+        along = turned(jnp.zeros(dims).at[0].set(jnp.exp(task.gain)), task.rotation)
+        return {"motion": along[:2]}
+
     plane = Plane(
         project=lambda obs: obs[..., :2],
         goal=lambda task: task.goal,
@@ -120,6 +125,7 @@ def make(
         oracle_return=oracle_return,
         success=lambda t, task: t.reward != 0,
         factors=factors,
+        derived=derived if rotation else None,
         label=lambda task: task.weights[0],
         plane=plane if dims == 2 else None,
         presets={"cpu": _preset(dims, bool(any(scales.values()))), **sparse.PRESETS},

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
-from structlat_jax.envs.base import AnyEnv, labels
+from structlat_jax.envs.base import AnyEnv, labels, readable
 from structlat_jax.inference.base import Leads
 from structlat_jax.latents import LatentSpace
 from structlat_jax.report import parts, recovery, results
@@ -214,12 +214,13 @@ def _knowledge(env: AnyEnv) -> dict[str, Callable[[Task], dict[str, Any]]]:
         return jax.vmap(jax.vmap(function))
 
     def factors(tasks):
-        return {f"factor_{name}": x for name, x in of_each(env.factors)(tasks).items()}
+        found = of_each(partial(readable, env))(tasks)
+        return {f"factor_{name}": x for name, x in found.items()}
 
     known = {"labels": lambda tasks: {"label": jax.vmap(partial(labels, env))(tasks)}}
     if env.oracle_return is not None:
         known["oracle"] = lambda tasks: {"oracle": of_each(env.oracle_return)(tasks)}
-    if env.factors is not None:
+    if env.factors is not None or env.derived is not None:
         known["factors"] = factors
     return {**known, "places": partial(places.of_tasks, env.plane)}
 

@@ -185,6 +185,14 @@ WRONG = {
         changed(factors=lambda task: {"wind": task, "kind": "gale"}),
         "factors of mine must return numbers; its ['kind'] is 'gale'.",
     ),
+    "factors without names": (
+        changed(factors=lambda task: task),
+        "factors of mine must return a dictionary of arrays by name.",
+    ),
+    "a name for two things": (
+        changed(factors=lambda task: {"wind": task}, derived=lambda task: {"wind": task**2}),
+        "factors and derived of mine both have wind.",
+    ),
     "done is text": (
         stepping(done=lambda x: "yes"),
         "step of mine must return numbers; its done is 'yes'.",

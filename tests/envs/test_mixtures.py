@@ -180,6 +180,26 @@ def test_styles_are_normal_and_those_that_vary(name, expected):
         np.testing.assert_allclose(np.mean(found[style], axis=0), 0.0, atol=0.1 * scale)
 
 
+def test_motion_is_where_an_action_leads():
+    env, tasks = FAMILIES["all styles in space"], tasks_of("all styles in space")
+    task = jax.tree.map(lambda x: x[3], tasks)
+    out = env.step(jnp.zeros(3), jnp.array([1.0, 0.0, 0.0]), task)
+    expected = (out.obs - task.drift)[:2] / 0.1
+    np.testing.assert_allclose(env.derived(task)["motion"], expected, rtol=1e-4, atol=1e-6)
+    assert FAMILIES["gain"].derived is None
+
+
+def test_what_a_line_reads_of_the_exact_motion():
+    """No more of a rotation and a gain, and so no more of a latent that says the motion."""
+    env = point_mix.make(rotation=0.7, gain=0.3)
+    tasks = env.sample_tasks(jax.random.key(0), 20_000)
+    motion = np.asarray(jax.vmap(env.derived)(tasks)["motion"])
+    design = np.column_stack([motion, np.ones(len(motion))])
+    for truth, share in ((tasks.rotation, 0.87), (tasks.gain, 0.40)):
+        _, (missed,), *_ = np.linalg.lstsq(design, np.asarray(truth), rcond=None)
+        assert 1 - missed / (len(motion) * np.var(truth)) == pytest.approx(share, abs=0.02)
+
+
 def test_what_a_step_does_by_hand():
     env = point_mix.make(anchors=3, dimensions=2, **STYLES)
     task = point_mix.MixTask(

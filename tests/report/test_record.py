@@ -61,8 +61,13 @@ def test_an_agent_that_believes_nothing_has_no_picture_of_beliefs(tmp_path):
 
 
 def test_factors_and_the_oracle_are_written(tmp_path):
-    env = dense(oracle_return=lambda task: -task["mass"], success=lambda t, task: t.reward > -1)
+    env = dense(
+        oracle_return=lambda task: -task["mass"],
+        success=lambda t, task: t.reward > -1,
+        derived=lambda task: {"lightness": 1.0 / task["mass"]},
+    )
     arrays = write(tmp_path, env, seeds=2)
+    np.testing.assert_allclose(arrays["factor_lightness_test"], [[2.0, 0.5]] * 2)
     assert pictures(tmp_path) == ALWAYS
     np.testing.assert_allclose(arrays["factor_mass_test"], [[0.5, 2.0]] * 2)
     assert arrays["factor_wind_train"].shape == (2, 4, 2)

@@ -32,11 +32,12 @@ class Simulator(NamedTuple):
 class HostEnv:
     """A distribution of tasks, and an object of Python in which they are done.
 
-    Two kinds of functions stand here. `sample_tasks`, `split`, `factors`, `label`, `plane` and
-    `explore` are those of `Env`: pure, in `jax.numpy`, called where training is. All others are
-    called in worker processes and know nothing of jax: tasks come to them as NumPy arrays, and the
-    environment is whatever `make` returns, with gymnasium's two methods, ``reset(seed=...)`` to
-    ``(obs, info)`` and ``step(action)`` to ``(obs, reward, terminated, truncated, info)``.
+    Two kinds of functions stand here. `sample_tasks`, `split`, `factors`, `derived`, `label`,
+    `plane` and `explore` are those of `Env`: pure, in `jax.numpy`, called where training is. All
+    others are called in worker processes and know nothing of jax: tasks come to them as NumPy
+    arrays, and the environment is whatever `make` returns, with gymnasium's two methods,
+    ``reset(seed=...)`` to ``(obs, info)`` and ``step(action)`` to ``(obs, reward, terminated,
+    truncated, info)``.
 
     An episode ends where ``terminated`` or ``truncated`` is true, or after ``horizon`` steps; only
     ``terminated`` counts as an end for good, behind which nothing is worth anything.
@@ -51,7 +52,7 @@ class HostEnv:
         tuples, named tuples or lists.
       make: ``()`` to the environment; once per worker.
       set_task: ``(environment, task)``, before every reset.
-      split, factors, label, plane, explore, sketch, presets, spec: As of `Env`.
+      split, factors, derived, label, plane, explore, sketch, presets, spec: As of `Env`.
       observe: What ``reset`` and ``step`` return as an observation to numbers ``[obs_dim]``; by
         default they are flattened.
       success: info of a step to 1 or 0; see `Env.success`.
@@ -76,6 +77,7 @@ class HostEnv:
     set_task: Callable[[Any, Any], None]
     split: Callable[[Any, int, int], tuple[Any, Any]] | None = None
     factors: Callable[[Any], dict[str, Any]] | None = None
+    derived: Callable[[Any], dict[str, Any]] | None = None
     success: Callable[[Mapping[str, Any]], Any] | None = None
     observe: Callable[[Any], Any] | None = None
     train_reward: Callable[[float, Mapping[str, Any]], float] | None = None
