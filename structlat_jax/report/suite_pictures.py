@@ -67,7 +67,9 @@ def _adaptation(title: str, runs: Runs) -> Figure:
 
 def _solved(title: str, runs: Runs) -> Figure:
     measured = "% of test tasks that an episode solves"
-    return adaptation_curves(_each(curves.solving, runs), _prior(runs), title, measured)
+    figure = adaptation_curves(_each(curves.solving, runs), _prior(runs), title, measured)
+    figure.axes[0].set_ylim(-2.0, 102.0)  # where bands of few seeds leave what a share can be
+    return figure
 
 
 def _prior(runs: Runs) -> list[int]:

@@ -83,6 +83,7 @@ def test_solved_is_the_share_of_each_episode():
     solved = 100.0 / run.returns().shape[1]
     np.testing.assert_allclose(line.get_ydata(), [0.0, 0.0, 0.0, solved])
     assert axes.get_ylabel() == "% of test tasks that an episode solves"
+    assert axes.get_ylim() == (-2.0, 102.0)
 
 
 def test_a_family_of_which_little_is_known():
