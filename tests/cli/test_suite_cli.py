@@ -178,8 +178,8 @@ def test_every_family_has_its_pictures(folder):
 def test_resume_draws_again_and_says_what(folder, run_here):
     (folder / "speed_mix" / "recovery.png").unlink()
     done = run_here("--resume", "--out", folder)
-    said = f"{folder / 'speed_mix'} holds adaptation_curves, solved_curves, prior_coverage, "
-    assert said in done.out
+    drawn = "adaptation_curves, solved_curves, prior_coverage, recovery "
+    assert f"{folder / 'speed_mix'} holds {drawn}" in done.out
     assert {path.name for path in (folder / "speed_mix").glob("*.png")} == PICTURES
 
 

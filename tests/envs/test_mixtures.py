@@ -10,6 +10,7 @@ import pytest
 
 from structlat_jax.config import preset
 from structlat_jax.envs import drive_mix, make, point_mix, speed_mix
+from structlat_jax.envs.base import readable
 
 STYLES = {"drift": 0.025, "gain": 0.3, "rotation": 0.7}
 POINTS = {
@@ -186,6 +187,7 @@ def test_motion_is_where_an_action_leads():
     out = env.step(jnp.zeros(3), jnp.array([1.0, 0.0, 0.0]), task)
     expected = (out.obs - task.drift)[:2] / 0.1
     np.testing.assert_allclose(env.derived(task)["motion"], expected, rtol=1e-4, atol=1e-6)
+    assert list(readable(env, task)) == ["mixture", *STYLES, "motion"]
     assert FAMILIES["gain"].derived is None
 
 

@@ -210,6 +210,16 @@ def test_results_table_prints_percent_of_oracle():
     assert "3.14 nats" in text
 
 
+def test_results_table_prints_the_share_of_tasks_solved():
+    success = np.zeros((2, 2, 1, 5), bool)
+    success[1, 0, 0, 4] = True
+    given = (negative(), None, None, 2)
+    assert " 25 % (95 % 0 to 100) " in table_text(*given, floor=-80.0, success=success)
+    text = table_text(negative()[:1], None, None, 2, floor=-80.0, success=success[1:])
+    assert "test tasks solved by it" in text
+    assert " 50 % " in text
+
+
 def test_results_table_of_one_seed_claims_no_spread():
     text = whole_table(hand_made()[:1])
     assert "6.00 (one seed)" in text

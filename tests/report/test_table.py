@@ -227,6 +227,7 @@ def test_markdown():
     assert "| not reached |" in text
     assert "| gau:5 | cat:2x4 | 0.62 (" in text
     assert "| 1.00 (1.00 to 1.00) | +10.00 (+10.00 to +10.00) | told apart |" in text
+    assert "| gau:5 | 100 (100 to 100) | " in text
     assert "seeds 0 to 3" in text
     widths = [line.count("|") for line in text.splitlines() if line.startswith("|")]
     assert widths == [9] * 5 + [8] * 5 + [5] * 5 + [6] * 4
