@@ -132,7 +132,7 @@ def update(
     """One update: critics, table, decoder and encoder at once, then value, target, policy.
 
     Args:
-      static: Static.
+      static: What is static.
       params: All parameters.
       optimisers: Adam's moments.
       batch: One batch.
@@ -198,9 +198,8 @@ def _loss(
     # What is closed says nothing, so that nothing is asked of its mean posterior.
     said = jnp.arange(len(space.blocks)) < c.open_blocks
     told = information(space, static.known, trained["table"], posterior, z, said)
-    apart = jnp.sum(jnp.where(said, kl, 0.0)) - jnp.sum(
-        told
-    )  # of the mean from the prior, per task
+    # How far the mean of the posteriors is from the prior, per task.
+    apart = jnp.sum(jnp.where(said, kl, 0.0)) - jnp.sum(told)
 
     fit, asked = _fit_decoder(trained["decoder"], params.scale, static, t, read, c)
     model = jax.lax.stop_gradient(trained["decoder"])

@@ -63,7 +63,7 @@ def _require_names(name: str, env: AnyEnv, task: Any) -> None:
     for field, shape in shapes.items():
         if not isinstance(shape, Mapping):
             raise EnvError(f"{field} of {name} must return a dictionary of arrays by name.")
-    both = set.intersection(*map(set, shapes.values())) if len(shapes) > 1 else set()
+    both = shapes.get("factors", {}).keys() & shapes.get("derived", {}).keys()
     if both:
         raise EnvError(f"factors and derived of {name} both have {', '.join(sorted(both))}.")
 

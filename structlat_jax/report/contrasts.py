@@ -14,13 +14,7 @@ def _first_posterior(run: RunFiles) -> np.ndarray:
     return results.first_posterior(run.returns(), run.config.structure.blind_episodes)
 
 
-def _encoder(run: RunFiles) -> np.ndarray | None:
-    found = run.encoder()
-    return None if found is None else results.last_episode(found)
-
-
-def _solved(run: RunFiles) -> np.ndarray | None:
-    found = run.success()
+def _last(found: np.ndarray | None) -> np.ndarray | None:
     return None if found is None else results.last_episode(found)
 
 
@@ -35,8 +29,8 @@ MEASURES: Mapping[str, Callable[[RunFiles], np.ndarray | None]] = MappingProxyTy
     {
         "test_return": lambda run: results.last_episode(run.returns()),
         "first_posterior_return": _first_posterior,
-        "amortised_return": _encoder,
-        "test_success": _solved,
+        "amortised_return": lambda run: _last(run.encoder()),
+        "test_success": lambda run: _last(run.success()),
         "tasks_reached_by_prior": _reached,
     }
 )
