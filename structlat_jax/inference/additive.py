@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Num, ScalarLike
 
 from structlat_jax.config import Hyper
-from structlat_jax.inference.base import Inference, Learned, Plan
+from structlat_jax.inference.base import Inference, Learned, Randomness
 from structlat_jax.latents import LatentSpace
 from structlat_jax.nets.networks import Encoding
 from structlat_jax.shapes import Params, Transition, within
@@ -123,13 +123,13 @@ def make(networks: Encoding, space: LatentSpace, next_obs: bool) -> Inference:
       next_obs: Whether the encoder sees the next observation.
     """
 
-    def plan(key, episodes, strata, parts):
+    def randomness(key, episodes, strata, parts):
         del strata  # independent draws
         names = ("prior", "noise", "reset", "kl")
         keys = dict(zip(names, jax.random.split(key, len(names)), strict=True))
         shape = (episodes, parts)
         choices = (space.sample_prior(keys["prior"], shape), space.noise(keys["noise"], shape))
-        return Plan(None, None, choices, keys["reset"], keys["kl"])
+        return Randomness(None, None, choices, keys["reset"], keys["kl"])
 
     def init(learned, key, obs):
         del learned, key, obs
@@ -145,7 +145,7 @@ def make(networks: Encoding, space: LatentSpace, next_obs: bool) -> Inference:
 
     return Inference(
         name="amortised",
-        plan=plan,
+        randomness=randomness,
         init=init,
         update=observer(networks, space, next_obs),
         prior=lambda total, choice: choice[0],

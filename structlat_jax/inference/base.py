@@ -20,7 +20,7 @@ class Learned(NamedTuple):
     inference: Params
 
 
-class Plan(NamedTuple):
+class Randomness(NamedTuple):
     """The random numbers of one adaptation of E episodes with P latents each.
 
     An inference draws them ahead, together: episodes that are to look in different places must
@@ -67,19 +67,21 @@ class Inference:
 
     Attributes:
       name: For tables.
-      plan: ``(key, episodes, strata, parts)`` to a `Plan`; the last three are static. Of ``strata``
-        consecutive episodes each takes a part of the prior of its own, if the inference can.
+      randomness: ``(key, episodes, strata, parts)`` to `Randomness`; the last three are static. Of
+        ``strata`` consecutive episodes each takes a part of the prior of its own, if the inference
+        can.
       init: ``(learned, key, obs [obs_dim])`` to the belief before anything was seen.
       update: ``(learned, hyper, belief, transitions [H], length)`` to the belief after the first
         ``length`` of them.
-      prior: ``(belief, choice)`` to z ``[D]`` as if nothing had been seen.
-      choose: ``(learned, belief, obs [obs_dim], steps left, choice)`` to the z to act on, ``[D]``;
-        the steps left are static.
       sample: ``(belief, key)`` to a draw from the posterior, ``[D]``; from the prior while nothing
         was seen.
       note: belief to what is to be recorded of it, a pytree.
       summary: ``(notes [...], key)`` to the posterior means of z ``[..., D]`` and the encoder's KL
         to the prior in nats ``[..., blocks]``.
+      prior: ``(belief, choice)`` to z ``[D]`` as if nothing had been seen; None with
+        `condition`, where no z is chosen.
+      choose: ``(learned, belief, obs [obs_dim], steps left, choice)`` to the z to act on, ``[D]``;
+        the steps left are static. None as `prior`.
       spread: notes ``[...]`` to the posterior standard deviation of z ``[..., D]``; None where it
         is not known.
       leads: ``(belief before anything was seen, notes [E])`` to `Leads`, or None where the
@@ -107,14 +109,14 @@ class Inference:
     """
 
     name: str
-    plan: Callable[[Key, int, int, int], Plan]
+    randomness: Callable[[Key, int, int, int], Randomness]
     init: Callable[[Learned, Key | None, Array | None], Any]
     update: Callable[[Learned, Hyper, Any, Transition, Array], Any]
-    prior: Callable[[Any, Any], Array]
-    choose: Callable[[Learned, Any, Array, int, Any], Array]
     sample: Callable[[Any, Key], Array]
     note: Callable[[Any], Any]
     summary: Callable[[Any, Key], tuple[Array, Array]]
+    prior: Callable[[Any, Any], Array] | None = None
+    choose: Callable[[Learned, Any, Array, int, Any], Array] | None = None
     spread: Callable[[Any], Array] | None = None
     leads: Callable[[Any, Any], Leads] | None = None
     greedy: Callable[[Learned, Any, Array, int, Key], Array] | None = None

@@ -17,7 +17,7 @@ import numpy as np
 from structlat_jax.algos.base import Algorithm
 from structlat_jax.algos.schedules import step_size_share
 from structlat_jax.inference import additive, decoder, hypotheses, world_model
-from structlat_jax.inference.base import Inference, Leads, Learned, Plan
+from structlat_jax.inference.base import Inference, Leads, Learned, Randomness
 from structlat_jax.inference.hypotheses import Hypotheses, Reader
 from structlat_jax.inference.imagined import Act
 from structlat_jax.inference.world_model import WorldModel
@@ -139,12 +139,12 @@ def _make(
     def styled(z: Array, total: Array) -> Array:
         return told(space, styles, space.mean, z, total)
 
-    def plan(key, episodes, strata, draws):
+    def randomness(key, episodes, strata, draws):
         names = ("start", "hypotheses", "positions", "reset", "kl", "choice")
         keys = dict(zip(names, jax.random.split(key, len(names)), strict=True))
         places = hypotheses.positions(keys["positions"], episodes, strata, draws)
         choices = (places, jax.random.split(keys["choice"], (episodes, draws)))
-        return Plan(keys["start"], keys["hypotheses"], choices, keys["reset"], keys["kl"])
+        return Randomness(keys["start"], keys["hypotheses"], choices, keys["reset"], keys["kl"])
 
     def init(learned, key, obs):
         nothing = jnp.zeros(space.stat_dim)
@@ -187,7 +187,7 @@ def _make(
 
     return Inference(
         name=name,
-        plan=plan,
+        randomness=randomness,
         init=init,
         update=update,
         prior=prior,

@@ -53,8 +53,8 @@ def make(networks: Networks, space: LatentSpace, next_obs: bool) -> Inference:
     return dataclasses.replace(
         additive.make(networks, space, next_obs),
         name="belief",
-        prior=lambda total, choice: given(total),
-        choose=lambda learned, total, obs, left, choice: given(total),
+        prior=None,
+        choose=None,
         sample=lambda total, key: given(total),
         condition=lambda learned, total: given(total),
         gathered=lambda total: total,

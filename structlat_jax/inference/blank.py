@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from structlat_jax.inference.base import Inference, Learned, Plan
+from structlat_jax.inference.base import Inference, Learned, Randomness
 from structlat_jax.latents import LatentSpace
 from structlat_jax.shapes import Array
 
@@ -34,10 +34,10 @@ def make(
       **more: Other members of the record.
     """
 
-    def plan(key, episodes, strata, parts):
+    def randomness(key, episodes, strata, parts):
         del episodes, strata, parts
         key_reset, key_choices, key_summary = jax.random.split(key, 3)
-        return Plan(None, None, key_choices, key_reset, key_summary)
+        return Randomness(None, None, key_choices, key_reset, key_summary)
 
     def summary(notes, key):
         posterior = space.posterior(notes)
@@ -45,11 +45,9 @@ def make(
 
     return Inference(
         name=name,
-        plan=plan,
+        randomness=randomness,
         init=init,
         update=update,
-        prior=lambda belief, choice: given(belief),
-        choose=lambda learned, belief, obs, left, choice: given(belief),
         sample=lambda belief, key: given(belief),
         note=total,
         summary=summary,

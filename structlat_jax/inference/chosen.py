@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Int
 
-from structlat_jax.inference.base import Inference, Learned, Plan
+from structlat_jax.inference.base import Inference, Learned, Randomness
 from structlat_jax.shapes import UNKNOWN
 
 _SELECTED = "selected"  # sorts behind what flax calls its parameters, whose draws stay as they are
@@ -72,17 +72,19 @@ def make(candidates: Sequence[Inference]) -> Inference:
         branches = [functools.partial(branch, i, one) for i, one in enumerate(candidates)]
         return jax.lax.switch(number, branches, *operands)
 
-    def plan(key, episodes, strata, parts):
+    def randomness(key, episodes, strata, parts):
         keys = jax.random.split(key, len(candidates))
-        plans = [c.plan(k, episodes, strata, parts) for c, k in zip(candidates, keys, strict=True)]
-        starts = [one.start for one in plans if one.start is not None]
-        inits = [one.init for one in plans if one.init is not None]
-        return Plan(
+        each = [
+            c.randomness(k, episodes, strata, parts) for c, k in zip(candidates, keys, strict=True)
+        ]
+        starts = [one.start for one in each if one.start is not None]
+        inits = [one.init for one in each if one.init is not None]
+        return Randomness(
             start=starts[0] if starts else None,
             init=inits[0] if inits else None,
-            choices=tuple(one.choices for one in plans),
-            reset=plans[0].reset,
-            summary=plans[0].summary,
+            choices=tuple(one.choices for one in each),
+            reset=each[0].reset,
+            summary=each[0].summary,
         )
 
     def init(learned, key, obs):
@@ -154,7 +156,7 @@ def make(candidates: Sequence[Inference]) -> Inference:
 
     return Inference(
         name="auto",
-        plan=plan,
+        randomness=randomness,
         init=init,
         update=update,
         prior=prior,

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int, Integer, PRNGKeyArray
 
 from structlat_jax.config import Hyper
-from structlat_jax.inference.base import Inference, Leads, Learned, Plan
+from structlat_jax.inference.base import Inference, Leads, Learned, Randomness
 from structlat_jax.shapes import Episodes, Params, Task, data_to_keys, keys_to_data
 from structlat_jax.train import rollout
 from structlat_jax.train.setup import Setup
@@ -182,14 +182,14 @@ def _by(
 ) -> Adaptation:
     """The protocol with one inference."""
     s, env = setup.structure, setup.env
-    plan = inference.plan(key, s.eval_episodes, s.eval_prior_episodes, s.eval_draws)
-    start = None if plan.start is None else env.observe(env.reset(plan.start, task))
-    unseen = inference.init(learned, plan.init, start)
+    random = inference.randomness(key, s.eval_episodes, s.eval_prior_episodes, s.eval_draws)
+    start = None if random.start is None else env.observe(env.reset(random.start, task))
+    unseen = inference.init(learned, random.init, start)
     if inference.condition is None:
-        seen, z, notes = _episodes(inference, setup, hyper, learned, task, unseen, plan)
+        seen, z, notes = _episodes(inference, setup, hyper, learned, task, unseen, random)
     else:
-        seen, notes = _on_belief(inference, setup, hyper, learned, task, unseen, plan)
-    mean, kl = inference.summary(notes, plan.summary)
+        seen, notes = _on_belief(inference, setup, hyper, learned, task, unseen, random)
+    mean, kl = inference.summary(notes, random.summary)
     if inference.condition is not None:
         z = mean
     return Adaptation(
@@ -214,7 +214,7 @@ def _episodes(
     learned: Learned,
     task: Task,
     belief: Any,
-    plan: Plan,
+    random: Randomness,
 ) -> tuple[Episodes, Float[Array, "E D"], Any]:
     """All episodes of an adaptation, with the policy's mode.
 
@@ -247,7 +247,7 @@ def _episodes(
             parts.append(seen)
         return belief, (rollout.join(parts), latents[0], note)
 
-    own = (jax.random.split(plan.reset, s.eval_episodes), plan.choices)
+    own = (jax.random.split(random.reset, s.eval_episodes), random.choices)
     # As integers: where tasks or repeats are an axis, the inputs of a loop are transposed, which
     # jax's checker of keys takes for a use of them.
     inputs = (jnp.arange(s.eval_episodes), *keys_to_data(own))
@@ -261,7 +261,7 @@ def _on_belief(
     learned: Learned,
     task: Task,
     belief: Any,
-    plan: Plan,
+    random: Randomness,
 ) -> tuple[Episodes, Any]:
     """All episodes of an adaptation of an agent that acts on its belief, with the policy's mode.
 
@@ -274,14 +274,14 @@ def _on_belief(
     noise = jnp.zeros((s.eval_episodes, env.horizon, env.action_dim))
     if inference.explores:
         first = jnp.arange(s.eval_episodes) < s.eval_prior_episodes
-        drawn = jax.random.normal(plan.choices, noise.shape)
+        drawn = jax.random.normal(random.choices, noise.shape)
         noise = jnp.where(first[:, None, None], drawn, noise)
 
     def act(obs, condition, step_noise):
         noise = step_noise if inference.explores else None
         return setup.algorithm.act(learned.agent, obs, condition, noise)
 
-    resets = jax.random.split(plan.reset, s.eval_episodes)
+    resets = jax.random.split(random.reset, s.eval_episodes)
     given = (learned, hyper, task, belief, resets, noise)
     return rollout.trial(env, inference, act, *given)
 

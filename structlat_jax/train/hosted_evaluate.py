@@ -12,7 +12,7 @@ import numpy as np
 
 from structlat_jax.config import Hyper
 from structlat_jax.inference import chosen
-from structlat_jax.inference.base import Inference, Learned, Plan
+from structlat_jax.inference.base import Inference, Learned, Randomness
 from structlat_jax.shapes import Key, Task, data_to_keys, keys_to_data, make_key
 from structlat_jax.train import players
 from structlat_jax.train.evaluate import Adaptation
@@ -43,12 +43,12 @@ class Verbs:
         self.inference, self.setup = inference, setup
         s, horizon = setup.structure, setup.env.horizon
 
-        def plan(key: Key) -> Any:
-            plan = inference.plan(key, s.eval_episodes, s.eval_prior_episodes, 1)
-            return plan._replace(reset=jax.random.split(plan.reset, s.eval_episodes))
+        def randomness(key: Key) -> Any:
+            random = inference.randomness(key, s.eval_episodes, s.eval_prior_episodes, 1)
+            return random._replace(reset=jax.random.split(random.reset, s.eval_episodes))
 
         # Keys travel as integers.
-        self.keys = jax.eval_shape(lambda: plan(make_key(0)))
+        self.keys = jax.eval_shape(lambda: randomness(make_key(0)))
         key = jax.eval_shape(lambda: make_key(0))
 
         def begin(who, data, obs):
@@ -75,7 +75,9 @@ class Verbs:
             leads = None if inference.leads is None else inference.leads(unseen, notes)
             return mean, kl, spread, leads
 
-        self.plan = over(_lanes(lambda data: keys_to_data(plan(data_to_keys(data, key)))))
+        self.randomness = over(
+            _lanes(lambda data: keys_to_data(randomness(data_to_keys(data, key))))
+        )
         self.begin = over(_lanes(begin, shared=1))
         self.choose = over(_lanes(choose, shared=1))
         self.update = over(_lanes(update, shared=1))
@@ -168,21 +170,21 @@ def _by(verbs: Verbs, who: Who, tasks: Task, keys: np.ndarray, seeds: int) -> Ad
     padded = keys.shape[0]
     acting = players.policies(setup, jax.device_get(who.learned.agent), seeds)
     known = jax.tree.map(lambda x: x[:seeds], tasks)
-    plan: Plan = verbs.plan(keys)
-    resets = np.asarray(plan.reset)
-    looks = plan.start is not None  # else nobody asks what is observed before z is chosen
+    random: Randomness = verbs.randomness(keys)
+    resets = np.asarray(random.reset)
+    looks = random.start is not None  # else nobody asks what is observed before z is chosen
 
     def first(data):
         if not looks:
             return np.zeros((*keys.shape[:2], env.obs_dim), np.float32)
         return widened(players.firsts(setup, known, np.asarray(data)[:seeds]), padded)
 
-    belief = unseen = verbs.begin(who, plan, first(plan.start))
+    belief = unseen = verbs.begin(who, random, first(random.start))
     seen, latents, notes = [], [], []
     for index in range(s.eval_episodes):
         at = np.full(keys.shape[:2], index, np.int32)
         obs = first(resets[:, :, index])
-        z, note = verbs.choose(who, belief, plan, obs, at)
+        z, note = verbs.choose(who, belief, random, obs, at)
         one = players.play(setup, acting, known, resets[:seeds, :, index], np.asarray(z)[:seeds])
         one = widened(one, padded)
         belief = verbs.update(who, belief, one.transitions, one.length)
@@ -191,7 +193,7 @@ def _by(verbs: Verbs, who: Who, tasks: Task, keys: np.ndarray, seeds: int) -> Ad
         notes.append(note)
     seen = jax.tree.map(lambda *x: np.stack(x, axis=2), *seen)
     notes = jax.tree.map(lambda *x: jnp.stack(x, axis=2), *notes)
-    mean, kl, spread, leads = jax.device_get(verbs.conclude(plan, unseen, notes))
+    mean, kl, spread, leads = jax.device_get(verbs.conclude(random, unseen, notes))
     return Adaptation(
         returns=seen.transitions.reward.sum(axis=-1),
         encoder=None,
@@ -236,8 +238,8 @@ def _alone(setup: Setup) -> Protocol:
 def first_obs(setup: Setup) -> np.ndarray:
     """What is observed first in an episode of some task, ``[obs_dim]``; zeros if the inference does
     not ask for it."""
-    key_plan, key_task, key_reset = jax.random.split(make_key(0), 3)
-    if jax.eval_shape(lambda: setup.inference.plan(key_plan, 2, 1, 1)).start is None:
+    key_random, key_task, key_reset = jax.random.split(make_key(0), 3)
+    if jax.eval_shape(lambda: setup.inference.randomness(key_random, 2, 1, 1)).start is None:
         return np.zeros(setup.env.obs_dim, np.float32)
     tasks = jax.tree.map(lambda x: np.asarray(x)[None], setup.env.sample_tasks(key_task, 1))
     return players.firsts(setup, tasks, np.asarray(keys_to_data(key_reset)).reshape(1, 1, 2))[0, 0]

@@ -187,9 +187,9 @@ def test_the_record_starts_at_the_prior_and_draws_from_it():
     mean, kl = jax.jit(RECORD.summary)(total, jax.random.key(0))
     np.testing.assert_allclose(mean, [1 / 2, 1 / 2, 0.0, 0.0])
     np.testing.assert_allclose(kl, 0.0, atol=1e-6)
-    plan = jax.jit(RECORD.plan, static_argnums=(1, 2, 3))(jax.random.key(1), 500, 5, 2)
-    assert (plan.start, plan.init) == (None, None)
-    prior, noise = plan.choices
+    random = jax.jit(RECORD.randomness, static_argnums=(1, 2, 3))(jax.random.key(1), 500, 5, 2)
+    assert (random.start, random.init) == (None, None)
+    prior, noise = random.choices
     assert prior.shape == noise.shape == (500, 2, PLAIN.dim)
     z = np.asarray(prior).reshape(-1, PLAIN.dim)
     np.testing.assert_array_equal(RECORD.prior(total, (z[0], None)), z[0])

@@ -67,8 +67,8 @@ def test_it_believes_and_acts_as_the_chosen_one(number):
     auto, one = own().inference, own().inference.candidates[number]
     settled = learned()._replace(inference=chosen.settle(learned().inference, number))
     bare = {} if number else chosen.unsettled(settled.inference)
-    plan = auto.plan(jax.random.key(5), 4, 2, 1)
-    choices = jax.tree.map(lambda x: x[0, 0], plan.choices)
+    random = auto.randomness(jax.random.key(5), 4, 2, 1)
+    choices = jax.tree.map(lambda x: x[0, 0], random.choices)
     with quick_compile():
         got = path(auto, settled, choices)
         wanted = path(one, settled._replace(inference=bare), choices[number])

@@ -138,8 +138,9 @@ def test_batches_say_where_to_stop_bootstrapping():
 class BySum:
     """The encoder's posterior by hand."""
 
-    def __init__(self, learned, plan, task):
-        self.learned, self.choices, self.total = learned, plan.choices, np.zeros(SPACE.stat_dim)
+    def __init__(self, learned, random, task):
+        self.learned, self.choices = learned, random.choices
+        self.total = np.zeros(SPACE.stat_dim)
 
     def latent(self, episode, part):
         prior, noise = (x[episode, part] for x in self.choices)
@@ -165,10 +166,10 @@ def evidence(encoder, t):
 class ByWeight(BySum):
     """Hypotheses by hand: each is weighed by the rewards of the steps that were taken."""
 
-    def __init__(self, learned, plan, task):
-        super().__init__(learned, plan, task)
-        start = OWN.env.observe(OWN.env.reset(plan.start, task))
-        drawn = jax.jit(OWN.inference.init)(learned, plan.init, start).hypotheses
+    def __init__(self, learned, random, task):
+        super().__init__(learned, random, task)
+        start = OWN.env.observe(OWN.env.reset(random.start, task))
+        drawn = jax.jit(OWN.inference.init)(learned, random.init, start).hypotheses
         self.z, self.destination = np.asarray(drawn.z), drawn.reading
         self.log_weights = np.zeros(len(self.z))
 
@@ -216,10 +217,10 @@ def test_an_evaluation_is_a_loop_that_stops_where_an_episode_ends(name, task):
     learned, found = evaluated()
     inference, by_hand = INFERENCES[name]
     found = jax.tree.map(lambda x: x[task], found[name])
-    plan = jax.jit(inference.plan, static_argnums=(1, 2, 3))(
+    random = jax.jit(inference.randomness, static_argnums=(1, 2, 3))(
         KEYS[task], S.eval_episodes, S.eval_prior_episodes, DRAWS
     )
-    belief, goal = by_hand(learned, plan, TASKS[task]), float(TASKS[task])
+    belief, goal = by_hand(learned, random, TASKS[task]), float(TASKS[task])
     for episode in range(S.eval_episodes):
         np.testing.assert_allclose(found.belief[episode], belief.mean(), rtol=1e-3, atol=1e-4)
         kl = SPACE.kl(SPACE.posterior(jnp.float32(belief.total)))

@@ -16,7 +16,7 @@ from tiny import HORIZON, RADIUS, assert_same, config, learned, line, quick_comp
 
 from structlat_jax.envs import point_robot
 from structlat_jax.inference.additive import context_features, infer
-from structlat_jax.inference.base import Learned, Plan
+from structlat_jax.inference.base import Learned, Randomness
 from structlat_jax.shapes import Transition
 from structlat_jax.train import evaluate as module
 from structlat_jax.train.evaluate import Adaptation, evaluate, last_return, references
@@ -265,10 +265,10 @@ def test_each_part_of_an_episode_knows_what_the_ones_before_have_seen():
         note=lambda count: -count,
     )
     params, key, config_ = network_params(), jax.random.key(0), config()
-    plan = Plan(None, None, draws, key, key)
+    random = Randomness(None, None, draws, key, key)
     with quick_compile():
         seen, z, said = module._episodes(
-            *(counting, own, config_.hyper, params, jnp.float32(1.0), jnp.float32(0.0), plan)
+            *(counting, own, config_.hyper, params, jnp.float32(1.0), jnp.float32(0.0), random)
         )
     assert lefts[:3] == [4, 3, 2]
     np.testing.assert_array_equal(said, -4.0 * np.arange(EPISODES))

@@ -27,8 +27,8 @@ def believed(kind, choice="greedy", **changes):
     def run():
         keys = jax.random.split(jax.random.key(0), 5)
         given = Learned(*init_params(own, keys[0]))
-        plan = own.inference.plan(keys[1], 1, 1, 1)
-        choice = jax.tree.map(lambda x: x[0, 0], plan.choices)
+        random = own.inference.randomness(keys[1], 1, 1, 1)
+        choice = jax.tree.map(lambda x: x[0, 0], random.choices)
         seen = Transition(
             obs, 0.5 * jnp.ones((4, 1)), obs[:, 0], -obs[:, 0], obs + 0.1, jnp.zeros(4)
         )
