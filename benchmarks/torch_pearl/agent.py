@@ -27,6 +27,7 @@ class Batch(NamedTuple):
     failed: torch.Tensor
     latent_noise: torch.Tensor
     action_noise: torch.Tensor
+    tasks: torch.Tensor
 
 
 def mlp(inputs: int, width: int, depth: int, out: int, norm: bool = False) -> nn.Sequential:
@@ -56,7 +57,7 @@ class Agent:
         features = o + a + 1 + (o if s.next_obs_in_context else 0)
         self.hyper: Hyper = h
         self.space = Space(setup.space, s)
-        z = setup.space.dim
+        z = setup.algorithm.given or setup.space.dim
         self.encoder = mlp(
             features, s.encoder_width, s.encoder_depth, setup.space.stat_dim, s.encoder_norm
         )
@@ -70,13 +71,13 @@ class Agent:
         self.opt_v = torch.optim.Adam(self.v.parameters(), lr=h.lr)
         self.opt_policy = torch.optim.Adam(self.policy.parameters(), lr=h.lr)
 
-    def infer(
+    def gather(
         self, features: torch.Tensor, length: torch.Tensor, *owners: torch.Tensor
-    ) -> list[list]:
-        """The posteriors for each choice of which episodes ``[E, H, features]`` count for whom."""
+    ) -> list[torch.Tensor]:
+        """The evidence for each choice of which episodes ``[E, H, features]`` count for whom."""
         within = torch.arange(features.shape[1]) < length[:, None]
         evidence = self.space.evidence(self.encoder(features)) * within[..., None]
-        return [self.space.posterior(each @ evidence.sum(1)) for each in owners]
+        return [each @ evidence.sum(1) for each in owners]
 
     def act(
         self, obs: torch.Tensor, z: torch.Tensor, noise: torch.Tensor
@@ -94,20 +95,38 @@ class Agent:
         self, batch: Batch, kl_weight: float, entropy_weight: float
     ) -> tuple[float, float, float]:
         """Critics with the encoder, value, target, policy; the three losses."""
-        h = self.hyper
-        owners = (batch.owners, batch.owners * batch.failed)
-        posterior, failed = self.infer(batch.features, batch.length, *owners)
-        z_task = self.space.draw(posterior, batch.latent_noise)
-        z = z_task[:, None].expand(-1, batch.obs.shape[1], -1)
-        with torch.no_grad():
-            v_next = self.target_v(torch.cat([batch.next_obs, z], -1))[..., 0]
-            target = h.reward_scale * batch.train_reward + (1 - batch.done) * h.discount * v_next
-        pair = torch.cat([batch.obs, batch.action, z], -1)
-        bellman = sum(((q(pair)[..., 0] - target) ** 2).mean() for q in (self.q1, self.q2))
-        kl = self.space.kl(posterior).sum() + h.silent_kl * self.space.kl(failed).sum()
-        self._step(bellman + kl_weight * kl, self.opt_encoder, self.opt_q)
+        bellman, given = self.learn_critics(batch, kl_weight)
+        return (bellman, *self.improve(batch, given.detach(), entropy_weight))
 
-        z = z.detach()
+    def learn_critics(self, batch: Batch, kl_weight: float) -> tuple[float, torch.Tensor]:
+        """One step of the critics and the encoder; their Bellman error, and each task's z."""
+        owners = (batch.owners, batch.owners * batch.failed)
+        totals = self.gather(batch.features, batch.length, *owners)
+        posterior, failed = (self.space.posterior(total) for total in totals)
+        z = self.space.draw(posterior, batch.latent_noise)
+        bellman = self.bellman(batch, z, z[:, None], batch.train_reward)
+        kl = self.space.kl(posterior).sum() + self.hyper.silent_kl * self.space.kl(failed).sum()
+        self._step(bellman + kl_weight * kl, self.opt_encoder, self.opt_q)
+        return bellman.item(), z
+
+    def bellman(
+        self, batch: Batch, given: torch.Tensor, later: torch.Tensor, reward: torch.Tensor
+    ) -> torch.Tensor:
+        """Squared errors of both critics: ``given`` what of each task, and ``later`` what."""
+        h, count = self.hyper, batch.obs.shape[1]
+        with torch.no_grad():
+            later = later.expand(-1, count, -1)
+            v_next = self.target_v(torch.cat([batch.next_obs, later], -1))[..., 0]
+            target = h.reward_scale * reward + (1 - batch.done) * h.discount * v_next
+        given = given[:, None].expand(-1, count, -1)
+        pair = torch.cat([batch.obs, batch.action, given], -1)
+        return sum(((q(pair)[..., 0] - target) ** 2).mean() for q in (self.q1, self.q2))
+
+    def improve(
+        self, batch: Batch, given: torch.Tensor, entropy_weight: float
+    ) -> tuple[float, float]:
+        """Value, target, policy, ``given`` what of each task; the two losses."""
+        h, z = self.hyper, given[:, None].expand(-1, batch.obs.shape[1], -1)
         self.critics.requires_grad_(False)  # the policy's step needs no gradient of their weights
         action, log_pi, mean, log_std = self.act(batch.obs, z, batch.action_noise)
         pair_pi = torch.cat([batch.obs, action, z], -1)
@@ -122,7 +141,7 @@ class Agent:
                 slow.lerp_(fast, h.tau)
         self._step(loss_policy, self.opt_policy)
         self.critics.requires_grad_(True)
-        return bellman.item(), loss_v.item(), loss_policy.item()
+        return loss_v.item(), loss_policy.item()
 
     def scale_steps(self, share: float) -> None:
         """Sets the step sizes to a share of the configured ones, for their decay."""

@@ -28,7 +28,9 @@ def tensor(x: Any) -> torch.Tensor:
 
 def load(agent: Agent, params: AgentParams) -> None:
     """Copies our parameters into the baseline's networks."""
-    pairs = [(agent.encoder, params.encoder), (agent.v, params.v), (agent.policy, params.policy)]
+    pairs = [(agent.v, params.v), (agent.policy, params.policy)]
+    if hasattr(params, "encoder"):  # who is told the task has none
+        pairs.append((agent.encoder, params.encoder))
     pairs += [
         (net, jax.tree.map(lambda x, i=i: x[i], params.q))
         for i, net in enumerate((agent.q1, agent.q2))
@@ -62,6 +64,7 @@ def batch(ours: batches.Batch) -> Batch:
     t, c = ours.transitions, ours.context
     arrays = (t.obs, t.action, t.reward, t.train_reward, t.next_obs, t.done)
     arrays += (c.features, c.length, c.owners, c.failed, ours.latent_noise, ours.action_noise)
+    arrays += (ours.tasks,)
     return Batch(*map(tensor, arrays))
 
 

@@ -57,6 +57,9 @@ class Gaussian(Normals):
     def noise(self, shape: tuple[int, ...]) -> torch.Tensor:
         return torch.randn(*shape, self.dim)
 
+    def mean(self, q: tuple) -> torch.Tensor:
+        return q[0]
+
     def kl(self, q: tuple) -> torch.Tensor:
         return kl_divergence(Normal(q[0], q[1].sqrt()), Normal(0.0, 1.0)).sum(-1)
 
@@ -75,7 +78,12 @@ class LogitNormal(Normals):
     def noise(self, shape: tuple[int, ...]) -> torch.Tensor:
         return torch.randn(*shape, self.dim)
 
-    def kl(self, q: tuple) -> torch.Tensor:
+    def mean(self, q: tuple) -> torch.Tensor:
+        alpha = self.alpha(q)
+        return (alpha / alpha.sum(-1, keepdim=True)).flatten(-2)
+
+    def alpha(self, q: tuple) -> torch.Tensor:
+        """Of the Dirichlet to which the bridge leads."""
         mean, variance = (x.unflatten(-1, self.groups) for x in q)
         classes = self.groups[1]
         mean = mean - mean.mean(-1, keepdim=True)
@@ -83,8 +91,10 @@ class LogitNormal(Normals):
         exponent = mean + torch.logsumexp(-mean, -1, keepdim=True) - 2 * math.log(classes)
         if classes > 2:
             exponent = torch.logaddexp(exponent, exponent.new_tensor(math.log1p(-2 / classes)))
-        alpha = torch.exp((exponent - variance.log()).clamp(-69.0, 69.0))
-        return kl_divergence(Dirichlet(alpha, validate_args=False), self.prior).sum(-1)
+        return torch.exp((exponent - variance.log()).clamp(-69.0, 69.0))
+
+    def kl(self, q: tuple) -> torch.Tensor:
+        return kl_divergence(Dirichlet(self.alpha(q), validate_args=False), self.prior).sum(-1)
 
 
 class Categorical:
@@ -108,6 +118,9 @@ class Categorical:
 
     def noise(self, shape: tuple[int, ...]) -> torch.Tensor:
         return -torch.empty(*shape, self.dim).exponential_().log()
+
+    def mean(self, q: torch.Tensor) -> torch.Tensor:
+        return q.exp().flatten(-2)
 
     def kl(self, q: torch.Tensor) -> torch.Tensor:
         return (q.exp() * (q + math.log(self.groups[1]))).sum((-1, -2))
@@ -148,6 +161,11 @@ class Space:
 
     def noise(self, shape: tuple[int, ...]) -> torch.Tensor:
         return torch.cat([block.noise(shape) for block in self.blocks], dim=-1)
+
+    def mean(self, posterior: list) -> torch.Tensor:
+        return torch.cat(
+            [block.mean(q) for block, q in zip(self.blocks, posterior, strict=True)], dim=-1
+        )
 
     def kl(self, posterior: list) -> torch.Tensor:
         """Summed over blocks, one number per task."""

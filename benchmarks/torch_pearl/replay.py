@@ -58,6 +58,7 @@ class Replay:
             failed,
             latent_noise,
             torch.randn(s.meta_batch, s.batch_size, self.widths[1]),
+            tasks,
         )
 
     def _places(self, tasks: torch.Tensor, count: int) -> torch.Tensor:

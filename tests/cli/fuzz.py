@@ -71,6 +71,7 @@ OWN = {
     "view": ENV,
     "film": ("--seed", "--task", *ENV),
     "suite": ("--families", "--latents", "--config"),
+    "join": ("--out",),
     "point_robot": ("--config", "--log", "--anchor-start", *ENV),
     "config": ("--config", *ENV),
 }
@@ -85,8 +86,9 @@ VALUES = {
     "--log": ("tensorboard", "wandb"),
     "--families": ("triangle", "triangle+drift=0.1;own.py", "own.py:make+size=2", "absent.py", "+"),
 }
-FINISHED = ("evaluate", "figures", "view", "film")
+FINISHED = ("evaluate", "figures", "view", "film", "join")
 FIRST = {name: ["run"] for name in FINISHED}
+FIRST["join"] = ["suite", "suite"]
 FIRST["tune"] = ["--search", "encoder-lr=1e-4:1e-2:log"]
 """Arguments without which a program does not start at all."""
 

@@ -18,7 +18,7 @@ from tiny import assert_same, config, one_seed, setup, train
 
 import structlat_jax as sl
 from experiments import ablations, point_robot, table1
-from structlat_jax.cli import commands, errors, evaluate, finished, finished_commands
+from structlat_jax.cli import commands, errors, evaluate, finished, finished_commands, join
 from structlat_jax.cli import train as training
 from structlat_jax.config import Config
 from structlat_jax.report import table
@@ -38,10 +38,11 @@ COMMANDS = {
     "view": finished_commands.view,
     "film": finished_commands.film,
     "suite": commands.suite,
+    "join": finished_commands.join,
     "config": commands.config,
 }
 SHORT = dict.fromkeys(COMMANDS, 30) | dict.fromkeys(("point_robot", "suite", "tune", "film"), 60)
-LONG = dict.fromkeys(COMMANDS, 180) | {"point_robot": 380}  # 2,180 in all
+LONG = dict.fromkeys(COMMANDS, 180) | {"point_robot": 380}  # 2,360 in all
 PATIENCE = 20
 OWN_ENV = """
 from structlat_jax.envs import point_robot
@@ -92,6 +93,11 @@ def place(tmp_path, monkeypatch):
         for name in ("run", "kept"):
             (here / name).mkdir()
             (here / name / "config.json").write_text(json.dumps(whole))
+        family = here / "suite" / "triangle"
+        family.mkdir(parents=True)
+        said = {"families": ["triangle"], "latents": ["gau:3"]}
+        (family.parent / "suite_config.json").write_text(json.dumps(said))
+        (family / "table_config.json").write_text(json.dumps({"latents": ["gau:3"]}))
         (here / "kept").chmod(0o555)
         monkeypatch.chdir(here)
         return here
@@ -100,6 +106,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "run", begin)
     monkeypatch.setattr(lanes, "train_all", begin)
     monkeypatch.setattr(evaluate, "read_run", begin)
+    monkeypatch.setattr(join, "read_run", begin)
     monkeypatch.setattr(finished, "read_run", begin)
     monkeypatch.setattr(errors, "leave_at_once", sys.exit)
     yield lay_out

@@ -10,6 +10,7 @@ from read_runs import read_by
 
 import structlat_jax as sl
 from experiments import known_tasks
+from structlat_jax.envs import make
 from structlat_jax.errors import InputError
 
 SPACE = sl.latent_space("dir:1x3,gau:2")
@@ -76,6 +77,17 @@ def test_a_run_is_read(tmp_path, kept_programs):
     value = said["seeds"][1]["blocks"]["gau:2"]["mixture"]["nearest"]
     assert value == known_tasks.nearest(beliefs[1, :, 3:], factors["mixture"][1])
     assert f"{value:.2f}" in shown
+
+
+@pytest.mark.slow
+def test_what_follows_from_factors_is_read_beside_them(tmp_path, kept_programs):
+    with tiny.quick_compile():
+        env = make("triangle", rotation=0.7, gain=0.3)
+        sl.train(tiny.config(**SMALL), env, seeds=1, updates=5, evals=1, out=tmp_path / "run")
+        _, _, factors, _ = known_tasks.of_run(tmp_path / "run")
+    angle, gain, motion = (factors[name][0] for name in ("rotation", "gain", "motion"))
+    expected = np.exp(gain) * np.stack([np.cos(angle), np.sin(angle)])
+    np.testing.assert_allclose(motion.T, expected.reshape(2, -1), rtol=1e-5)
 
 
 @pytest.mark.slow
