@@ -16,6 +16,7 @@ from structlat_jax.algos.options import (
     AlgorithmOptions,
     OnPolicyHyper,
     OnPolicyOptions,
+    require_trials,
 )
 from structlat_jax.algos.presets import SETTINGS
 from structlat_jax.data.options import DataHyper, DataOptions
@@ -24,7 +25,7 @@ from structlat_jax.envs.legacy import read_env, unsaid, without_gone
 from structlat_jax.inference.options import InferenceHyper, InferenceOptions
 from structlat_jax.latents import LatentOptions, LatentSpace, latent_space
 from structlat_jax.nets.options import NetworkOptions
-from structlat_jax.options import ConfigError, allowed, check, option
+from structlat_jax.options import ConfigError, allowed, check, option, require_order
 from structlat_jax.train.options import ProtocolOptions, TrainOptions
 
 __all__ = ["PRESETS", "Config", "ConfigError", "Hyper", "Structure", "allowed", "preset"]
@@ -72,7 +73,10 @@ class Structure(
     @property
     def blind_episodes(self) -> int:
         """First episodes of an evaluation in which nothing that was seen decides: those with z from
-        the prior, or one where the agent acts on its belief from the second on."""
+        the prior, those that MAML adapts to, or one where the agent acts on its belief from the
+        second on."""
+        if self.algorithm == "maml":
+            return self.adapt_episodes
         return self.eval_prior_episodes if self.acts_on_z else 1
 
 
@@ -103,22 +107,13 @@ class Config:
         s, hyper = check(self.structure), check(self.hyper)
         for name, record in (("structure", s), ("hyper", hyper)):
             object.__setattr__(self, name, record)
-        _at_most("context_episodes_min", s.context_episodes_min, "context_episodes", s)
-        _at_most("meta_batch", s.meta_batch, "train_tasks", s)
-        if s.eval_prior_episodes >= s.eval_episodes:
-            rule = f"below `eval_episodes` ({s.eval_episodes})"
-            raise ConfigError("eval_prior_episodes", rule, s.eval_prior_episodes)
+        require_order(s, "context_episodes_min", "context_episodes")
+        require_order(s, "meta_batch", "train_tasks")
+        require_order(s, "eval_prior_episodes", "eval_episodes", below=True)
         if s.hypotheses & (s.hypotheses - 1):
             raise ConfigError("hypotheses", "a power of two from 2 up", s.hypotheses)
-        if s.is_on_policy and s.updates_per_step % s.minibatches:
-            rule = f"a multiple of `minibatches` ({s.minibatches}) for {s.algorithm}"
-            raise ConfigError("updates_per_step", rule, s.updates_per_step)
-        if s.algorithm == "maml" and not 2 <= s.adapt_episodes <= s.trial_episodes - 2:
-            rule = f"from 2 to `trial_episodes` ({s.trial_episodes}) less 2 for maml"
-            raise ConfigError("adapt_episodes", rule, s.adapt_episodes)
-        if s.is_on_policy and s.minibatches > (most := s.train_tasks * s.task_trials):
-            rule = f"at most `train_tasks` times `task_trials` ({most}) for {s.algorithm}"
-            raise ConfigError("minibatches", rule, s.minibatches)
+        if s.is_on_policy:
+            require_trials(s)
         if hyper.lr_decay_end < hyper.lr_decay_start:
             rule = f"at least `lr_decay_start` ({hyper.lr_decay_start:g})"
             raise ConfigError("lr_decay_end", rule, hyper.lr_decay_end)
@@ -190,11 +185,6 @@ def section_of(name: str) -> str:
         if name in {field.name for field in dataclasses.fields(kind)}:
             return section
     raise ConfigError(None, f"there is no field {name!r} in a configuration.")
-
-
-def _at_most(name: str, value: int, other: str, structure: Structure) -> None:
-    if value > (most := getattr(structure, other)):
-        raise ConfigError(name, f"at most `{other}` ({most})", value)
 
 
 PRESETS: dict[str, Preset] = {

@@ -122,6 +122,14 @@ def check(record: Any) -> Any:
     return dataclasses.replace(record, **changed) if changed else record
 
 
+def require_order(record: Any, name: str, other: str, below: bool = False) -> None:
+    """Raises `ConfigError` if an option of a record is more than another one, or as much where it
+    is to be ``below`` it."""
+    value, most = getattr(record, name), getattr(record, other)
+    if value > most - below:
+        raise ConfigError(name, f"{'below' if below else 'at most'} `{other}` ({most})", value)
+
+
 def plain(value: Any) -> Any:
     """A scalar of NumPy or of jax as Python's own of the same kind; anything else as it is."""
     if isinstance(value, np.generic | np.ndarray | jax.Array) and value.shape == ():

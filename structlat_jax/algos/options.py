@@ -1,8 +1,9 @@
 """Options of the update and of its schedules, and of the algorithms beside the paper's."""
 
 import dataclasses
+from typing import Any
 
-from structlat_jax.options import option
+from structlat_jax.options import ConfigError, option, require_order
 
 ON_POLICY = ("rl2", "varibad", "maml")
 """Algorithms that learn from what was just collected, in whole trials."""
@@ -103,6 +104,23 @@ class OnPolicyOptions:
     kept_steps: int = option(
         50, "meta-steps whose trials these are drawn from", low=1, where=_VARIBAD
     )
+
+
+def require_trials(s: Any) -> None:
+    """Raises `ConfigError` if the options of ``s``, a whole structure, do not go together for who
+    learns from trials."""
+    if s.updates_per_step % s.minibatches:
+        rule = f"a multiple of `minibatches` ({s.minibatches}) for {s.algorithm}"
+        raise ConfigError("updates_per_step", rule, s.updates_per_step)
+    if s.minibatches > (most := s.train_tasks * s.task_trials):
+        rule = f"at most `train_tasks` times `task_trials` ({most}) for {s.algorithm}"
+        raise ConfigError("minibatches", rule, s.minibatches)
+    if s.algorithm != "maml":
+        return
+    require_order(s, "adapt_episodes", "eval_episodes", below=True)
+    if not 2 <= s.adapt_episodes <= s.trial_episodes - 2:
+        rule = f"from 2 to `trial_episodes` ({s.trial_episodes}) less 2 for maml"
+        raise ConfigError("adapt_episodes", rule, s.adapt_episodes)
 
 
 @dataclasses.dataclass(frozen=True)

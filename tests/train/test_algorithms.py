@@ -195,12 +195,22 @@ def test_only_who_has_to_be_told_can_be():
         ({"minibatches": 16, "updates_per_step": 16}, "minibatches"),
         ({"algorithm": "maml", "adapt_episodes": 3}, "adapt_episodes"),
         ({"algorithm": "maml", "adapt_episodes": 1}, "adapt_episodes"),
+        ({"algorithm": "maml", "eval_episodes": 2, "eval_prior_episodes": 1}, "adapt_episodes"),
     ],
 )
 def test_sizes_that_do_not_fit_each_other(changes, field):
     with pytest.raises(ConfigError) as caught:
         config(**{"algorithm": "rl2", **SIZES, **changes})
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "expected"),
+    [("pearl", 3), ("pearl-belief", 1), ("oracle", 1), ("rl2", 1), ("varibad", 1), ("maml", 2)],
+)
+def test_what_was_seen_decides_from_then_on(algorithm, expected):
+    own = {**SIZES, "eval_episodes": 5, "eval_prior_episodes": 3}
+    assert config(algorithm=algorithm, **own).structure.blind_episodes == expected
 
 
 @pytest.mark.parametrize("algorithm", ["varibad", "oracle", "maml"])
