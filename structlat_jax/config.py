@@ -18,7 +18,7 @@ from structlat_jax.algos.options import (
     OnPolicyOptions,
     require_trials,
 )
-from structlat_jax.algos.presets import SETTINGS
+from structlat_jax.algos.presets import SETTINGS, following
 from structlat_jax.data.options import DataHyper, DataOptions
 from structlat_jax.envs import AnyEnv, EnvError, EnvSpec, Preset
 from structlat_jax.envs.legacy import read_env, unsaid, without_gone
@@ -278,10 +278,11 @@ def preset(
     own = {} if env is None else env.presets
     general = BASELINES.get(name, PRESETS.get(name))
     chosen = own.get(name, general)
-    changes: Mapping[str, Any] = {**(general.changes if general else {}), **chosen.changes}
+    changes: Mapping[str, Any] = general.changes if general else {}
     if name in BASELINES:
         first = preset(None, env)[0]
-        changes = {**_changed(first), **changes}
+        changes = {**_changed(first), **changes, **following(name, first.structure)}
+    changes = {**changes, **(chosen.changes if name in own else {})}
     try:
         return Config().replace(env=spec, **changes), chosen.updates
     except ConfigError as error:

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from tiny import line
 
-from structlat_jax.config import PRESETS, Config, ConfigError, preset, preset_names
+from structlat_jax.config import BASELINES, PRESETS, Config, ConfigError, preset, preset_names
 from structlat_jax.envs import Preset, make, point_robot
 from structlat_jax.envs.spec import spec
 
@@ -107,3 +107,26 @@ def test_a_preset_that_is_wrong_is_named(changes, said):
     env = dataclasses.replace(line(), presets={"mine": Preset(10, changes)})
     with pytest.raises(ConfigError, match=said):
         preset("mine", env)
+
+
+@pytest.mark.parametrize(("explores", "adapts"), [(1, 2), (2, 2), (7, 7)])
+def test_maml_adapts_to_what_an_evaluation_explores(explores, adapts):
+    own = Preset(updates=7, changes={"eval_episodes": 9, "eval_prior_episodes": explores})
+    found = preset("maml", dataclasses.replace(line(), presets={"small": own}))[0].structure
+    assert (found.algorithm, found.adapt_episodes, found.trial_episodes) == (
+        *("maml", adapts),
+        2 * adapts,
+    )
+    assert found.blind_episodes == adapts
+
+
+@pytest.mark.parametrize(
+    "name", ["point_robot", "tetrahedron", "drive_mix", "grid_mix", "cheetah_vel"]
+)
+@pytest.mark.parametrize("algorithm", BASELINES)
+def test_an_algorithms_settings_suit_every_environment(name, algorithm):
+    if name == "cheetah_vel":
+        pytest.importorskip("mujoco")
+    config, _ = preset(algorithm, make(name))
+    assert config.structure.algorithm == algorithm
+    assert config.structure.blind_episodes < config.structure.eval_episodes

@@ -40,7 +40,17 @@ SETTINGS: Mapping[str, tuple[int, Mapping[str, Any]]] = MappingProxyType(
         "oracle": (30_000, {**_OFF_POLICY, "algorithm": "oracle"}),
         "rl2": (_UPDATES, {**_ON_POLICY, "algorithm": "rl2"}),
         "varibad": (_UPDATES, {**_ON_POLICY, **_BELIEF, "algorithm": "varibad"}),
-        "maml": (_UPDATES, {**_ON_POLICY, "algorithm": "maml", "trial_episodes": 10}),
+        "maml": (_UPDATES, {**_ON_POLICY, "algorithm": "maml"}),
     }
 )
 """By algorithm: gradient updates per seed, and fields of the configuration."""
+
+
+def following(name: str, usual: Any) -> dict[str, Any]:
+    """Those of an algorithm's settings that follow from an environment's usual structure: MAML
+    adapts to as many episodes as an evaluation explores in, two at least, and acts on it in as
+    many."""
+    if name != "maml":
+        return {}
+    count = max(2, usual.eval_prior_episodes)
+    return {"adapt_episodes": count, "trial_episodes": 2 * count}
