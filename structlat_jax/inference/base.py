@@ -104,7 +104,7 @@ class Inference:
         where it has to find out.
       rest: ``(learned, hyper, belief)`` to the belief as it is acted on in the next episode, worked
         out between episodes; None where there is nothing to work out.
-      explores: Whether the prior's episodes of an evaluation draw their actions, without which
+      explores: Whether the blind episodes of an evaluation draw their actions, without which
         nothing could be found out; only with `condition`.
     """
 

@@ -273,7 +273,7 @@ def _on_belief(
         belief = inference.told(belief, task)
     noise = jnp.zeros((s.eval_episodes, env.horizon, env.action_dim))
     if inference.explores:
-        first = jnp.arange(s.eval_episodes) < s.eval_prior_episodes
+        first = jnp.arange(s.eval_episodes) < s.blind_episodes
         drawn = jax.random.normal(random.choices, noise.shape)
         noise = jnp.where(first[:, None, None], drawn, noise)
 

@@ -134,6 +134,20 @@ def test_an_agent_acts_as_evaluation_does(algorithm):
     assert agent.kl(belief).shape == (2,)
 
 
+def test_maml_explores_in_the_episodes_that_it_adapts_to_and_in_no_other():
+    learned, tasks, sizes = trained("maml")[0].learned, jnp.zeros(1), {"eval_episodes": 5}
+    returns = []
+    for prior in (1, 3):
+        own = setup("maml", eval_prior_episodes=prior, **sizes)
+        given = (own, own.config.hyper, learned, tasks, jax.random.key(3))
+        with quick_compile():
+            returns.append(jax.jit(functools.partial(evaluation.evaluate, own))(*given[1:]).returns)
+    np.testing.assert_array_equal(*returns)
+    found = np.asarray(returns[0])[0, 0]
+    assert len(set(found[:3].tolist())) == 3
+    np.testing.assert_array_equal(found[2:], found[2])
+
+
 def test_maml_adapts_after_its_exploring_episodes_and_not_before():
     own, state = setup("maml"), trained("maml")[0]
     agent = make_agent(own, state.learned)
