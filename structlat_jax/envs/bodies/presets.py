@@ -44,7 +44,9 @@ def aimed(name: str) -> dict[str, Preset]:
     """Of families whose tasks differ in what pays: as many tasks as PEARL was published with."""
     tasks = {"cheetah_vel": (100, 30), "ant_goal": (120, 30)}
     train, test = tasks.get(name, (80, 20))
-    return _preset(train_tasks=train, test_tasks=test)
+    longer = {"lr_decay_start": 60_000.0, "lr_decay_end": 90_000.0}  # it is still rising at 48,000
+    more = (90_000, longer) if name == "cheetah_vel" else (_UPDATES, {})
+    return _preset(more[0], train_tasks=train, test_tasks=test, **more[1])
 
 
 def of_two() -> dict[str, Preset]:
