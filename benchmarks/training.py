@@ -16,7 +16,7 @@ from structlat_jax.train.collect import collect
 from structlat_jax.train.learn import init
 from structlat_jax.train.setup import Setup, make_setup
 from structlat_jax.train.state import TrainState
-from structlat_jax.train.trials import act
+from structlat_jax.train.trials import of_step
 
 
 class Run:
@@ -126,13 +126,8 @@ def one_update(setup: Setup) -> Callable[..., Any]:
 def updates_of_trials(setup: Setup, state: TrainState) -> tuple[Callable[..., Any], tuple]:
     """How an algorithm that learns from trials makes the updates of one meta-step of one seed, and
     what it is given: its hyper-parameters, learner, trials, updates and key."""
-    hyper, tasks = jax.tree.map(jnp.float32, setup.config.hyper), state.train_tasks
-    s, (key_act, key_learn) = setup.structure, jax.random.split(state.key)
-    tasks = jax.tree.map(lambda x: jnp.repeat(x, s.task_trials, axis=0), tasks)
-
-    def tried(learned, tasks, key):
-        return act(setup, hyper, learned, tasks, s.trial_episodes, key, exploring=True)
-
-    trials = jax.jit(tried)(state.learned, tasks, key_act)
+    hyper = jax.tree.map(jnp.float32, setup.config.hyper)
+    key_act, key_learn = jax.random.split(state.key)
+    trials = jax.jit(lambda key: of_step(setup, hyper, state, key))(key_act)
     learner = Learner(state.params, state.moments, state.replay)
     return setup.algorithm.on_policy.learn, (hyper, learner, trials, state.updates, key_learn)

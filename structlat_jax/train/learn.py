@@ -12,7 +12,7 @@ from structlat_jax.shapes import Array, Episodes, Key, Params, Task
 from structlat_jax.train.collect import collect
 from structlat_jax.train.setup import Setup
 from structlat_jax.train.state import Metrics, TrainState
-from structlat_jax.train.trials import act
+from structlat_jax.train.trials import of_step
 
 
 def init(setup: Setup, key: Key, start: Array | None = None) -> TrainState:
@@ -102,8 +102,7 @@ def _trials_step(setup: Setup, hyper: Hyper, state: TrainState) -> tuple[TrainSt
     but for what the algorithm itself keeps."""
     s, learn_from = setup.structure, setup.algorithm.on_policy.learn
     key_next, key_act, key_learn = jax.random.split(state.key, 3)
-    tasks = jax.tree.map(lambda x: jnp.repeat(x, s.task_trials, axis=0), state.train_tasks)
-    trials = act(setup, hyper, state.learned, tasks, s.trial_episodes, key_act, exploring=True)
+    trials = of_step(setup, hyper, state, key_act)
     learner = Learner(state.params, state.moments, state.replay)
     learner, metrics = learn_from(hyper, learner, trials, state.updates, key_learn)
     before, updates = state.updates, state.updates + s.updates_per_step

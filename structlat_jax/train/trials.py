@@ -69,6 +69,13 @@ def act(
     return Trials(seen, noise, explored)
 
 
+def of_step(setup: Setup, hyper: Hyper, state: TrainState, key: Key) -> Trials:
+    """Those of a meta-step of who learns from trials: as many of every training task as asked."""
+    s = setup.structure
+    tasks = jax.tree.map(lambda x: jnp.repeat(x, s.task_trials, axis=0), state.train_tasks)
+    return act(setup, hyper, state.learned, tasks, s.trial_episodes, key, exploring=True)
+
+
 def explore(setup: Setup, tasks: Task, key: Key) -> Episodes:
     """The exploring episodes of tasks ``[T]``, ``[T, explore_episodes]``."""
     s, env = setup.structure, setup.env

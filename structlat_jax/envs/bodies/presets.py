@@ -44,9 +44,11 @@ def aimed(name: str) -> dict[str, Preset]:
     """Of families whose tasks differ in what pays: as many tasks as PEARL was published with."""
     tasks = {"cheetah_vel": (100, 30), "ant_goal": (120, 30)}
     train, test = tasks.get(name, (80, 20))
-    longer = {"lr_decay_start": 60_000.0, "lr_decay_end": 90_000.0}  # it is still rising at 48,000
-    more = (90_000, longer) if name == "cheetah_vel" else (_UPDATES, {})
-    return _preset(more[0], train_tasks=train, test_tasks=test, **more[1])
+    own = {"train_tasks": train, "test_tasks": test}
+    if name != "cheetah_vel":
+        return _preset(**own)
+    # After fewer it is still rising.
+    return _preset(90_000, **own, lr_decay_start=60_000.0, lr_decay_end=90_000.0)
 
 
 def of_two() -> dict[str, Preset]:
