@@ -64,6 +64,15 @@ class Adaptation(NamedTuple):
         return f"Adaptation({', '.join(f'{n} {list(jnp.shape(x))}' for n, x in known.items())})"
 
 
+class Case(NamedTuple):
+    """Who adapts, and to what."""
+
+    setup: Setup
+    hyper: Hyper
+    learned: Learned
+    task: Task
+
+
 class References(NamedTuple):
     """What returns are held against, ``[T]`` each.
 
@@ -104,7 +113,7 @@ def evaluate(
     if repeat is not None:
         keys = keys[:, repeat, None]
     repeats = jax.vmap(
-        lambda task, k: _adapt(setup, hyper, learned, task, k, beside), in_axes=(None, 0)
+        lambda task, k: _adapt(Case(setup, hyper, learned, task), k, beside), in_axes=(None, 0)
     )
     # Task by task unless told otherwise: all hypotheses of all tasks at once would be 800 MB of
     # activations, which is half as fast on a CPU core, and one task's fill an accelerator.
@@ -154,41 +163,28 @@ def last_return(adaptation: Adaptation) -> Float[Array, ""]:
     return jnp.mean(adaptation.returns[..., -1])
 
 
-def _adapt(
-    setup: Setup,
-    hyper: Hyper,
-    learned: Learned,
-    task: Task,
-    key: PRNGKeyArray,
-    beside: bool,
-) -> Adaptation:
+def _adapt(case: Case, key: PRNGKeyArray, beside: bool) -> Adaptation:
     key_own, key_encoder = jax.random.split(key)
-    amortised = setup.inference is setup.encoder
+    chosen, encoder = case.setup.inference, case.setup.encoder
+    amortised = chosen is encoder
     if not amortised:
-        own = _by(setup.inference, setup, hyper, learned, task, key_own)
+        own = _by(chosen, case, key_own)
         if not beside:
             return own
-    paper = _by(setup.encoder, setup, hyper, learned, task, key_encoder)
+    paper = _by(encoder, case, key_encoder)
     return (paper if amortised else own)._replace(encoder=paper.returns)
 
 
-def _by(
-    inference: Inference,
-    setup: Setup,
-    hyper: Hyper,
-    learned: Learned,
-    task: Task,
-    key: PRNGKeyArray,
-) -> Adaptation:
+def _by(inference: Inference, case: Case, key: PRNGKeyArray) -> Adaptation:
     """The protocol with one inference."""
-    s, env = setup.structure, setup.env
+    s, env = case.setup.structure, case.setup.env
     random = inference.randomness(key, s.eval_episodes, s.eval_prior_episodes, s.eval_draws)
-    start = None if random.start is None else env.observe(env.reset(random.start, task))
-    unseen = inference.init(learned, random.init, start)
+    start = None if random.start is None else env.observe(env.reset(random.start, case.task))
+    unseen = inference.init(case.learned, random.init, start)
     if inference.condition is None:
-        seen, z, notes = _episodes(inference, setup, hyper, learned, task, unseen, random)
+        seen, z, notes = _episodes(inference, case, unseen, random)
     else:
-        seen, notes = _on_belief(inference, setup, hyper, learned, task, unseen, random)
+        seen, notes = _on_belief(inference, case, unseen, random)
     mean, kl = inference.summary(notes, random.summary)
     if inference.condition is not None:
         z = mean
@@ -208,13 +204,7 @@ def _by(
 
 
 def _episodes(
-    inference: Inference,
-    setup: Setup,
-    hyper: Hyper,
-    learned: Learned,
-    task: Task,
-    belief: Any,
-    random: Randomness,
+    inference: Inference, case: Case, belief: Any, random: Randomness
 ) -> tuple[Episodes, Float[Array, "E D"], Any]:
     """All episodes of an adaptation, with the policy's mode.
 
@@ -222,6 +212,7 @@ def _episodes(
       Episodes ``[E]``; of each its first z ``[E, D]``, and what `Inference.note` says of the belief
       before it.
     """
+    setup, hyper, learned, task = case
     s, env = setup.structure, setup.env
     bounds = [env.horizon * i // s.eval_draws for i in range(s.eval_draws + 1)]
 
@@ -255,19 +246,14 @@ def _episodes(
 
 
 def _on_belief(
-    inference: Inference,
-    setup: Setup,
-    hyper: Hyper,
-    learned: Learned,
-    task: Task,
-    belief: Any,
-    random: Randomness,
+    inference: Inference, case: Case, belief: Any, random: Randomness
 ) -> tuple[Episodes, Any]:
     """All episodes of an adaptation of an agent that acts on its belief, with the policy's mode.
 
     Returns:
       Episodes ``[E]``, and what `Inference.note` says of the belief before each.
     """
+    setup, hyper, learned, task = case
     s, env = setup.structure, setup.env
     if inference.told is not None:
         belief = inference.told(belief, task)

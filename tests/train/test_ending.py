@@ -201,7 +201,8 @@ def evaluated():
     """Both inferences, a task each: ``[T, E, ...]``."""
 
     def both(learned, task, key):
-        return [module._by(one, OWN, HYPER, learned, task, key) for one, _ in INFERENCES.values()]
+        case = module.Case(OWN, HYPER, learned, task)
+        return [module._by(one, case, key) for one, _ in INFERENCES.values()]
 
     learned = trained()[1].learned
     learned = learned._replace(agent=hasty(learned.agent))

@@ -266,10 +266,9 @@ def test_each_part_of_an_episode_knows_what_the_ones_before_have_seen():
     )
     params, key, config_ = network_params(), jax.random.key(0), config()
     random = Randomness(None, None, draws, key, key)
+    case = module.Case(own, config_.hyper, params, jnp.float32(1.0))
     with quick_compile():
-        seen, z, said = module._episodes(
-            *(counting, own, config_.hyper, params, jnp.float32(1.0), jnp.float32(0.0), random)
-        )
+        seen, z, said = module._episodes(counting, case, jnp.float32(0.0), random)
     assert lefts[:3] == [4, 3, 2]
     np.testing.assert_array_equal(said, -4.0 * np.arange(EPISODES))
     np.testing.assert_array_equal(seen.length, HORIZON)

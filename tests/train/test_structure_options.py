@@ -98,7 +98,8 @@ def verbs(own):
         state, metrics = meta_step(own, own.config.hyper, init(own, keys[0]))
         task = jax.tree.map(lambda x: x[0], state.test_tasks)
         beside = own.structure.eval_encoder
-        adaptation = module._adapt(own, own.config.hyper, state.learned, task, keys[1], beside)
+        case = module.Case(own, own.config.hyper, state.learned, task)
+        adaptation = module._adapt(case, keys[1], beside)
         return (
             state,
             metrics,
