@@ -16,7 +16,7 @@ MIXTURES = (
     ("triangle", "dir:1x3"),
     ("gain_changes", "dir:1x3,gau:1"),
     ("gain", "dir:1x3,gau:1"),
-    ("drift_changes", "dir:1x3,gau:2"),
+    ("drift_changes+drift_changes_more", "dir:1x3,gau:2"),
     ("drift", "dir:1x3,gau:2"),
     ("rotgain_changes", "dir:1x3,gau:2"),
     ("rotgain", "dir:1x3,gau:2"),
@@ -26,7 +26,8 @@ MIXTURES = (
     ("speed_mix", "gau:4"),
     ("speed_mix", "dir:1x3,gau:1"),
 )
-"""Rows of the table of mixtures in structure.md, by suite and latent."""
+"""Rows of the table of mixtures in structure.md, by suite and latent; ``+`` between suites of other
+seeds."""
 
 ELSEWHERE = (
     *(("triangle_confirmed", latent) for latent in ("gau:3", "dir:1x3")),
@@ -48,9 +49,38 @@ def rows(page, first):
     return [dict(zip(header, cells, strict=True)) for cells in body]
 
 
-def row_of(suite, latent):
-    (found,) = json.loads((DOCS / "results" / f"suite_{suite}.json").read_text()).values()
-    return next(row for row in found["rows"] if row["latent"] == latent)
+def row_of(suites, latent):
+    """That of a suite, or of several of other seeds, as if it were one."""
+    parts = []
+    for suite in suites.split("+"):
+        (found,) = json.loads((DOCS / "results" / f"suite_{suite}.json").read_text()).values()
+        parts.append(next(row for row in found["rows"] if row["latent"] == latent))
+    return pooled(parts)
+
+
+def pooled(parts):
+    """Rows of a latent as one: values of seeds one behind the other, and the means of all seeds."""
+    if len(parts) == 1:
+        return parts[0]
+    counts = [part["seeds"] for part in parts]
+
+    def merged(*values):
+        if not isinstance(values[0], dict):
+            return np.average(values, weights=counts)
+        if "per_seed" not in values[0]:
+            return {name: merged(*(value[name] for value in values)) for name in values[0]}
+        seeds = np.concatenate([value["per_seed"] for value in values])
+        return of_seeds(seeds)
+
+    known = {name for name, value in parts[0].items() if isinstance(value, float | dict)}
+    row = {name: merged(*(part[name] for part in parts)) for name in known} | {"seeds": sum(counts)}
+    mean, floor, best = row["test_return"]["mean"], row["floor_return"], row["oracle_return"]
+    return row | {"percent_of_oracle": results.percent_of_way(mean, floor, best)}
+
+
+def of_seeds(values):
+    interval = intervals.bootstrap_interval(values)
+    return {"per_seed": values.tolist(), "mean": values.mean(), "mean_ci95": interval}
 
 
 def spread(row, seeds):
