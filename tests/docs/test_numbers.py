@@ -116,7 +116,7 @@ def test_the_table_of_mixtures_is_that_of_the_suites():
         assert re.findall(r"-?\d\.\d\d", said["R² of the mixture"]) == expected, suite
 
 
-@pytest.mark.parametrize(("suite", "latent"), [*MIXTURES, *ELSEWHERE], ids=" ".join)
+@pytest.mark.parametrize(("suite", "latent"), [*MIXTURES, *ELSEWHERE], ids=str)
 def test_what_was_measured_is_in_one_table(suite, latent):
     row = row_of(suite, latent)
     said = f"{row['percent_of_oracle']:.0f}: {spread(row, row['seeds'])}"
