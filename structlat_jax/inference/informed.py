@@ -42,8 +42,9 @@ def width(env: AnyEnv) -> int:
 
 def units(truth: Float[Array, "T n"]) -> Units:
     """Of training tasks; what never varies has a spread of 1."""
-    spread = jnp.std(truth, axis=0)
-    return Units(jnp.mean(truth, axis=0), jnp.where(spread > 0, spread, 1.0))
+    mean, spread = jnp.mean(truth, axis=0), jnp.std(truth, axis=0)
+    rounding = 1e-6 * jnp.maximum(1.0, jnp.abs(mean))  # the spread of float32 that are all equal
+    return Units(mean, jnp.where(spread > rounding, spread, 1.0))
 
 
 def scaled(truth: Float[Array, "*batch n"], own: Units) -> Float[Array, "*batch n"]:

@@ -17,10 +17,9 @@ CONTROLLED = "control"
 
 def policies(setup: Setup, params: Params, seeds: int) -> list[Policy]:
     """The policies of the first ``seeds`` seeds, from parameters ``[S]`` on the host."""
-    every = setup.algorithm.portable(params)
-    own = every._replace(log_std=())
+    # One by one: a normaliser that is folded into a layer is of one agent.
     return [
-        jax.tree.map(lambda x, i=i: np.asarray(x[i]), own)._replace(log_std=every.log_std)
+        setup.algorithm.portable(jax.tree.map(lambda x, i=i: np.asarray(x[i]), params))
         for i in range(seeds)
     ]
 

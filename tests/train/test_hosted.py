@@ -83,6 +83,12 @@ def test_the_same_as_in_jax(kind):
     assert found.adaptation.returns.shape == (SEEDS, 6, 2, 4)
 
 
+def test_observations_that_are_normalised_as_in_jax():
+    """Each seed by its own moments."""
+    (_, _, found, _), (_, _, expected, _) = (ran("line", at, obs_norm=True) for at in (True, False))
+    close(found, expected)
+
+
 @pytest.mark.slow
 def test_the_inference_that_does_best_is_chosen_as_in_jax():
     changes = {"posterior": "task", "inference": "auto", "decoder_width": 4}
